@@ -1,0 +1,46 @@
+"""The `ponder` command. Heavy libraries are imported inside the commands, so that help answers at once."""
+
+import sys
+
+import typer
+
+from ponder import __version__
+from ponder.cli import chat, doctor, model, report, train
+
+app = typer.Typer(
+    name="ponder",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Turn a base language model into a reasoning model with reinforcement learning, and talk to it.",
+)
+app.command("train")(train.train)
+app.command("resume")(train.resume)
+app.command("report")(report.report)
+app.command("chat")(chat.chat)
+app.command("generate")(chat.generate)
+app.command("doctor")(doctor.doctor)
+app.add_typer(model.app, name="model")
+
+
+@app.callback(invoke_without_command=True)
+def root(version: bool = typer.Option(False, "--version", help="Show the version and exit.")) -> None:
+    if version:
+        print(f"ponder {__version__}")
+        raise typer.Exit()
+
+
+def main() -> None:
+    """Exit codes: 0 done, 2 the user's input was refused, 1 anything else, 130 interrupted."""
+    try:
+        app()
+    except (ValueError, OSError) as error:
+        # ValueError is how every room refuses input, OSError how the machine does (disk full, no permission).
+        print(f"ponder: {error}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, ValueError) else 1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

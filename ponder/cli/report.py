@@ -1,0 +1,32 @@
+"""ponder report."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report(
+    path: Annotated[Path, typer.Argument(metavar="RUN", help="a run directory")],
+    json: Annotated[bool, typer.Option("--json", help="print the report as JSON instead of a table")] = False,
+) -> None:
+    """Held-out accuracy after each stage with 95% intervals; writes report.json, curves.png and report.html."""
+    from ponder.runs.report import build_report, write_report
+    from ponder.runs.run import Run
+
+    run = Run.open(path)
+    paths = write_report(run)
+    built = build_report(run)
+    if json:
+        import json as json_module
+
+        print(json_module.dumps(built, ensure_ascii=False, indent=2))
+        return
+    from rich.console import Console
+
+    from ponder.runs.console import stage_table
+
+    console = Console()
+    console.print(stage_table(built))
+    for file in paths:
+        console.print(f"  {file}", style="dim", highlight=False)

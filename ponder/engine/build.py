@@ -1,0 +1,44 @@
+"""The engine that a recipe asks for, around the learner's decoder."""
+
+import copy
+import os
+
+import torch
+
+from ponder.engine.local import LocalEngine
+from ponder.engine.protocol import Engine
+from ponder.engine.workers import WorkerEngine
+from ponder.model.decoder import Decoder
+from ponder.model.weights import DTYPES
+from ponder.recipe.schema import EngineSettings
+
+
+class SamplingEngine:
+    """An engine and the weights it reads: the learner's own, or, where the recipe asks for another dtype, a copy of them
+    that `refresh` brings up to date (the mismatch this makes is measured at every step)."""
+
+    def __init__(self, decoder: Decoder, settings: EngineSettings):
+        self.learner = decoder
+        dtype = DTYPES[settings.dtype] if settings.dtype else decoder.dtype
+        self.own = decoder if dtype == decoder.dtype else copy.deepcopy(decoder).to(dtype).requires_grad_(False)
+        workers = self.workers = default_workers(decoder) if settings.workers is None else settings.workers
+        if workers and decoder.device.type != "cpu":
+            raise ValueError("engine.workers: sampling processes are for CPUs; on a GPU set it to 0 or leave it empty")
+        self.engine: Engine
+        if workers:
+            self.engine = WorkerEngine(self.own, workers, settings.token_budget // workers, settings.max_rows)
+        else:
+            self.engine = LocalEngine(self.own, settings.token_budget, settings.max_rows)
+        self.generate = self.engine.generate
+        self.close = self.engine.close
+
+    @torch.no_grad()
+    def refresh(self) -> None:
+        if self.own is not self.learner:
+            for ours, theirs in zip(self.own.parameters(), self.learner.parameters(), strict=True):
+                ours.copy_(theirs)
+
+
+def default_workers(decoder: Decoder) -> int:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores if decoder.device.type == "cpu" and cores > 1 else 0

@@ -1,0 +1,143 @@
+"""The one decoder, for training and for sampling (law 1): Qwen2, Qwen2.5, QwQ, Qwen3 and Llama.
+
+It works on a flat stream of tokens. Which tokens see which is not its business: an `Attend` is handed in, and the
+learner's packed sequences, a prompt's prefill and a decoding step over a KV cache are three of them.
+"""
+
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ponder.model.config import ModelConfig
+from ponder.model.rope import RotaryTable, rotate
+
+
+class Attend(Protocol):
+    def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """q # [tokens, heads, head_dim]; k, v # [tokens, kv_heads, head_dim] -> [tokens, heads * head_dim]"""
+        ...
+
+
+class RMSNorm(nn.Module):
+    """Zhang & Sennrich 2019, arXiv:1910.07467."""
+
+    def __init__(self, size: int, eps: float):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(size))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
+
+
+class Attention(nn.Module):
+    """Grouped-query attention; q, k and v come out of one matrix, in this order."""
+
+    def __init__(self, config: ModelConfig, layer: int):
+        super().__init__()
+        self.layer = layer
+        self.num_heads, self.num_kv_heads, self.head_dim = config.num_heads, config.num_kv_heads, config.head_dim
+        q_size, kv_size = config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim
+        self.qkv_proj = nn.Linear(config.hidden_size, q_size + 2 * kv_size, bias=config.qkv_bias)
+        self.o_proj = nn.Linear(q_size, config.hidden_size, bias=config.output_bias)
+        self.q_norm = RMSNorm(config.head_dim, config.rms_norm_eps) if config.qk_norm else None
+        self.k_norm = RMSNorm(config.head_dim, config.rms_norm_eps) if config.qk_norm else None
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, attend: Attend) -> Tensor:
+        qkv = self.qkv_proj(x).view(len(x), -1, self.head_dim)  # [tokens, heads + 2 * kv_heads, head_dim]
+        qk, v = qkv[:, : -self.num_kv_heads], qkv[:, -self.num_kv_heads :]
+        if self.q_norm is not None and self.k_norm is not None:
+            q, k = qk.split((self.num_heads, self.num_kv_heads), dim=1)
+            qk = torch.cat((self.q_norm(q), self.k_norm(k)), dim=1)
+        q, k = rotate(qk, cos, sin).split((self.num_heads, self.num_kv_heads), dim=1)
+        return self.o_proj(attend(self.layer, q, k, v))
+
+
+class MLP(nn.Module):
+    """SwiGLU (Shazeer 2020, arXiv:2002.05202); gate and up come out of one matrix, in this order."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.gate_up_proj = nn.Linear(config.hidden_size, 2 * config.intermediate_size, bias=False)
+        self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate, up = self.gate_up_proj(x).chunk(2, dim=-1)
+        return self.down_proj(F.silu(gate) * up)
+
+
+class Block(nn.Module):
+    def __init__(self, config: ModelConfig, layer: int):
+        super().__init__()
+        self.input_norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.attention = Attention(config, layer)
+        self.post_norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.mlp = MLP(config)
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, attend: Attend) -> Tensor:
+        x = x + self.attention(self.input_norm(x), cos, sin, attend)
+        return x + self.mlp(self.post_norm(x))
+
+
+class Decoder(nn.Module):
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.config = config
+        self.embed = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.layers = nn.ModuleList(Block(config, layer) for layer in range(config.num_layers))
+        self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.lm_head = None if config.tie_embeddings else nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.rotary = RotaryTable(config.rope, config.head_dim)
+
+    def forward(self, ids: Tensor, positions: Tensor, attend: Attend, longest: int) -> Tensor:
+        """Hidden states after the last norm.
+
+        Args:
+            ids: # [tokens], int64
+            positions: # [tokens], each token's place in its own sequence, counted from 0
+            attend: which tokens see which
+            longest: a bound on positions + 1, known on the host (so that nothing waits for the device)
+        Returns:
+            # [tokens, hidden]
+        """
+        x = self.embed(ids)
+        cos, sin = self.rotary(positions, longest, x.dtype)
+        for layer in self.layers:
+            x = layer(x, cos, sin, attend)
+        return self.norm(x)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """hidden # [tokens, hidden] -> [tokens, vocab]"""
+        head = self.embed if self.lm_head is None else self.lm_head
+        return F.linear(hidden, head.weight)
+
+    @property
+    def device(self) -> torch.device:
+        return self.embed.weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.embed.weight.dtype
+
+
+def build_empty(config: ModelConfig) -> Decoder:
+    """A decoder on the meta device: every shape, no memory."""
+    with torch.device("meta"):
+        return Decoder(config)
+
+
+def build_random(config: ModelConfig, seed: int, device: str = "cpu") -> Decoder:
+    """A newborn decoder: normal(0, 0.02) weights, residual outputs scaled by 1/sqrt(2 * layers) (GPT-2), zero biases."""
+    with torch.device(device):
+        decoder = Decoder(config)
+    generator = torch.Generator(device).manual_seed(seed)
+    residual_scale = (2 * config.num_layers) ** -0.5
+    for name, parameter in decoder.named_parameters():
+        if name.endswith("bias"):
+            nn.init.zeros_(parameter)
+        elif parameter.dim() == 2:
+            scale = residual_scale if name.endswith(("o_proj.weight", "down_proj.weight")) else 1.0
+            nn.init.normal_(parameter, std=0.02 * scale, generator=generator)
+    return decoder

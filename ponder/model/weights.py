@@ -1,0 +1,173 @@
+"""Hugging Face checkpoints in and out: safetensors, sharded, one tensor in memory at a time. Pickle is refused."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ponder.model.config import ModelConfig, load_config
+from ponder.model.decoder import Decoder, build_empty
+
+SINGLE_FILE = "model.safetensors"
+INDEX_FILE = "model.safetensors.index.json"
+SHARD_BYTES = 2 * 10**9
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Where a checkpoint's tensor lives: rows `start` to `start + shape[0]` of one of our parameters."""
+
+    parameter: str
+    start: int
+    shape: tuple[int, ...]
+
+
+def checkpoint_layout(config: ModelConfig) -> dict[str, Slot]:
+    """Every tensor name of the Hugging Face checkpoint, and its place in the decoder (q, k, v and gate, up are fused)."""
+    hidden, inner = config.hidden_size, config.intermediate_size
+    q_rows, kv_rows = config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim
+    layout = {"model.embed_tokens.weight": Slot("embed.weight", 0, (config.vocab_size, hidden))}
+    for i in range(config.num_layers):
+        theirs, ours = f"model.layers.{i}", f"layers.{i}"
+        layout[f"{theirs}.input_layernorm.weight"] = Slot(f"{ours}.input_norm.weight", 0, (hidden,))
+        start = 0
+        for name, rows in (("q", q_rows), ("k", kv_rows), ("v", kv_rows)):
+            source, target = f"{theirs}.self_attn.{name}_proj", f"{ours}.attention.qkv_proj"
+            layout[f"{source}.weight"] = Slot(f"{target}.weight", start, (rows, hidden))
+            if config.qkv_bias:
+                layout[f"{source}.bias"] = Slot(f"{target}.bias", start, (rows,))
+            start += rows
+        layout[f"{theirs}.self_attn.o_proj.weight"] = Slot(f"{ours}.attention.o_proj.weight", 0, (hidden, q_rows))
+        if config.output_bias:
+            layout[f"{theirs}.self_attn.o_proj.bias"] = Slot(f"{ours}.attention.o_proj.bias", 0, (hidden,))
+        if config.qk_norm:
+            for name in ("q_norm", "k_norm"):
+                slot = Slot(f"{ours}.attention.{name}.weight", 0, (config.head_dim,))
+                layout[f"{theirs}.self_attn.{name}.weight"] = slot
+        layout[f"{theirs}.post_attention_layernorm.weight"] = Slot(f"{ours}.post_norm.weight", 0, (hidden,))
+        layout[f"{theirs}.mlp.gate_proj.weight"] = Slot(f"{ours}.mlp.gate_up_proj.weight", 0, (inner, hidden))
+        layout[f"{theirs}.mlp.up_proj.weight"] = Slot(f"{ours}.mlp.gate_up_proj.weight", inner, (inner, hidden))
+        layout[f"{theirs}.mlp.down_proj.weight"] = Slot(f"{ours}.mlp.down_proj.weight", 0, (hidden, inner))
+    layout["model.norm.weight"] = Slot("norm.weight", 0, (hidden,))
+    if not config.tie_embeddings:
+        layout["lm_head.weight"] = Slot("lm_head.weight", 0, (config.vocab_size, hidden))
+    return layout
+
+
+def load_decoder(directory: str | Path, dtype: str | None = None, device: str = "cpu") -> Decoder:
+    """Load a checkpoint; names, shapes and shards are checked before a byte of weights is read.
+
+    Args:
+        dtype: "float32", "bfloat16" or "float16"; the checkpoint's own where None.
+    Raises:
+        ValueError: not a model, an unknown architecture, a missing shard, a missing, extra or misshapen tensor.
+    """
+    directory = Path(directory)
+    config = load_config(directory)
+    layout = checkpoint_layout(config)
+    files = _tensor_files(directory)
+    _check_tensors(config, layout, files)
+    decoder = build_empty(config).to(DTYPES[dtype or config.dtype]).to_empty(device=device)
+    parameters = dict(decoder.named_parameters())
+    with torch.no_grad():
+        for name, slot in layout.items():
+            # A file is opened anew for each tensor: closing it drops its mapped pages, so that only one model is resident.
+            with safe_open(files[name], framework="pt") as shard:
+                rows = parameters[slot.parameter][slot.start : slot.start + slot.shape[0]]
+                rows.copy_(shard.get_tensor(name))
+    return decoder.eval()
+
+
+def save_decoder(decoder: Decoder, directory: Path) -> None:
+    """Write config.json and safetensors (an index where there are several shards) into an existing directory."""
+    layout = checkpoint_layout(decoder.config)
+    parameters = dict(decoder.named_parameters())
+    dtype = str(decoder.dtype).removeprefix("torch.")
+    config = decoder.config.to_hf() | {"dtype": dtype, "torch_dtype": dtype}
+    (directory / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+    tensors = {
+        name: parameters[slot.parameter].detach()[slot.start : slot.start + slot.shape[0]]
+        for name, slot in layout.items()
+    }
+    shards = list(_shards(tensors))
+    total = sum(tensor.nbytes for tensor in tensors.values())
+    weight_map = {}
+    for number, names in enumerate(shards, 1):
+        file = SINGLE_FILE if len(shards) == 1 else f"model-{number:05d}-of-{len(shards):05d}.safetensors"
+        # clone() one shard at a time: safetensors wants tensors that own their memory.
+        save_file({name: tensors[name].cpu().clone() for name in names}, directory / file, metadata={"format": "pt"})
+        weight_map |= dict.fromkeys(names, file)
+    if len(shards) > 1:
+        index = {"metadata": {"total_size": total}, "weight_map": weight_map}
+        (directory / INDEX_FILE).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+
+
+def _shards(tensors: dict[str, Tensor]) -> Iterator[list[str]]:
+    names: list[str] = []
+    size = 0
+    for name, tensor in tensors.items():
+        if names and size + tensor.nbytes > SHARD_BYTES:
+            yield names
+            names, size = [], 0
+        names.append(name)
+        size += tensor.nbytes
+    yield names
+
+
+def _tensor_files(directory: Path) -> dict[str, Path]:
+    """The file of every tensor in the checkpoint. Index entries are names of files in `directory`, never paths."""
+    index_path, single = directory / INDEX_FILE, directory / SINGLE_FILE
+    if index_path.is_file():
+        try:
+            weight_map = json.loads(index_path.read_text(encoding="utf-8"))["weight_map"]
+            files = {name: directory / Path(file).name for name, file in weight_map.items()}
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise ValueError(f"{index_path} is damaged: it must hold a JSON object with a 'weight_map'") from None
+        for file in sorted(set(files.values())):
+            if not file.is_file():
+                count = sum(owner == file for owner in files.values())
+                raise ValueError(f"{directory}: the shard {file.name} is missing ({count} tensors); copy it again")
+        present = {name for file in set(files.values()) for name in _names(file)}
+        if lost := sorted(set(files) - present):
+            raise ValueError(f"{directory}: the index names {lost[0]!r}, but {files[lost[0]].name} does not hold it")
+        return files
+    if single.is_file():
+        return dict.fromkeys(_names(single), single)
+    if pickles := sorted(p.name for pattern in ("*.bin", "*.pt", "*.pth", "*.ckpt") for p in directory.glob(pattern)):
+        raise ValueError(
+            f"{directory} holds pickled weights ({pickles[0]}), which can run code when loaded; "
+            "convert them to safetensors first (transformers: save_pretrained)"
+        )
+    raise ValueError(f"{directory} has no weights: neither {SINGLE_FILE} nor {INDEX_FILE}")
+
+
+def _names(file: Path) -> list[str]:
+    try:
+        with safe_open(file, framework="pt") as shard:
+            return list(shard.keys())
+    except SafetensorError as error:
+        raise ValueError(f"{file} is not a whole safetensors file: {error}") from None
+
+
+def _check_tensors(config: ModelConfig, layout: dict[str, Slot], files: dict[str, Path]) -> None:
+    # Copies of tied heads and rotary tables stand in some checkpoints; both are derived, so both may be passed over.
+    derived = {
+        n for n in files if n.endswith("rotary_emb.inv_freq") or (config.tie_embeddings and n == "lm_head.weight")
+    }
+    if missing := [name for name in layout if name not in files]:
+        raise ValueError(f"the checkpoint lacks {len(missing)} tensors, first {missing[0]!r}")
+    if extra := sorted(set(files) - set(layout) - derived):
+        raise ValueError(f"the checkpoint has {len(extra)} tensors that {config.family} has not, first {extra[0]!r}")
+    for file in sorted(set(files.values())):
+        with safe_open(file, framework="pt") as shard:
+            for name in shard.keys():
+                if name in layout and tuple(shard.get_slice(name).get_shape()) != layout[name].shape:
+                    found = tuple(shard.get_slice(name).get_shape())
+                    raise ValueError(f"tensor {name!r} has shape {found}, the config asks for {layout[name].shape}")

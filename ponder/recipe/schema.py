@@ -1,0 +1,239 @@
+"""What a recipe may say. Every field has a working default; unknown keys are errors (see `load.py` for the wording)."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+# ---- the model ----
+
+
+class Birth(Strict):
+    """A newborn Qwen2-form model; its tokenizer is trained on the texts of the recipe's own tasks."""
+
+    hidden_size: int = Field(128, ge=8, multiple_of=2)
+    layers: int = Field(3, ge=1)
+    heads: int = Field(4, ge=1)
+    kv_heads: int = Field(2, ge=1)
+    intermediate_size: int = Field(384, ge=8)
+    vocab_size: int = Field(512, ge=280, description="at most; byte-level BPE needs 256 bytes and the markers")
+    context: int = Field(512, ge=32)
+
+    @model_validator(mode="after")
+    def heads_fit(self):
+        if self.hidden_size % self.heads or (self.hidden_size // self.heads) % 2:
+            raise ValueError(f"hidden_size ({self.hidden_size}) must be heads ({self.heads}) times an even number")
+        if self.heads % self.kv_heads:
+            raise ValueError(f"heads ({self.heads}) must be a multiple of kv_heads ({self.kv_heads})")
+        return self
+
+
+class Model(Strict):
+    path: str | None = Field(None, description="a Hugging Face checkpoint directory; empty: a newborn model")
+    birth: Birth = Birth()
+    dtype: Literal["float32", "bfloat16"] | None = Field(None, description="empty: the checkpoint's own")
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+# ---- the tasks ----
+
+
+class SourceBase(Strict):
+    weight: float = Field(1.0, gt=0, description="share in the mixture, relative to the other sources")
+    domain: str | None = Field(
+        None, description="the name under which results are told apart; empty: the source's name"
+    )
+    prompt: str = Field("boxed", description="'boxed', 'choice', 'plain', or a text with {question} in it")
+    part: Literal["split", "train", "held_out"] = Field(
+        "split", description="split: by content hash; train or held_out: all of it goes there"
+    )
+
+
+class GymSource(SourceBase):
+    kind: Literal["gym"] = "gym"
+    family: str = Field(description="a reasoning-gym family, such as chain_sum")
+    settings: dict[str, Any] = {}
+    size: int = Field(100_000, ge=1)
+    seed: int = 0
+    verifier: Literal["math", "reasoning_gym"] = "math"
+
+
+class JsonlSource(SourceBase):
+    kind: Literal["jsonl"] = "jsonl"
+    path: str = Field(description="a file, or one of gsm8k_test, math500, aime24, aime25")
+    fields: dict[str, str] = Field({}, description="prompt: and answer: name the fields of a row")
+    verifier: Literal["math"] = "math"
+
+
+class HubSource(SourceBase):
+    kind: Literal["hub"] = "hub"
+    name: str = Field(description="a data set of the Hugging Face hub, or a local directory of one")
+    split: str = "train"
+    fields: dict[str, str] = {}
+    verifier: Literal["math"] = "math"
+
+
+Source = Annotated[GymSource | JsonlSource | HubSource, Field(discriminator="kind")]
+
+
+class HeldOut(Strict):
+    fraction: float = Field(0.1, gt=0, lt=1, description="share of each split source that is never trained on")
+    problems: int = Field(200, ge=1, description="how many are answered at the end of each stage")
+    temperature: float = Field(1.0, ge=0, description="1 measures the policy that RL trains")
+    top_p: float = Field(1.0, gt=0, le=1)
+    top_k: int = Field(0, ge=0)
+    max_tokens: int | None = Field(None, ge=1, description="longest answer; empty: the longest of the RL stages")
+
+
+# ---- the engine ----
+
+
+class EngineSettings(Strict):
+    kind: Literal["local"] = "local"
+    workers: int | None = Field(
+        None,
+        ge=0,
+        description="processes on a CPU, each sampling and learning its share; empty: one per core, on a GPU none",
+    )
+    dtype: Literal["float32", "bfloat16"] | None = Field(None, description="empty: the learner's, read in place")
+    token_budget: int = Field(262_144, ge=64, description="most tokens in the KV caches at a time")
+    max_rows: int = Field(256, ge=1, description="most sequences that run at a time in one process")
+
+
+# ---- the stages ----
+
+
+class Optimizer(Strict):
+    lr: float = Field(1e-6, gt=0)
+    warmup_steps: int = Field(5, ge=0)
+    decay: Literal["constant", "linear", "cosine"] = "constant"
+    betas: tuple[float, float] = (0.9, 0.95)
+    weight_decay: float = Field(0.0, ge=0)
+    max_grad_norm: float = Field(1.0, gt=0)
+
+
+class Plateau(Strict):
+    """Stop when held-out accuracy has not risen by `min_gain` over the last `evals` evaluations."""
+
+    evals: int = Field(3, ge=1)
+    min_gain: float = Field(0.01, ge=0)
+
+
+class StageBase(Strict):
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    steps: int = Field(ge=1, description="the most steps; target and plateau may end the stage before")
+    target: float | None = Field(None, gt=0, le=1, description="held-out accuracy at which the stage ends")
+    plateau: Plateau | None = None
+    eval_every: int = Field(0, ge=0, description="steps between held-out evaluations; 0: only at the end")
+    eval_problems: int = Field(64, ge=1, description="held-out problems in an evaluation on the way")
+    save_every: int = Field(20, ge=1)
+    keep_checkpoints: int = Field(2, ge=1, description="how many on the way are kept; a stage's last one always is")
+    micro_batch_tokens: int = Field(8_192, ge=16, description="tokens in one forward and backward pass")
+
+    @model_validator(mode="after")
+    def exits_need_evals(self):
+        if (self.target is not None or self.plateau is not None) and not self.eval_every:
+            raise ValueError("target and plateau look at evaluations on the way: set eval_every, for instance to 10")
+        return self
+
+
+class Demonstrations(Strict):
+    """Written examples for the cold start: a JSONL file of {"messages": [...]}, or a procedure that writes them."""
+
+    path: str | None = None
+    columns: "ColumnDemonstrations | None" = None
+
+    @model_validator(mode="after")
+    def exactly_one(self):
+        if (self.path is None) == (self.columns is None):
+            raise ValueError("name exactly one of: path (a JSONL file of chats) or columns (written for sums)")
+        return self
+
+
+class ColumnDemonstrations(Strict):
+    """A careless pupil's sums, for reasoning-gym's chain_sum: mostly guessed, sometimes worked column by column."""
+
+    guess: float = Field(0.5, ge=0, le=1, description="share that answers at once, without working")
+    check: float = Field(0.1, ge=0, le=1, description="share of the worked ones that goes over each column again")
+    slip: float = Field(0.15, ge=0, lt=1, description="chance that a digit comes out wrong")
+
+
+class SftStage(StageBase):
+    kind: Literal["sft"] = "sft"
+    demonstrations: Demonstrations
+    examples_per_step: int = Field(64, ge=1)
+    optimizer: Optimizer = Optimizer(lr=1e-5)
+
+
+ObjectiveName = Literal["grpo", "dr_grpo", "dapo", "gspo", "cispo", "rloo", "reinforce_pp"]
+GROUP_OBJECTIVES = ("grpo", "dr_grpo", "dapo", "gspo", "cispo", "rloo")
+
+
+class Objective(Strict):
+    """A named loss; the fields below replace its paper's choices where they are set."""
+
+    name: ObjectiveName = "dapo"
+    clip_low: float | None = Field(None, ge=0)
+    clip_high: float | None = Field(None, ge=0)
+    kl: float | None = Field(None, ge=0, description="weight of the KL to the stage's first weights")
+
+
+class RlStage(StageBase):
+    kind: Literal["rl"] = "rl"
+    prompts_per_step: int = Field(32, ge=1)
+    samples_per_prompt: int = Field(8, ge=1)
+    max_tokens: int = Field(2048, ge=1, description="longest answer, thinking included")
+    objective: Objective = Objective()
+    updates_per_step: int = Field(1, ge=1, description="optimizer updates that share a step's rollouts")
+    refill_prompts: int = Field(0, ge=0, description="most extra prompts a step to replace groups without variance")
+    truncated: Literal["mask", "wrong", "soft"] = Field(
+        "mask", description="answers cut off: left out of the loss, scored 0, or penalised as they near the limit"
+    )
+    soft_margin: int = Field(256, ge=1, description="soft: tokens before the limit over which the penalty grows to 1")
+    optimizer: Optimizer = Optimizer(lr=1e-6)
+    verify_timeout: float = Field(5.0, gt=0, description="seconds a verifier may take for one answer")
+    error_budget: float = Field(0.01, ge=0, le=1, description="share of verifier errors above which the run pauses")
+
+    @model_validator(mode="after")
+    def groups_have_company(self):
+        if self.samples_per_prompt < 2 and self.objective.name in GROUP_OBJECTIVES:
+            raise ValueError(
+                f"samples_per_prompt is {self.samples_per_prompt}, but objective {self.objective.name!r} compares the "
+                "samples of one prompt: use at least 2, or the objective 'reinforce_pp'"
+            )
+        if self.updates_per_step > self.prompts_per_step:
+            raise ValueError(
+                f"updates_per_step ({self.updates_per_step}) cannot exceed prompts_per_step ({self.prompts_per_step})"
+            )
+        return self
+
+
+Stage = Annotated[SftStage | RlStage, Field(discriminator="kind")]
+
+
+class Recipe(Strict):
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    seed: int = Field(0, ge=0)
+    model: Model = Model()
+    sources: dict[str, Source] = Field(min_length=1)
+    held_out: HeldOut = HeldOut()
+    engine: EngineSettings = EngineSettings()
+    stages: list[Stage] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def parts_fit(self):
+        names = [stage.name for stage in self.stages]
+        if doubled := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"two stages are named {sorted(doubled)[0]!r}; give each its own name")
+        if "birth" in names:
+            raise ValueError("a stage cannot be named 'birth': reports use it for the model before any stage")
+        parts = {source.part for source in self.sources.values()}
+        if parts == {"held_out"}:
+            raise ValueError("every source is held out; at least one must be 'split' or 'train'")
+        if parts == {"train"}:
+            raise ValueError("no source has a held-out part; make one 'split', or add one with part: held_out")
+        return self

@@ -1,0 +1,41 @@
+"""The report for a terminal."""
+
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from ponder.runs.wording import duration, percent, span, title
+
+_FIXED_WIDTH = 7 + 12 + 16 + 8  # of the columns steps, time, accuracy and tokens
+
+
+def stage_table(report: dict[str, Any], width: int = 80) -> Table:
+    """A rich table: a row per stage with held-out accuracy, its 95% interval and mean tokens per answer.
+
+    Domains have columns of their own where there are several and they fit a terminal `width` characters wide.
+    """
+    stages = report["stages"]
+    domains = list(dict.fromkeys(domain for stage in stages for domain in stage["by_domain"]))
+    names = max((len(stage["name"]) for stage in stages), default=0) + 2
+    fit = names + _FIXED_WIDTH + sum(max(len(domain), 4) + 2 for domain in domains) <= width
+    domains = domains if fit and len(domains) > 1 else []
+    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("after", overflow="fold", min_width=8)
+    for heading in ["steps", "time", "accuracy (95%)", "tokens", *domains]:
+        table.add_column(Text(heading), justify="right", no_wrap=True)
+    best = max((stage["accuracy"] for stage in stages if stage["accuracy"] is not None), default=None)
+    for stage in stages:
+        accuracy = Text(percent(stage["accuracy"]), style="bold" if stage["accuracy"] == best else "")
+        if stage["interval"]:
+            accuracy.append(f" ({span(stage['interval'])})", style="not bold")
+        table.add_row(
+            Text(title(stage["name"])),
+            f"{stage['steps']:,}",
+            duration(stage["seconds"]),
+            accuracy,
+            "-" if stage["mean_tokens"] is None else f"{stage['mean_tokens']:,.0f}",
+            *(percent(stage["by_domain"].get(domain, {}).get("accuracy")) for domain in domains),
+        )
+    return table

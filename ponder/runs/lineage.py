@@ -1,0 +1,55 @@
+"""Where a run comes from: enough to make it again, or to know why it cannot be made again."""
+
+import hashlib
+import platform
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+_BLOCK = 64 * 1024
+_BLOCKS_PER_FILE = 64
+
+
+def new_lineage(recipe_text: str, *, seed: int, parent: Path | str | None = None) -> dict[str, Any]:
+    """Describe a run that starts now. `parent` is the model directory that training starts from, None for birth."""
+    return {
+        "ponder": _version("ponder"),
+        "python": sys.version.split()[0],
+        "torch": _version("torch"),
+        "platform": platform.platform(),
+        "recipe_sha256": hashlib.sha256(recipe_text.encode()).hexdigest(),
+        "seed": seed,
+        "started": now(),
+        "parent": None if parent is None else {"path": str(parent), "fingerprint": fingerprint(Path(parent))},
+        "resumed": [],
+    }
+
+
+def fingerprint(model: Path) -> str:
+    """SHA-256 over a model directory's config and weights: names, sizes, and 64 evenly spaced blocks of each file.
+
+    Files up to 4 MiB are read whole. A 65 GB model takes about a second, and training moves every block a little.
+    """
+    digest = hashlib.sha256()
+    for path in sorted([*model.glob("*.safetensors"), *model.glob("config.json")]):
+        size = path.stat().st_size
+        digest.update(f"{path.name} {size}\n".encode())
+        with open(path, "rb") as file:
+            for block in range(_BLOCKS_PER_FILE):
+                file.seek(max(block * _BLOCK, (size - _BLOCK) * block // (_BLOCKS_PER_FILE - 1)))
+                digest.update(file.read(_BLOCK))
+    return digest.hexdigest()
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,96 @@
+"""What an evaluation on held-out tasks found, as it lies in `evals/<stage>-<step>.json`."""
+
+import math
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+
+@dataclass(frozen=True)
+class DomainResult:
+    """Accuracy on the held-out tasks of one domain, with its 95% interval."""
+
+    accuracy: float
+    interval: tuple[float, float]
+    count: int
+
+
+@dataclass(frozen=True)
+class EvalSample:
+    """One held-out problem and one answer to it. `status` is a verdict's; `score` is None where there is none."""
+
+    task_id: str
+    domain: str
+    question: str
+    reference: Any
+    reasoning: str | None
+    content: str
+    status: str
+    score: float | None
+    tokens: int
+
+
+@dataclass(frozen=True)
+class EvalResult:
+    """One evaluation. `stage` is "birth" (step 0) for the untrained model.
+
+    Shares and accuracies lie in [0, 1]; `count` is the number of answers judged; `seconds` is the time the stage had
+    taken so far; `mean_tokens` counts sampled tokens per answer; `samples` may be a part of the answers.
+    """
+
+    stage: str
+    step: int
+    accuracy: float
+    interval: tuple[float, float]
+    by_domain: dict[str, DomainResult]
+    count: int
+    seconds: float
+    mean_tokens: float
+    truncated_share: float
+    samples: list[EvalSample]
+    sampling: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any], where: str = "evaluation") -> "EvalResult":
+        """Read the JSON form; keys this class does not know are left out.
+
+        Raises:
+            ValueError: a key is missing; the message starts with `where`.
+        """
+        known = _pick(cls, data, where)
+        known["interval"] = tuple(known["interval"])
+        known["by_domain"] = {
+            domain: DomainResult(**(_pick(DomainResult, part, f"{where}: by_domain.{domain}")))
+            for domain, part in known["by_domain"].items()
+        }
+        known["samples"] = [
+            EvalSample(**_pick(EvalSample, sample, f"{where}: samples[{index}]"))
+            for index, sample in enumerate(known["samples"])
+        ]
+        return cls(**known)
+
+
+def _pick(kind: type, data: dict[str, Any], where: str) -> dict[str, Any]:
+    names = [field.name for field in fields(kind)]
+    missing = [name for name in names if name not in data]
+    if missing:
+        raise ValueError(f"{where}: missing {', '.join(missing)}")
+    return {name: data[name] for name in names}
+
+
+def wilson_interval(successes: float, n: int) -> tuple[float, float]:
+    """95% score interval of a proportion (E. B. Wilson, 1927, "Probable inference, the law of succession, and
+    statistical inference", JASA 22). Unlike mean +- 2 standard errors it stays in [0, 1] and is honest at 0 and 1.
+
+    Without observations anything is possible: (0, 1).
+    """
+    assert 0 <= successes <= n, f"{successes} successes of {n}"
+    if n == 0:
+        return (0.0, 1.0)
+    z = 1.959963984540054  # the 97.5% quantile of the standard normal
+    p = successes / n
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    return (max(0.0, min(p, centre - half)), min(1.0, max(p, centre + half)))  # at 0 and n, rounding would cross p

@@ -1,0 +1,296 @@
+"""One run directory: created once, written by one process at a time, readable by anyone at any moment."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ponder.runs.atomic import clean_leftovers, replacing_directory, write_text
+from ponder.runs.lineage import now
+from ponder.runs.lock import RunLock
+from ponder.runs.metrics import MetricsLog, Row, read_rows
+from ponder.runs.results import EvalResult
+from ponder.runs.rollouts import read_rollouts, write_rollouts
+
+BIRTH = "birth"  # the "stage" of the untrained model, before every stage of the recipe
+_STAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_STEP_NAME = re.compile(r"(?P<stage>[A-Za-z0-9][A-Za-z0-9_-]*)-(?P<step>\d{6,})(\.json)?")
+_STARTED = re.compile(r"\.lock$|lineage\.json$|\.(lineage\.json|recipe\.yaml)\.tmp-")  # left by a start that was killed
+_ROLLOUT_NAME = re.compile(r"step-(?P<step>\d{6,})\.parquet")
+
+
+@dataclass(frozen=True)
+class Rewound:
+    """What `Run.rewind` dropped because it lay after the checkpoint. `str()` says it in words."""
+
+    metric_rows: int
+    rollout_files: int
+    evals: int
+    half_line: bool
+
+    def __str__(self) -> str:
+        parts = [
+            f"{count} {noun}{'' if count == 1 else 's'}"
+            for count, noun in [
+                (self.metric_rows, "step"),
+                (self.rollout_files, "rollout file"),
+                (self.evals, "evaluation"),
+            ]
+            if count
+        ]
+        if self.half_line:
+            parts.append("the half-written last line of metrics.jsonl")
+        return f"dropped {', '.join(parts)} after the checkpoint" if parts else "nothing lay after the checkpoint"
+
+
+class Run:
+    """A run directory. Reading needs no lock; the first write takes it (or `lock()` does, earlier).
+
+    Steps count from 1 within each stage. Every write is whole or absent after a kill. Writing raises `SaveError` when
+    the disk is full and ValueError when another process holds the run.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._lock: RunLock | None = None
+        self._log = MetricsLog(path / "metrics.jsonl", path / "events")
+
+    @classmethod
+    def create(cls, path: Path | str, recipe_text: str, lineage: dict[str, Any]) -> "Run":
+        """Start a run in a new or empty directory and hold its lock. `lineage` is from `lineage.new_lineage`.
+
+        Raises:
+            ValueError: the directory already holds something.
+        """
+        run = cls(Path(path))
+        _refuse_occupied(run.path)
+        run.path.mkdir(parents=True, exist_ok=True)
+        run.lock()
+        try:
+            _refuse_occupied(run.path)
+            _write_json(run.path / "lineage.json", lineage)
+            write_text(run.path / "recipe.yaml", recipe_text)  # last: with both it is a run
+        except BaseException:
+            run.close()
+            raise
+        return run
+
+    @classmethod
+    def open(cls, path: Path | str) -> "Run":
+        """Open an existing run for reading; it turns to writing with the first write.
+
+        Raises:
+            ValueError: `path` is not a run directory.
+        """
+        path = Path(path)
+        if not _is_run(path):
+            reason = "there is no lineage.json" if path.is_dir() else "there is no such directory"
+            raise ValueError(f"{path} is not a run: {reason}. Start one with: ponder train RECIPE --run {path}")
+        return cls(path)
+
+    def lock(self) -> None:
+        """Take the right to write, and tidy up after a killed predecessor. To resume, call this before looking for the
+        latest checkpoint: tidying up can bring back one that a kill caught in the middle of its replacement.
+
+        Raises:
+            ValueError: another process holds it.
+        """
+        if self._lock is None:
+            self._lock = RunLock(self.path)
+            for directory in [self.path, *(path for path in self.path.glob("*") if path.is_dir())]:
+                clean_leftovers(directory)
+            for directory in self.path.glob("rollouts/*/"):
+                clean_leftovers(directory)
+
+    def close(self) -> None:
+        """Close the files and give up the lock. Safe to call twice."""
+        self._log.close()
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    @property
+    def name(self) -> str:
+        return self.path.resolve().name
+
+    @property
+    def recipe_text(self) -> str:
+        return (self.path / "recipe.yaml").read_text(encoding="utf-8")
+
+    @property
+    def lineage(self) -> dict[str, Any]:
+        return json.loads((self.path / "lineage.json").read_bytes())
+
+    # Writing
+
+    def record(self, stage: str, step: int, metrics: dict[str, float]) -> None:
+        """Append one row to metrics.jsonl and its scalars, tagged `<stage>/<metric>`, to TensorBoard.
+
+        The row outlives a kill of this process as soon as this returns. Values that are not finite become null.
+        """
+        self.lock()
+        self._log.append(_checked(stage), step, metrics)
+
+    def record_rollouts(self, stage: str, step: int, rows: list[dict[str, Any]]) -> None:
+        """Store a step's rollouts; each row holds exactly the columns of `rollouts.schema`."""
+        self.lock()
+        write_rollouts(self._rollout_file(stage, step), rows)
+
+    def record_eval(self, result: dict[str, Any] | EvalResult) -> None:
+        """Store an evaluation in the form of `results.EvalResult`; keys it does not know are kept in the file.
+
+        Raises:
+            ValueError: a key of `EvalResult` is missing.
+        """
+        self.lock()
+        data = result.to_dict() if isinstance(result, EvalResult) else result
+        checked = EvalResult.from_dict(data)
+        _write_json(self.path / "evals" / f"{_checked(checked.stage)}-{checked.step:06d}.json", data)
+
+    @contextmanager
+    def checkpoint(self, stage: str, step: int) -> Iterator[Path]:
+        """Yield an empty directory that becomes `checkpoints/<stage>-<step>` when the block ends well.
+
+        Metrics reach the disk first, so that no checkpoint is ever ahead of them, even after a power cut.
+        """
+        self.lock()
+        self._log.sync()
+        with replacing_directory(self.path / "checkpoints" / f"{_checked(stage)}-{step:06d}") as directory:
+            yield directory
+
+    def rewind(self, stage_order: list[str], stage: str, step: int) -> Rewound:
+        """Drop metrics, rollouts and evaluations later than the checkpoint (`stage`, `step`) that training goes on
+        from, so that the resumed run has neither phantom nor doubled rows; note the resumption in the lineage.
+
+        `stage_order` lists the recipe's stages; step 0 of the first is the start of the run. Interrupted, it can
+        simply be called again.
+
+        Raises:
+            ValueError: the run holds a stage that is not in `stage_order`, or a later checkpoint.
+        """
+        self.lock()
+        order = {BIRTH: -1, **{name: index for index, name in enumerate(stage_order)}}
+
+        def is_later(other_stage: str, other_step: int) -> bool:
+            if other_stage not in order:
+                raise ValueError(
+                    f"{self.path} holds steps of the stage {other_stage!r}, but the recipe has only "
+                    f"{', '.join(stage_order)}. Resume with the recipe that made the run."
+                )
+            return (order[other_stage], other_step) > (order[stage], step)
+
+        for path in self.checkpoints():
+            if is_later(*place_of(path)):
+                raise ValueError(
+                    f"{path} is later than the checkpoint to resume from ({stage}, step {step}). "
+                    f"To go back behind it, move it out of {path.parent} first."
+                )
+        rows, half_line = read_rows(self._log.path)
+        kept = [row for row in rows if not is_later(row["stage"], row["step"])]
+        rollouts = [
+            path
+            for path in self.rollout_files()
+            if is_later(path.parent.name, int(_ROLLOUT_NAME.fullmatch(path.name)["step"]))
+        ]
+        evals = [path for path in self._in_order(self.path.glob("evals/*.json")) if is_later(*place_of(path))]
+
+        self._log.rewrite(kept)
+        for path in [*rollouts, *evals]:
+            path.unlink()
+        lineage = self.lineage
+        resumed = [*lineage.get("resumed", []), {"time": now(), "stage": stage, "step": step}]
+        _write_json(self.path / "lineage.json", {**lineage, "resumed": resumed})
+        return Rewound(len(rows) - len(kept), len(rollouts), len(evals), half_line)
+
+    # Reading
+
+    def metrics(self) -> list[Row]:
+        """All rows in the order of training; half a line at the end (a writer at work, or killed) is left out.
+
+        Raises:
+            ValueError: a line is damaged; the message names it.
+        """
+        return read_rows(self._log.path)[0]
+
+    def stages(self) -> list[str]:
+        """The stages that have begun, in the order of training, without birth."""
+        return list(dict.fromkeys(row["stage"] for row in self.metrics()))
+
+    def evals(self) -> list[EvalResult]:
+        """All evaluations, birth first, then in the order of training."""
+        paths = self._in_order(self.path.glob("evals/*.json"))
+        return [EvalResult.from_dict(json.loads(path.read_bytes()), str(path)) for path in paths]
+
+    def rollouts(self, stage: str, step: int) -> list[dict[str, Any]]:
+        """A step's rollouts as they were recorded."""
+        return read_rollouts(self._rollout_file(stage, step))
+
+    def rollout_files(self) -> list[Path]:
+        """The Parquet files of all steps, by stage name and step."""
+        return sorted(path for path in self.path.glob("rollouts/*/*") if _ROLLOUT_NAME.fullmatch(path.name))
+
+    def checkpoints(self) -> list[Path]:
+        """All checkpoints in the order of the recipe's stages and of steps, so the newest is last."""
+        return self._in_order(self.path.glob("checkpoints/*/"))
+
+    def latest_checkpoint(self) -> Path | None:
+        return next(reversed(self.checkpoints()), None)
+
+    def _in_order(self, paths: Iterator[Path]) -> list[Path]:
+        order = {stage: index for index, stage in enumerate([BIRTH, *self._stage_order()])}
+        placed = [(place_of(path), path) for path in paths if _STEP_NAME.fullmatch(path.name)]
+        return [path for _, path in sorted(placed, key=lambda p: (order.get(p[0][0], len(order)), p[0]))]
+
+    def _stage_order(self) -> list[str]:
+        import yaml
+
+        recipe = yaml.safe_load(self.recipe_text)
+        planned = recipe.get("stages") if isinstance(recipe, dict) else None
+        names = [stage["name"] for stage in planned or [] if isinstance(stage, dict) and "name" in stage]
+        return list(dict.fromkeys([*names, *self.stages()]))
+
+    def _rollout_file(self, stage: str, step: int) -> Path:
+        return self.path / "rollouts" / _checked(stage) / f"step-{step:06d}.parquet"
+
+
+def place_of(path: Path) -> tuple[str, int]:
+    """(stage, step) from the name of a checkpoint or an evaluation file: `math-000060` is ("math", 60)."""
+    match = _STEP_NAME.fullmatch(path.name)
+    if match is None:
+        raise ValueError(f"{path} is not named <stage>-<step>, as in math-000060")
+    return match["stage"], int(match["step"])
+
+
+def _checked(stage: str) -> str:
+    if not _STAGE.fullmatch(stage):
+        raise ValueError(f"{stage!r} cannot name a stage: use letters, digits, _ and -, as in cold_start")
+    return stage
+
+
+def _is_run(path: Path) -> bool:
+    return (path / "lineage.json").is_file() and (path / "recipe.yaml").is_file()
+
+
+def _refuse_occupied(path: Path) -> None:
+    if _is_run(path):
+        raise ValueError(
+            f"{path} already holds a run. Resume it with: ponder resume {path}, or name another with --run NAME"
+        )
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"{path} is a file. Name a directory for the run with --run NAME")
+    held = sorted(child.name for child in path.glob("*") if not _STARTED.match(child.name)) if path.exists() else []
+    if held:
+        raise ValueError(f"{path} is not empty (it holds {held[0]}). Name another directory with --run NAME")
+
+
+def _write_json(path: Path, data: Any) -> None:
+    write_text(path, json.dumps(data, indent=1) + "\n")

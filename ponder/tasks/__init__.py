@@ -1,0 +1,26 @@
+"""Tasks: what there is to solve, where it comes from, and how it is mixed and split."""
+
+from ponder.tasks.gym import gym_tasks
+from ponder.tasks.hub import hub_tasks
+from ponder.tasks.jsonl import BENCHMARKS, jsonl_tasks
+from ponder.tasks.mixture import Mixture
+from ponder.tasks.prompts import PROMPTS, ask, check_prompt
+from ponder.tasks.split import held_out_sample, part_of, refuse_overlap, split
+from ponder.tasks.task import LazyTasks, Task
+
+__all__ = [
+    "BENCHMARKS",
+    "PROMPTS",
+    "LazyTasks",
+    "Mixture",
+    "Task",
+    "ask",
+    "check_prompt",
+    "gym_tasks",
+    "held_out_sample",
+    "hub_tasks",
+    "jsonl_tasks",
+    "part_of",
+    "refuse_overlap",
+    "split",
+]

@@ -1,0 +1,43 @@
+"""Tasks from Hugging Face data sets: a name on the hub, or a local directory or file that `datasets` can read."""
+
+from collections.abc import Mapping
+
+from ponder.tasks.rows import row_reader
+from ponder.tasks.task import LazyTasks, Task
+
+
+def hub_tasks(
+    name: str,
+    split: str = "train",
+    fields: Mapping[str, str] | None = None,
+    domain: str | None = None,
+    prompt: str | None = None,
+    verifier: str | None = None,
+    config: str | None = None,
+) -> LazyTasks:
+    """The rows of one split of a data set, each turned into a task when looked at (the table stays on disk).
+
+    `name` and `config` go to `datasets.load_dataset` (a directory of Parquet or JSON files works too); the other
+    arguments are those of `jsonl_tasks`. Needs the extra `data`. ValueError for a missing extra, a data set or split
+    that cannot be loaded, and, at the row, for what the row lacks.
+    """
+    try:
+        import datasets
+    except ImportError:
+        raise ValueError(f"Data set {name!r} needs the package `datasets`: pip install 'ponder[data]'") from None
+    try:
+        table = datasets.load_dataset(name, config, split=split)
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+        raise ValueError(f"Data set {name!r}, split {split!r} cannot be loaded: {error}") from error
+
+    source = f"hub:{name}" + (f"/{config}" if config else "") + f"[{split}]"
+    if len(table) == 0:
+        raise ValueError(f"{source}: the split holds no rows")
+    reader = row_reader(
+        table[0], fields, place=f"{source}, row 0", source=source, domain=domain, prompt=prompt, verifier=verifier
+    )
+
+    def make(index: int) -> Task:
+        return reader.task(table[index], f"{source}, row {index}")
+
+    return LazyTasks(len(table), make, source)

@@ -1,0 +1,127 @@
+"""From a row of a data set (a JSON object) to a task, by a mapping of field names. For the JSONL and hub sources."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ponder.tasks.prompts import ask, check_prompt
+from ponder.tasks.suggest import unknown_name
+from ponder.tasks.task import Task
+
+ROLES = ("prompt", "answer", "domain", "verifier")
+
+
+@dataclass(frozen=True)
+class RowReader:
+    """Reads rows of one source.
+
+    `prompt_field` holds the question (text, or a list of chat messages), `answer_field` the reference. `domain` and
+    `verifier` are literal values, or, where `by_row` names them, fields of the row. `prompt` is a standard prompt's
+    name or a template (ponder.tasks.prompts).
+    """
+
+    source: str
+    prompt_field: str
+    answer_field: str
+    domain: str
+    verifier: str
+    by_row: frozenset[str]
+    prompt: str
+
+    def task(self, row: Mapping[str, Any], place: str) -> Task:
+        """The row's task; ValueError that begins with `place` where the row lacks something."""
+        question = self._field(row, self.prompt_field, place)
+        answer = self._field(row, self.answer_field, place)
+        if isinstance(answer, str):
+            answer = final_answer(answer)
+        return Task(
+            messages=self._messages(question, place),
+            domain=str(self._field(row, self.domain, place)) if "domain" in self.by_row else self.domain,
+            verifier=str(self._field(row, self.verifier, place)) if "verifier" in self.by_row else self.verifier,
+            reference=answer,
+            source=self.source,
+        )
+
+    def _field(self, row: Mapping[str, Any], name: str, place: str) -> Any:
+        if name not in row:
+            raise ValueError(f"{place}: no field {name!r}; the row has {', '.join(sorted(row)) or 'no fields'}")
+        value = row[name]
+        if value is None or (isinstance(value, str) and not value.strip()) or value == []:
+            raise ValueError(f"{place}: field {name!r} is empty")
+        return value
+
+    def _messages(self, question: Any, place: str) -> tuple[dict, ...]:
+        if isinstance(question, str):
+            return ({"role": "user", "content": ask(question, self.prompt)},)
+        if not _are_messages(question):
+            raise ValueError(
+                f"{place}: field {self.prompt_field!r} is neither text nor chat messages that end with the user's"
+            )
+        *before, last = [{"role": m["role"], "content": m["content"]} for m in question]
+        return (*before, {**last, "content": ask(last["content"], self.prompt)})
+
+
+def row_reader(
+    first_row: Mapping[str, Any],
+    fields: Mapping[str, str] | None,
+    *,
+    place: str,
+    source: str,
+    domain: str | None,
+    prompt: str | None,
+    verifier: str | None,
+) -> RowReader:
+    """A reader for rows like `first_row`.
+
+    `fields` maps "prompt" and "answer" to field names (each maps to itself unless said otherwise), and "domain" and
+    "verifier" to a field name or, where the first row has no such field, to a literal. Raises ValueError.
+    """
+    fields = dict(fields or {})
+    for role in fields:
+        if role not in ROLES:
+            raise ValueError(f"Field mapping of {source}: {unknown_name('key', role, ROLES)}")
+    prompt = "boxed" if prompt is None else prompt
+    check_prompt(prompt)
+    for role in ("prompt", "answer"):
+        name = fields.setdefault(role, role)
+        if name not in first_row:
+            raise ValueError(
+                f"{place}: no field {name!r} to take the {role} from; the row has {_listed(first_row)}. "
+                f"Say which: fields: {{{role}: NAME}}"
+            )
+    return RowReader(
+        source=source,
+        prompt_field=fields["prompt"],
+        answer_field=fields["answer"],
+        domain=domain or fields.get("domain", "math"),
+        verifier=verifier or fields.get("verifier", "math"),
+        by_row=frozenset(
+            role
+            for role, literal in (("domain", domain), ("verifier", verifier))
+            if literal is None and fields.get(role) in first_row
+        ),
+        prompt=prompt,
+    )
+
+
+def final_answer(answer: str) -> str:
+    """The answer proper: of a worked solution in GSM8K's form, what follows the last `####`, without thousands commas.
+
+    >>> final_answer("5 * 250 = 1250\\n#### 1,250")
+    '1250'
+    """
+    _, marker, last = answer.rpartition("\n#### ")
+    return last.strip().replace(",", "") if marker else answer
+
+
+def _are_messages(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and all(isinstance(m, Mapping) and isinstance(m.get("content"), str) and "role" in m for m in value)
+        and bool(value)
+        and value[-1]["role"] == "user"
+    )
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "no fields"

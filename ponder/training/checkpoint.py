@@ -1,0 +1,61 @@
+"""Checkpoints: a Hugging Face model as it is (law 10), with the trainer's own state beside it (law 5)."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from ponder.chat.renderer import Renderer
+from ponder.model.decoder import Decoder
+from ponder.model.weights import save_decoder
+from ponder.runs.run import Run
+from ponder.training.learner import Learner
+
+STATE_FILE = "ponder_state.json"
+OPTIMIZER_FILE = "ponder_optimizer.safetensors"
+
+
+@dataclass
+class Progress:
+    """Where training stands; with the weights and the optimizer, all there is to resume from."""
+
+    stage: str
+    step: int = 0
+    done: bool = False  # the stage has ended; what follows is the next stage
+    cursor: int = 0  # tasks drawn from the mixture so far in this stage
+    seconds: float = 0.0  # spent in this stage
+    accuracies: list[float] = field(default_factory=list)  # held-out, on the way, for target and plateau
+
+
+def save_checkpoint(
+    run: Run, progress: Progress, decoder: Decoder, renderer: Renderer, learner: Learner | None = None
+) -> Path:
+    with run.checkpoint(progress.stage, progress.step) as directory:
+        save_decoder(decoder, directory)
+        renderer.save(directory)
+        generation = directory / "generation_config.json"
+        if not generation.exists():  # a checkpoint that came with one keeps it
+            generation.write_text(json.dumps(generation_config(renderer), indent=2) + "\n", encoding="utf-8")
+        if learner is not None:
+            learner.save_state(directory / OPTIMIZER_FILE)
+        (directory / STATE_FILE).write_text(json.dumps(asdict(progress)) + "\n", encoding="utf-8")
+    return run.path / "checkpoints" / f"{progress.stage}-{progress.step:06d}"
+
+
+def load_progress(checkpoint: Path) -> Progress:
+    path = checkpoint / STATE_FILE
+    try:
+        return Progress(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise ValueError(f"{checkpoint} cannot be resumed from: {STATE_FILE} is missing or damaged ({error})") from None
+
+
+def generation_config(renderer: Renderer) -> dict:
+    """What users' samplers should do by default: the QwQ guidelines."""
+    return {
+        "do_sample": True,
+        "temperature": 0.6,
+        "top_p": 0.95,
+        "top_k": 40,
+        "repetition_penalty": 1.0,
+        "eos_token_id": sorted(renderer.stop_ids),
+    }

@@ -1,0 +1,96 @@
+"""The recipe's sources as tasks to train on and tasks held out, which never meet."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from ponder.recipe.schema import GymSource, HubSource, JsonlSource, Recipe, Source
+from ponder.tasks.mixture import Mixture
+from ponder.tasks.split import held_out_sample, refuse_overlap, split
+from ponder.tasks.task import Task
+
+
+@dataclass(frozen=True)
+class TaskPool:
+    train: Mixture
+    held_out: list[Task]
+
+    def draw(self, cursor: int, n: int) -> list[Task]:
+        """Tasks number cursor .. cursor + n - 1 of the training mixture.
+
+        Raises:
+            ValueError: one of them is held out too (only sources with a `part` of their own can do that).
+        """
+        tasks = self.train.draw(cursor, n)
+        refuse_overlap(tasks, self.held_out)
+        return tasks
+
+
+def load_tasks(recipe: Recipe) -> TaskPool:
+    """
+    Raises:
+        ValueError: a source that cannot be read, too few held-out problems, or tasks on both sides; by source name.
+    """
+    train, held_out_sources = [], []
+    for name, source in recipe.sources.items():
+        tasks = _read(name, source)
+        match source.part:
+            case "train":
+                train.append((name, source.weight, tasks))
+            case "held_out":
+                held_out_sources.append((source.weight, partial(_first_different, name, tasks)))
+            case "split":
+                train.append((name, source.weight, split(tasks, recipe.held_out.fraction)[0]))
+                held_out_sources.append((source.weight, partial(held_out_sample, tasks, recipe.held_out.fraction)))
+    held_out: dict[str, Task] = {}
+    for count, (_, sample) in zip(_shares(recipe.held_out.problems, held_out_sources), held_out_sources, strict=True):
+        held_out |= {task.id: task for task in sample(count)}
+    for _, _, tasks in train:
+        if isinstance(tasks, list):
+            refuse_overlap(tasks, held_out.values())
+    return TaskPool(Mixture(train, recipe.seed), list(held_out.values()))
+
+
+def _read(name: str, source: Source) -> Sequence[Task]:
+    # Each kind of source brings its own library; only those named are imported.
+    domain = source.domain or name
+    try:
+        match source:
+            case GymSource():
+                from ponder.tasks.gym import gym_tasks
+
+                return gym_tasks(
+                    source.family, source.settings, source.size, source.seed, domain, source.prompt, source.verifier
+                )
+            case JsonlSource():
+                from ponder.tasks.jsonl import jsonl_tasks
+
+                return jsonl_tasks(source.path, source.fields or None, domain, source.prompt, source.verifier)
+            case HubSource():
+                from ponder.tasks.hub import hub_tasks
+
+                return hub_tasks(
+                    source.name, source.split, source.fields or None, domain, source.prompt, source.verifier
+                )
+    except ValueError as error:
+        raise ValueError(f"sources.{name}: {error}") from None
+
+
+def _first_different(name: str, tasks: Sequence[Task], n: int) -> list[Task]:
+    found: dict[str, Task] = {}
+    for task in tasks:
+        if len(found) == n:
+            break
+        found.setdefault(task.id, task)
+    if not found:
+        raise ValueError(f"sources.{name}: it holds no task")
+    return list(found.values())
+
+
+def _shares(total: int, weighted: Sequence[tuple[float, object]]) -> list[int]:
+    """Whole numbers in proportion to the weights, at least 1 each, that add up to `total` where it is large enough."""
+    weights = [weight for weight, _ in weighted]
+    counts = [max(1, int(total * weight / sum(weights))) for weight in weights]
+    for i in range(max(0, total - sum(counts))):
+        counts[i % len(counts)] += 1
+    return counts

@@ -1,0 +1,200 @@
+"""One RL stage. `RlTrainer.step` reads in the order of the data: tasks, rollouts, verdicts, advantages, batch, weights."""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+import psutil
+
+from ponder.chat.renderer import Renderer
+from ponder.engine.build import SamplingEngine
+from ponder.engine.protocol import rl_sampling
+from ponder.recipe.schema import Recipe, RlStage
+from ponder.runs.run import Run
+from ponder.training.batch import Sample
+from ponder.training.checkpoint import Progress
+from ponder.training.data import TaskPool
+from ponder.training.learner import Learner
+from ponder.training.objectives import resolve
+from ponder.training.rewards import by_group, has_variance, set_advantages, set_rewards
+from ponder.training.rollouts import Collected, Rollout, collect
+from ponder.training.selfcheck import check_chat_form, check_ratio, check_references, check_signal
+from ponder.verifiers.judge import Judge
+
+
+class ErrorBudgetExceeded(RuntimeError):
+    """More verifier failures in a step than the recipe tolerates; nothing was learned from it."""
+
+
+class RlTrainer:
+    def __init__(
+        self,
+        recipe: Recipe,
+        stage: RlStage,
+        run: Run,
+        pool: TaskPool,
+        engine: SamplingEngine,
+        renderer: Renderer,
+        judge: Judge,
+        learner: Learner,
+    ):
+        self.recipe, self.stage, self.run, self.pool = recipe, stage, run, pool
+        self.engine, self.renderer, self.judge, self.learner = engine, renderer, judge, learner
+        self.objective = resolve(
+            stage.objective.name,
+            clip_low=stage.objective.clip_low,
+            clip_high=stage.objective.clip_high,
+            kl=stage.objective.kl,
+        )
+        self.params = rl_sampling(stage.max_tokens, renderer.stop_ids)
+
+    def check(self) -> None:
+        """What can be known before sampling; the rest is checked on the first step's rollouts."""
+        tasks = self.pool.draw(0, self.stage.prompts_per_step)
+        check_references(self.judge, [*tasks, *self.pool.held_out])
+        config = self.learner.decoder.config
+        check_chat_form(
+            self.renderer,
+            [*tasks, *self.pool.held_out],
+            config.vocab_size,
+            self.stage.max_tokens,
+            config.max_positions,
+        )
+
+    def step(self, progress: Progress) -> dict[str, float]:
+        """One step of the stage; `progress` says which, and moves on."""
+        number = progress.step + 1
+        started = time.perf_counter()
+        self.engine.refresh()
+
+        collected, drawn, refilled = self._collect(number, progress.cursor)
+        rollouts = collected.rollouts
+        self._check_error_budget(rollouts, number)
+        set_advantages(rollouts, self.objective)
+        if number == 1:
+            check_ratio(self.learner, rollouts, self.engine.own.dtype)
+            check_signal(rollouts, self.stage.samples_per_prompt)
+
+        learning = time.perf_counter()
+        learned = self._learn(rollouts, number)
+        finished = time.perf_counter()
+
+        metrics = {
+            **summarise(rollouts),
+            **learned,
+            "refill/prompts": refilled,
+            "time/sample_s": collected.sample_seconds,
+            "time/judge_s": collected.judge_seconds,
+            "time/learn_s": finished - learning,
+            "time/step_s": finished - started,
+            "tokens_per_s/sample": collected.sampled_tokens / max(collected.sample_seconds, 1e-9),
+            "tokens_per_s/learn": collected.sampled_tokens / max(finished - learning, 1e-9),
+            "memory/rss_gb": _resident_gb(),
+        }
+        self.run.record_rollouts(self.stage.name, number, [r.to_row(self.renderer) for r in rollouts])
+        self.run.record(self.stage.name, number, metrics)
+        progress.step, progress.cursor = number, drawn
+        return metrics
+
+    def _collect(self, number: int, cursor: int) -> tuple[Collected, int, int]:
+        """A step's rollouts; groups without variance are replaced by those of further prompts, within the budget.
+
+        Returns them with the cursor behind the last prompt drawn, and how many extra prompts it took.
+        """
+        want = self.stage.prompts_per_step
+        total = self._sample(number, cursor, want)
+        kept, spent = by_group(total.rollouts), 0
+        while spent < self.stage.refill_prompts and (flat := [g for g in kept if not has_variance(g)]):
+            extra = min(len(flat), self.stage.refill_prompts - spent)
+            more = self._sample(number, cursor + want + spent, extra, first_group=want + spent)
+            spent += extra
+            fresh = [g for g in by_group(more.rollouts) if has_variance(g)]
+            kept = [g for g in kept if has_variance(g)] + fresh + flat[: len(flat) - len(fresh)]
+            total.sample_seconds += more.sample_seconds
+            total.judge_seconds += more.judge_seconds
+            total.sampled_tokens += more.sampled_tokens
+        total.rollouts = [rollout for group in kept for rollout in group]
+        return total, cursor + want + spent, spent
+
+    def _sample(self, number: int, cursor: int, prompts: int, first_group: int = 0) -> Collected:
+        tasks = self.pool.draw(cursor, prompts)
+        seed_parts = (self.recipe.seed, self.stage.name, number)
+        collected = collect(
+            self.engine,
+            self.renderer,
+            self.judge,
+            tasks,
+            self.stage.samples_per_prompt,
+            self.params,
+            seed_parts,
+            first_group,
+        )
+        set_rewards(collected.rollouts, self.stage)
+        return collected
+
+    def _learn(self, rollouts: Sequence[Rollout], number: int) -> dict[str, float]:
+        """The step's updates; where there are several, each learns from its share of the groups."""
+        updates = self.stage.updates_per_step
+        shares: list[list[Sample]] = [[] for _ in range(updates)]
+        for index, group in enumerate(by_group(rollouts)):
+            shares[index % updates] += [r.to_sample() for r in group if r.advantage is not None]
+        shares = [share for share in shares if any(any(s.mask) for s in share)]
+        metrics = [
+            self.learner.reinforce(share, self.objective, self.stage.max_tokens, (number - 1) * updates + i + 1)
+            for i, share in enumerate(shares)
+        ]
+        if not metrics:
+            return {}  # every answer was masked; the step is recorded and teaches nothing
+        averaged = {name: sum(m[name] for m in metrics) / len(metrics) for name in metrics[0]}
+        return {**averaged, "mismatch/max": max(m["mismatch/max"] for m in metrics)}
+
+    def _check_error_budget(self, rollouts: Sequence[Rollout], number: int) -> None:
+        failed = [r for r in rollouts if r.verdict.status in ("error", "timeout")]
+        if len(failed) > self.stage.error_budget * len(rollouts):
+            shown = "\n".join(
+                f"  {r.verdict.status}: {r.verdict.reason}\n    question: {r.task.question[:100]!r}\n"
+                f"    answer: {r.parsed.content[-100:]!r}"
+                for r in failed[:3]
+            )
+            raise ErrorBudgetExceeded(
+                f"step {number}: the verifier failed on {len(failed)} of {len(rollouts)} answers, more than "
+                f"stages.{self.stage.name}.error_budget ({self.stage.error_budget:g}). Nothing was learned from the "
+                f"step. For instance:\n{shown}"
+            )
+
+
+def summarise(rollouts: Sequence[Rollout]) -> dict[str, float]:
+    """Rewards, verdicts and lengths of a step."""
+    groups = by_group(rollouts)
+    lengths = [len(r.completion.ids) for r in rollouts]
+    statuses = Counter(r.verdict.status for r in rollouts)
+    metrics = {
+        "reward/mean": _mean([r.reward for r in rollouts if r.reward is not None]),
+        "pass_rate": statuses["correct"] / len(rollouts),
+        "length/mean": _mean(lengths),
+        "length/max": max(lengths),
+        "length/thinking": _mean([r.parsed.reasoning_tokens for r in rollouts]),
+        "groups/zero_variance_share": sum(not has_variance(g) for g in groups) / len(groups),
+    }
+    for status, count in statuses.items():
+        metrics[f"status/{status}"] = count / len(rollouts)
+    for domain in sorted({r.task.domain for r in rollouts}):
+        rewards = [r.reward for r in rollouts if r.task.domain == domain and r.reward is not None]
+        metrics[f"reward/{domain}"] = _mean(rewards)
+    return metrics
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else 0.0
+
+
+def _resident_gb() -> float:
+    """This process and its samplers and verifiers; shared pages count once (unique set size where the system has it)."""
+    process = psutil.Process()
+    total = process.memory_info().rss
+    for child in process.children(recursive=True):
+        try:
+            total += child.memory_full_info().uss
+        except psutil.Error:
+            continue  # it has just ended
+    return total / 1e9

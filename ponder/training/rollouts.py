@@ -1,0 +1,119 @@
+"""From tasks to judged rollouts: the engine samples, and each answer is judged while others are still being sampled."""
+
+import json
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from ponder.chat.parser import ParsedOutput, parse_output
+from ponder.chat.renderer import Prompt, Renderer
+from ponder.engine.counting import key
+from ponder.engine.protocol import Completion, Engine, Request, SamplingParams
+from ponder.tasks.task import Task
+from ponder.training.batch import Sample
+from ponder.verifiers.judge import Judge
+from ponder.verifiers.response import Response
+from ponder.verifiers.verdict import Verdict
+
+
+@dataclass
+class Rollout:
+    """One attempt: a ledger of token ids, what the verifier said of it, and what training makes of that."""
+
+    task: Task
+    group: int
+    sample: int
+    prompt: Prompt
+    completion: Completion
+    parsed: ParsedOutput
+    verdict: Verdict
+    reward: float | None = None  # None leaves the loss: the verifier failed, or the answer was cut off and is masked
+    advantage: float | None = None
+
+    @property
+    def truncated(self) -> bool:
+        return self.completion.finish_reason == "length"
+
+    def to_sample(self) -> Sample:
+        prompt, answer = self.prompt.ids, self.completion.ids
+        assert self.advantage is not None
+        mask = [0] * len(prompt) + [1] * len(answer)
+        return Sample(prompt + answer, mask, self.completion.logprobs, self.advantage)
+
+    def to_row(self, renderer: Renderer) -> dict[str, Any]:
+        return {
+            "task_id": self.task.id,
+            "domain": self.task.domain,
+            "source": self.task.source,
+            "question": self.task.question,
+            "prompt_ids": self.prompt.ids,
+            "response_ids": self.completion.ids,
+            "logprobs": self.completion.logprobs,
+            "mask": [1] * len(self.completion.ids),
+            "text": renderer.decode(self.completion.ids),
+            "reference": json.dumps(self.task.reference, ensure_ascii=False),
+            "status": self.verdict.status,
+            "score": self.verdict.score,
+            "reason": self.verdict.reason,
+            "reward": self.reward,
+            "advantage": self.advantage,
+            "truncated": self.truncated,
+            "group": self.group,
+            "sample": self.sample,
+        }
+
+
+@dataclass
+class Collected:
+    rollouts: list[Rollout]  # by group, then by sample, whatever order they finished in
+    sample_seconds: float = 0.0
+    judge_seconds: float = 0.0  # waiting for verdicts after the last answer was sampled
+    sampled_tokens: int = field(init=False)
+
+    def __post_init__(self):
+        self.sampled_tokens = sum(len(r.completion.ids) for r in self.rollouts)
+
+
+def collect(
+    engine: Engine,
+    renderer: Renderer,
+    judge: Judge,
+    tasks: Sequence[Task],
+    samples_per_prompt: int,
+    params: SamplingParams,
+    seed_parts: tuple[int | str, ...],
+    first_group: int = 0,
+) -> Collected:
+    """Sample and judge `samples_per_prompt` answers to each task.
+
+    The random numbers of an answer are a function of (seed_parts, task id, sample number) and the token's position.
+    """
+    started = time.perf_counter()
+    prompts = [renderer.render(task.messages, task.tools) for task in tasks]
+    requests = [
+        Request((g, s), tuple(prompt.ids), params, key(*seed_parts, task.id, s))
+        for g, (task, prompt) in enumerate(zip(tasks, prompts, strict=True))
+        for s in range(samples_per_prompt)
+    ]
+    pending: dict[tuple[int, int], tuple[Completion, ParsedOutput, Future[Verdict]]] = {}
+    for completion in engine.generate(requests):
+        g, _ = completion.request.id
+        parsed = parse_output(completion.ids, renderer, prompts[g].thinking_open)
+        pending[completion.request.id] = completion, parsed, judge.submit(tasks[g], response_of(completion, parsed))
+    sampled = time.perf_counter()
+    rollouts = [
+        Rollout(tasks[g], first_group + g, s, prompts[g], completion, parsed, verdict.result())
+        for (g, s), (completion, parsed, verdict) in sorted(pending.items())
+    ]
+    return Collected(rollouts, sampled - started, time.perf_counter() - sampled)
+
+
+def response_of(completion: Completion, parsed: ParsedOutput) -> Response:
+    return Response(
+        reasoning=parsed.reasoning,
+        content=parsed.content,
+        thinking_closed=parsed.thinking_closed,
+        truncated=completion.finish_reason == "length",
+    )

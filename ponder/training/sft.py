@@ -1,0 +1,58 @@
+"""The cold start: imitation of chat examples, loss on the assistant's tokens only."""
+
+import time
+from pathlib import Path
+
+from ponder.chat.renderer import Renderer
+from ponder.engine.counting import key
+from ponder.recipe.schema import Recipe, SftStage
+from ponder.runs.run import Run
+from ponder.tasks.mixture import permuted
+from ponder.training.batch import Sample
+from ponder.training.checkpoint import Progress
+from ponder.training.data import TaskPool
+from ponder.training.demonstrations import column_demonstration, read_chats
+from ponder.training.learner import Learner
+
+
+class SftTrainer:
+    def __init__(self, recipe: Recipe, stage: SftStage, run: Run, pool: TaskPool, renderer: Renderer, learner: Learner):
+        self.recipe, self.stage, self.run, self.pool = recipe, stage, run, pool
+        self.renderer, self.learner = renderer, learner
+        self.chats = read_chats(Path(stage.demonstrations.path)) if stage.demonstrations.path else None
+
+    def check(self) -> None:
+        """Refuse examples that do not fit the model before anything is learned."""
+        for sample in self._draw(0):
+            if len(sample.ids) > self.learner.decoder.config.max_positions:
+                raise ValueError(
+                    f"a demonstration has {len(sample.ids)} tokens, the model's context is "
+                    f"{self.learner.decoder.config.max_positions}: shorten or drop it"
+                )
+
+    def step(self, progress: Progress) -> dict[str, float]:
+        number = progress.step + 1
+        started = time.perf_counter()
+        samples = self._draw(progress.cursor)
+        metrics = self.learner.imitate(samples, number)
+        seconds = time.perf_counter() - started
+        metrics |= {"time/step_s": seconds, "tokens_per_s/learn": sum(len(s.ids) for s in samples) / seconds}
+        self.run.record(self.stage.name, number, metrics)
+        progress.step, progress.cursor = number, progress.cursor + self.stage.examples_per_step
+        return metrics
+
+    def _draw(self, cursor: int) -> list[Sample]:
+        examples = (self._example(k) for k in range(cursor, cursor + self.stage.examples_per_step))
+        return [Sample(ids, mask, []) for ids, mask in examples]
+
+    def _example(self, k: int) -> tuple[list[int], list[int]]:
+        """The k-th example of the stage: a pure function of the recipe's seed and k."""
+        if self.chats is not None:
+            epoch, position = divmod(k, len(self.chats))
+            chat = self.chats[permuted(position, len(self.chats), (self.recipe.seed, self.stage.name, epoch))]
+        else:
+            habits = self.stage.demonstrations.columns
+            assert habits is not None, "the recipe's validation asks for one of the two"
+            (task,) = self.pool.draw(k, 1)
+            chat = column_demonstration(task, habits, key(self.recipe.seed, self.stage.name, k))
+        return self.renderer.training_example(chat)

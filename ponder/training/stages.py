@@ -1,0 +1,230 @@
+"""A recipe from its first stage to its last: birth, stages with exit criteria, evaluations, checkpoints, resume."""
+
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from ponder.chat.renderer import Renderer
+from ponder.engine.build import SamplingEngine
+from ponder.model.decoder import Decoder
+from ponder.model.weights import load_decoder
+from ponder.recipe.load import dump_recipe, load_recipe
+from ponder.recipe.schema import Recipe, RlStage, SftStage
+from ponder.runs.lineage import new_lineage
+from ponder.runs.report import write_report
+from ponder.runs.run import BIRTH, Run, place_of
+from ponder.training.birth import give_birth
+from ponder.training.checkpoint import OPTIMIZER_FILE, Progress, load_progress, save_checkpoint
+from ponder.training.data import TaskPool, load_tasks
+from ponder.training.evaluate import evaluate
+from ponder.training.learner import Learner
+from ponder.training.replicas import Replicas
+from ponder.training.objectives import OBJECTIVES
+from ponder.training.rl import RlTrainer
+from ponder.training.sft import SftTrainer
+from ponder.training.view import View
+from ponder.verifiers.judge import Judge
+
+
+class Stopped(Exception):
+    """Training was asked to stop, and has saved everything."""
+
+
+def start(recipe: Recipe, path: Path, view: View) -> Run:
+    """Train a recipe into a new run directory.
+
+    Raises:
+        ValueError: what can be refused is refused before anything is learned.
+        Stopped: Ctrl+C or SIGTERM; the run can be resumed.
+    """
+    text = dump_recipe(recipe)
+    pool = load_tasks(recipe)
+    parent = Path(recipe.model.path) if recipe.model.path else None
+    decoder, renderer = _first_model(recipe, pool)
+    with Run.create(path, text, new_lineage(text, seed=recipe.seed, parent=parent)) as run:
+        progress = Progress(BIRTH, done=True)
+        save_checkpoint(run, progress, decoder, renderer)
+        _Training(recipe, run, pool, decoder, renderer, view).go_on_from(progress)
+    return run
+
+
+def resume(path: Path, view: View) -> Run:
+    """Go on from a run's latest checkpoint; what lies after it is dropped and made again, bit for bit on a CPU.
+
+    Raises:
+        ValueError: not a run, a run without a checkpoint, or a damaged one.
+        Stopped: as in `start`.
+    """
+    with Run.open(path) as run:
+        run.lock()
+        recipe = load_recipe(run.path / "recipe.yaml")
+        checkpoint = run.latest_checkpoint()
+        if checkpoint is None:
+            raise ValueError(f"{path} has no checkpoint yet: remove the directory and start it again with ponder train")
+        progress = load_progress(checkpoint)
+        decoder = load_decoder(checkpoint, device=_device(recipe))
+        view.say(str(run.rewind([stage.name for stage in recipe.stages], progress.stage, progress.step)))
+        training = _Training(recipe, run, load_tasks(recipe), decoder, Renderer.load(checkpoint), view)
+        training.go_on_from(progress)
+    return run
+
+
+def _first_model(recipe: Recipe, pool: TaskPool) -> tuple[Decoder, Renderer]:
+    if recipe.model.path is None:
+        decoder, renderer = give_birth(recipe, pool, _device(recipe))
+        return decoder, renderer
+    path = Path(recipe.model.path)
+    if not path.is_dir():
+        raise ValueError(f"model.path: there is no directory {path}; download the model there first")
+    return load_decoder(path, recipe.model.dtype, _device(recipe)), Renderer.load(path)
+
+
+def _device(recipe: Recipe) -> str:
+    if recipe.model.device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("model.device is 'cuda', but torch sees no GPU here; set it to 'auto' (see: ponder doctor)")
+    return ("cuda" if torch.cuda.is_available() else "cpu") if recipe.model.device == "auto" else recipe.model.device
+
+
+class _Training:
+    def __init__(self, recipe: Recipe, run: Run, pool: TaskPool, decoder: Decoder, renderer: Renderer, view: View):
+        self.recipe, self.run, self.pool = recipe, run, pool
+        self.decoder, self.renderer, self.view = decoder, renderer, view
+        self.stop_asked = False
+
+    def go_on_from(self, progress: Progress) -> None:
+        timeouts = [stage.verify_timeout for stage in self.recipe.stages if isinstance(stage, RlStage)]
+        self.engine = SamplingEngine(self.decoder, self.recipe.engine)
+        helpers = self.engine.workers - 1  # this process learns too
+        self.replicas = Replicas(self.decoder, helpers) if helpers > 0 else None
+        self.judge = Judge(deadline_s=max(timeouts, default=5.0))
+        try:
+            with self._stop_signals(), self.view:
+                if progress.stage == BIRTH:
+                    self._evaluate_fully(progress)
+                names = [BIRTH, *(stage.name for stage in self.recipe.stages)]
+                first = names.index(progress.stage) - (0 if not progress.done else -1)
+                for stage in self.recipe.stages[first - 1 :]:
+                    if progress.stage != stage.name:
+                        progress = Progress(stage.name)
+                    self._run_stage(stage, progress)
+            self.view.report(self.run, write_report(self.run))
+        finally:
+            self.engine.close()
+            self.judge.close()
+            if self.replicas is not None:
+                self.replicas.close()
+
+    def _run_stage(self, stage: SftStage | RlStage, progress: Progress) -> None:
+        self.view.stage_begins(stage, progress.step)
+        trainer = self._trainer(stage)
+        if progress.step == 0:
+            trainer.check()
+        else:
+            trainer.learner.load_state(self.run.latest_checkpoint() / OPTIMIZER_FILE)
+        while not progress.done:
+            began = time.perf_counter()
+            metrics = trainer.step(progress)
+            progress.seconds += time.perf_counter() - began
+            progress.done = progress.step >= stage.steps
+            if not progress.done and stage.eval_every and progress.step % stage.eval_every == 0:
+                self._evaluate_on_the_way(stage, progress)
+            self.view.step(stage, progress, metrics)
+            if progress.done:
+                self._evaluate_fully(progress)
+            if progress.done or self.stop_asked or progress.step % stage.save_every == 0:
+                save_checkpoint(self.run, progress, self.decoder, self.renderer, trainer.learner)
+                self._prune(stage)
+            if self.stop_asked:
+                raise Stopped(f"saved {stage.name} step {progress.step}; go on with: ponder resume {self.run.path}")
+
+    def _trainer(self, stage: SftStage | RlStage) -> SftTrainer | RlTrainer:
+        updates = stage.steps * (stage.updates_per_step if isinstance(stage, RlStage) else 1)
+        learner = Learner(
+            self.decoder, stage.optimizer, updates, stage.micro_batch_tokens, self._reference(stage), self.replicas
+        )
+        if isinstance(stage, SftStage):
+            return SftTrainer(self.recipe, stage, self.run, self.pool, self.renderer, learner)
+        return RlTrainer(self.recipe, stage, self.run, self.pool, self.engine, self.renderer, self.judge, learner)
+
+    def _reference(self, stage: SftStage | RlStage) -> Decoder | None:
+        """The weights that the stage began with, where its objective has a KL: the last checkpoint before it."""
+        if not isinstance(stage, RlStage):
+            return None
+        kl = stage.objective.kl if stage.objective.kl is not None else OBJECTIVES[stage.objective.name].kl
+        if not kl:
+            return None
+        before = [c for c in self.run.checkpoints() if place_of(c)[0] != stage.name]
+        names = [s.name for s in self.recipe.stages]
+        before = [c for c in before if place_of(c)[0] in [BIRTH, *names[: names.index(stage.name)]]]
+        return load_decoder(before[-1], device=str(self.decoder.device)).requires_grad_(False)
+
+    # ---- evaluations and exits ----
+
+    def _evaluate_on_the_way(self, stage: SftStage | RlStage, progress: Progress) -> None:
+        accuracy = self._evaluate(progress, stage.eval_problems)
+        progress.accuracies.append(accuracy)
+        if stage.target is not None and accuracy >= stage.target:
+            self.view.say(f"{stage.name}: held-out accuracy {accuracy:.3f} has reached the target of {stage.target:g}")
+            progress.done = True
+        elif stage.plateau is not None and has_plateaued(
+            progress.accuracies, stage.plateau.evals, stage.plateau.min_gain
+        ):
+            self.view.say(f"{stage.name}: held-out accuracy has stopped rising ({accuracy:.3f})")
+            progress.done = True
+
+    def _evaluate_fully(self, progress: Progress) -> None:
+        self._evaluate(progress, len(self.pool.held_out))
+
+    def _evaluate(self, progress: Progress, problems: int) -> float:
+        self.engine.refresh()
+        tasks = spread(self.pool.held_out, problems)
+        result = evaluate(
+            self.engine, self.renderer, self.judge, tasks, self.recipe, progress.stage, progress.step, progress.seconds
+        )
+        self.run.record_eval(result)
+        self.view.evaluated(result)
+        return result.accuracy
+
+    # ---- housekeeping ----
+
+    def _prune(self, stage: SftStage | RlStage) -> None:
+        """Of a stage's checkpoints on the way only the newest are kept; when it is done, only its last."""
+        mine = [c for c in self.run.checkpoints() if place_of(c)[0] == stage.name]
+        keep = 1 if load_progress(mine[-1]).done else stage.keep_checkpoints
+        for old in mine[:-keep]:
+            shutil.rmtree(old)
+
+    @contextmanager
+    def _stop_signals(self) -> Iterator[None]:
+        """The first Ctrl+C (or SIGTERM) lets the step finish and saves; the second stops at once."""
+
+        def ask(number: int, frame: object) -> None:
+            if self.stop_asked:
+                raise KeyboardInterrupt
+            self.stop_asked = True
+            self.view.say("stopping after this step, then saving; once more to stop at once (losing the step)")
+
+        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def has_plateaued(accuracies: list[float], evals: int, min_gain: float) -> bool:
+    """No evaluation among the last `evals` beats the best before them by `min_gain`."""
+    if len(accuracies) <= evals:
+        return False
+    return max(accuracies[-evals:]) < max(accuracies[:-evals]) + min_gain
+
+
+def spread(tasks: list, count: int) -> list:
+    """`count` of the tasks, evenly spaced, so that each domain keeps its share."""
+    count = min(count, len(tasks))
+    return [tasks[i * len(tasks) // count] for i in range(count)]

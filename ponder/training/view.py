@@ -1,0 +1,93 @@
+"""Training as one sees it in the terminal: a live line per stage, or plain lines where output is not a terminal."""
+
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from ponder.recipe.schema import RlStage, SftStage
+from ponder.runs.console import stage_table
+from ponder.runs.report import build_report
+from ponder.runs.results import EvalResult
+from ponder.runs.run import Run
+from ponder.training.checkpoint import Progress as StageProgress
+
+PLAIN_SECONDS = 5.0  # between lines where nothing can be drawn over
+
+
+class View:
+    def __init__(self, console: Console):
+        self.console = console
+        self.accuracy: float | None = None
+        self.spoken = 0.0
+        self.began, self.began_step = 0.0, 0
+        self.bars = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[figures]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self.bar = None
+
+    def __enter__(self) -> "View":
+        self.bars.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.bars.stop()
+
+    def say(self, text: str) -> None:
+        self.console.print(text, style="dim", highlight=False)
+
+    def stage_begins(self, stage: SftStage | RlStage, step: int) -> None:
+        if isinstance(stage, RlStage):
+            size = stage.prompts_per_step * stage.samples_per_prompt
+            what = f"{stage.prompts_per_step} prompts x {stage.samples_per_prompt} samples = {size} answers a step"
+        else:
+            what = f"{stage.examples_per_step} examples a step"
+        self.console.print(f"[bold]{stage.name}[/bold]: {stage.steps} steps, {what}", highlight=False)
+        self.began, self.began_step = time.monotonic(), step
+        self.bar = self.bars.add_task(stage.name, total=stage.steps, completed=step, figures="")
+
+    def step(self, stage: SftStage | RlStage, progress: StageProgress, metrics: dict[str, float]) -> None:
+        figures = self._figures(metrics)
+        self.bars.update(self.bar, completed=progress.step, figures=figures)
+        if not self.console.is_terminal and (progress.done or time.monotonic() - self.spoken > PLAIN_SECONDS):
+            self.spoken = time.monotonic()
+            pace = (self.spoken - self.began) / max(1, progress.step - self.began_step)
+            left = pace * (stage.steps - progress.step)
+            self.console.print(
+                f"{stage.name} {progress.step}/{stage.steps}  {figures}  {left:.0f} s left", highlight=False
+            )
+
+    def evaluated(self, result: EvalResult) -> None:
+        self.accuracy = result.accuracy
+        low, high = result.interval
+        self.console.print(
+            f"  {result.stage} step {result.step}: held-out accuracy [bold]{result.accuracy:.3f}[/bold] "
+            f"[{low:.2f}, {high:.2f}] on {result.count} problems, {result.mean_tokens:.0f} tokens an answer".replace(
+                f"[{low:.2f}", f"\\[{low:.2f}"
+            ),
+            highlight=False,
+        )
+
+    def report(self, run: Run, paths: list[Path]) -> None:
+        self.console.print(stage_table(build_report(run)))
+        for path in paths:
+            self.console.print(f"  {path}", style="dim", highlight=False)
+        self.console.print(f"Talk to it: [bold]ponder chat {run.path}[/bold]", highlight=False)
+
+    def _figures(self, metrics: dict[str, float]) -> str:
+        if "pass_rate" not in metrics:
+            return f"loss {metrics['loss']:.3f}  {metrics['tokens_per_s/learn']:,.0f} tok/s"
+        held_out = "" if self.accuracy is None else f"  held-out {self.accuracy:.2f}"
+        return (
+            f"reward {metrics['reward/mean']:.3f}{held_out}  length {metrics['length/mean']:.0f}  "
+            f"{metrics['tokens_per_s/sample']:,.0f} tok/s"
+        )

@@ -1,0 +1,39 @@
+"""The verdict: what a verifier says about a response. Not a number (law 3)."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Status = Literal["correct", "wrong", "unparseable", "truncated", "timeout", "error"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a verifier says about one response.
+
+    status       score   meaning
+    correct      1.0     the answer is right
+    wrong        [0, 1)  the answer was read and is not right; some reasoning-gym scorers give part of the score
+    unparseable  0.0     the response states no answer that can be read
+    truncated    0.0     the response was cut off by the token limit
+    timeout      None    the verifier ran past its deadline and was killed
+    error        None    the verifier itself failed; its rollout leaves the loss
+
+    `parsed` is the answer as it was read, `reference` what it was compared with.
+    """
+
+    status: Status
+    score: float | None
+    reason: str
+    parsed: str | None = None
+    reference: str | None = None
+
+    def __post_init__(self) -> None:
+        assert self.status in get_args(Status), self.status
+        if self.status in ("timeout", "error"):
+            assert self.score is None, f"{self.status} has no score, not {self.score}"
+        elif self.status == "correct":
+            assert self.score == 1.0, self.score
+        elif self.status == "wrong":
+            assert self.score is not None and 0.0 <= self.score < 1.0, self.score
+        else:
+            assert self.score == 0.0, self.score

@@ -1,0 +1,48 @@
+import json
+import sys
+
+import pytest
+
+from ponder.tasks import hub_tasks
+
+
+def test_missing_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(ValueError, match=r"'someone/data' needs the package `datasets`: pip install 'ponder\[data\]'"):
+        hub_tasks("someone/data", "train")
+
+
+@pytest.fixture
+def table(tmp_path, monkeypatch):
+    pytest.importorskip("datasets", reason="the extra `data` is not installed")
+    import pyarrow
+    import pyarrow.parquet
+
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    rows = {"q": ["1+1?", "2+2?", ""], "a": ["2", "work\n#### 4", "x"], "kind": ["one", "two", "three"]}
+    (tmp_path / "set").mkdir()
+    pyarrow.parquet.write_table(pyarrow.table(rows), tmp_path / "set" / "train.parquet")
+    return tmp_path / "set"
+
+
+def test_parquet_directory(table):
+    tasks = hub_tasks(str(table), "train", {"prompt": "q", "answer": "a", "domain": "kind"}, prompt="plain")
+    assert len(tasks) == 3
+    assert [(t.question, t.reference, t.domain) for t in tasks[:2]] == [("1+1?", "2", "one"), ("2+2?", "4", "two")]
+    with pytest.raises(ValueError, match=r"hub:.*\[train\], row 2: field 'q' is empty"):
+        tasks[2]
+
+
+def test_faults(table):
+    with pytest.raises(ValueError, match=r"row 0: no field 'prompt' .* the row has a, kind, q"):
+        hub_tasks(str(table), "train")
+    with pytest.raises(ValueError, match=r"split 'test' cannot be loaded"):
+        hub_tasks(str(table), "test")
+    with pytest.raises(ValueError, match="cannot be loaded"):
+        hub_tasks(str(table / "nothing-here"), "train")
+
+
+def test_json_directory(table, tmp_path):
+    (tmp_path / "json").mkdir()
+    (tmp_path / "json" / "train.json").write_text(json.dumps({"prompt": "Q", "answer": "A"}) + "\n")
+    assert hub_tasks(str(tmp_path / "json"), "train")[0].reference == "A"
