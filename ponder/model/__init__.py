@@ -1,0 +1,1 @@
+"""The one decoder, its config and its weights."""

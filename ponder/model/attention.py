@@ -17,24 +17,92 @@ class PackedCausal:
 
     def __init__(self, lengths: Sequence[int], device: torch.device | str = "cpu"):
         assert lengths and min(lengths) > 0, "every sequence needs a token"
-        self.rows, self.width = len(lengths), max(lengths)
-        self.device = torch.device(device)
-        offsets = torch.tensor(lengths, dtype=torch.int64).cumsum(0) - torch.tensor(lengths)
-        row_of = torch.repeat_interleave(torch.arange(self.rows), torch.tensor(lengths))  # [tokens]
-        self.positions = (torch.arange(len(row_of)) - offsets[row_of]).to(self.device)  # [tokens]
-        self.ragged = min(lengths) < self.width
-        self.cells = row_of.to(self.device) * self.width + self.positions  # [tokens], each one's cell in the rectangle
+        self.stream = _Rectangle(lengths, device)
+        self.positions, self.width = self.stream.columns, self.stream.width  # [tokens]
 
     def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        q, k, v = (self._rectangle(x) for x in (q, k, v))  # [rows, heads, width, head_dim]
+        q, k, v = (self.stream.spread(x) for x in (q, k, v))
         out = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=q.shape[1] != k.shape[1])
-        out = out.transpose(1, 2).reshape(self.rows * self.width, -1)
-        return out.index_select(0, self.cells) if self.ragged else out
+        return self.stream.gather(out)
 
-    def _rectangle(self, x: Tensor) -> Tensor:
+
+class SharedPrompts:
+    """Groups of answers to one prompt each: `prompt | answer | answer | ...`, the prompt computed once for its group.
+
+    The stream holds all prompts first, then all answers, group by group. An answer's token sees its group's prompt
+    and its own answer up to itself: the same numbers as if the prompt stood before every answer.
+    """
+
+    def __init__(self, prompts: Sequence[int], answers: Sequence[Sequence[int]], device: torch.device | str = "cpu"):
+        """prompts: length of each group's prompt; answers: lengths of each group's answers, as many in every group."""
+        self.groups, self.samples = len(prompts), len(answers[0])
+        assert all(len(group) == self.samples for group in answers) and min(prompts) > 0
+        self.device = torch.device(device)
+        lengths = [length for group in answers for length in group]
+        self.prompt_stream, self.answer_stream = _Rectangle(prompts, device), _Rectangle(lengths, device)
+        self.prompt_tokens, self.width = sum(prompts), max(prompts) + max(lengths)
+        starts = torch.tensor(prompts, device=self.device).repeat_interleave(self.samples)  # [rows]
+        answer_positions = self.answer_stream.columns + starts[self.answer_stream.row_of]
+        self.positions = torch.cat((self.prompt_stream.columns, answer_positions))  # [tokens]
+        # What an answer may see of the rectangle of its prompt, and of its own.
+        beyond = torch.arange(self.prompt_stream.width, device=self.device) >= torch.tensor(prompts, device=self.device)[:, None]
+        self.prompt_mask = torch.zeros(beyond.shape, device=self.device).masked_fill(beyond, float("-inf"))
+        width = self.answer_stream.width
+        self.answer_mask = torch.full((width, width), float("-inf"), device=self.device).triu(1)
+
+    def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        (qp, qa), (kp, ka), (vp, va) = (x.split((self.prompt_tokens, len(x) - self.prompt_tokens)) for x in (q, k, v))
+        kp, vp = self.prompt_stream.spread(kp), self.prompt_stream.spread(vp)  # [groups, kv_heads, prompt, head_dim]
+        qp = self.prompt_stream.spread(qp)
+        of_prompts = F.scaled_dot_product_attention(qp, kp, vp, is_causal=True, enable_gqa=qp.shape[1] != kp.shape[1])
+        qa, ka, va = (self.answer_stream.spread(x) for x in (qa, ka, va))  # [groups * samples, heads, answer, head_dim]
+        of_answers = self._answers(qa, ka, va, kp, vp)
+        return torch.cat((self.prompt_stream.gather(of_prompts), self.answer_stream.gather(of_answers)))
+
+    def _answers(self, q: Tensor, k: Tensor, v: Tensor, prompt_k: Tensor, prompt_v: Tensor) -> Tensor:
+        """Two products, prompt and own, under one softmax."""
+        rows, heads, width, head_dim = q.shape
+        kv_heads, prompt = k.shape[1], prompt_k.shape[2]
+        each = heads // kv_heads
+        q = q * head_dim**-0.5
+        own_q = q.reshape(rows, kv_heads, each * width, head_dim)
+        own = torch.matmul(own_q, k.transpose(-1, -2)).reshape(rows, kv_heads, each, width, width) + self.answer_mask.to(q.dtype)
+        # All answers of a group stand in one tall matrix against their prompt.
+        tall = (self.groups, kv_heads, self.samples * each * width)
+        shared_q = own_q.reshape(self.groups, self.samples, kv_heads, each * width, head_dim).transpose(1, 2)
+        shared = torch.matmul(shared_q.reshape(*tall, head_dim), prompt_k.transpose(-1, -2))
+        shared = shared + self.prompt_mask.to(q.dtype)[:, None, None, :]
+        shared = shared.reshape(self.groups, kv_heads, self.samples, each * width, prompt).transpose(1, 2)
+        scores = torch.cat((shared.reshape(rows, kv_heads, each * width, prompt), own.flatten(2, 3)), dim=-1)
+        weights = torch.softmax(scores, -1)  # [rows, kv_heads, each * width, prompt + width]
+        of_prompt, of_own = weights.split((prompt, width), dim=-1)
+        of_prompt = of_prompt.reshape(self.groups, self.samples, kv_heads, each * width, prompt).transpose(1, 2)
+        from_prompt = torch.matmul(of_prompt.reshape(*tall, prompt), prompt_v)
+        from_prompt = from_prompt.reshape(self.groups, kv_heads, self.samples, each * width, head_dim).transpose(1, 2)
+        out = from_prompt.reshape(rows, kv_heads, each * width, head_dim) + torch.matmul(of_own, v)
+        return out.reshape(rows, heads, width, head_dim)
+
+
+class _Rectangle:
+    """A stream of sequences end to end, and the padded rectangle # [rows, heads, width, head_dim] that attention needs."""
+
+    def __init__(self, lengths: Sequence[int], device: torch.device | str):
+        counts = torch.tensor(lengths, dtype=torch.int64)
+        self.rows, self.width = len(lengths), int(counts.max())
+        row_of = torch.repeat_interleave(torch.arange(self.rows), counts)
+        columns = torch.arange(len(row_of)) - (counts.cumsum(0) - counts)[row_of]
+        self.row_of, self.columns = row_of.to(device), columns.to(device)  # [tokens] each
+        self.cells = (row_of * self.width + columns).to(device)  # [tokens]
+        self.ragged = int(counts.min()) < self.width
+
+    def spread(self, x: Tensor) -> Tensor:
         if self.ragged:
             x = x.new_zeros(self.rows * self.width, *x.shape[1:]).index_copy(0, self.cells, x)
-        return x.view(self.rows, self.width, *x.shape[1:]).transpose(1, 2)
+        return x.reshape(self.rows, self.width, *x.shape[1:]).transpose(1, 2)
+
+    def gather(self, x: Tensor) -> Tensor:
+        x = x.transpose(1, 2).reshape(self.rows * self.width, -1)
+        return x.index_select(0, self.cells) if self.ragged else x
 
 
 def score_sequences(decoder: Decoder, sequences: Sequence[Sequence[int]]) -> list[Tensor]:

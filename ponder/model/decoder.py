@@ -129,7 +129,8 @@ def build_empty(config: ModelConfig) -> Decoder:
 
 
 def build_random(config: ModelConfig, seed: int, device: str = "cpu") -> Decoder:
-    """A newborn decoder: normal(0, 0.02) weights, residual outputs scaled by 1/sqrt(2 * layers) (GPT-2), zero biases."""
+    """A newborn decoder: matrices normal(0, 1/sqrt(fan in)), those that write to the residual stream scaled by
+    1/sqrt(2 * layers) as in GPT-2, embeddings normal(0, 1/sqrt(width)), zero biases."""
     with torch.device(device):
         decoder = Decoder(config)
     generator = torch.Generator(device).manual_seed(seed)
@@ -139,5 +140,5 @@ def build_random(config: ModelConfig, seed: int, device: str = "cpu") -> Decoder
             nn.init.zeros_(parameter)
         elif parameter.dim() == 2:
             scale = residual_scale if name.endswith(("o_proj.weight", "down_proj.weight")) else 1.0
-            nn.init.normal_(parameter, std=0.02 * scale, generator=generator)
+            nn.init.normal_(parameter, std=scale * parameter.shape[1] ** -0.5, generator=generator)
     return decoder

@@ -127,10 +127,12 @@ def _tensor_files(directory: Path) -> dict[str, Path]:
     if index_path.is_file():
         try:
             weight_map = json.loads(index_path.read_text(encoding="utf-8"))["weight_map"]
-            files = {name: directory / Path(file).name for name, file in weight_map.items()}
+            files = {name: directory / file for name, file in weight_map.items()}
         except (ValueError, KeyError, TypeError, AttributeError):
             raise ValueError(f"{index_path} is damaged: it must hold a JSON object with a 'weight_map'") from None
         for file in sorted(set(files.values())):
+            if file.parent != directory:
+                raise ValueError(f"{index_path} points outside its own directory: {file}")
             if not file.is_file():
                 count = sum(owner == file for owner in files.values())
                 raise ValueError(f"{directory}: the shard {file.name} is missing ({count} tensors); copy it again")

@@ -1,0 +1,1 @@
+"""What a recipe may say, and how its YAML is read; imports no torch."""

@@ -1,0 +1,1 @@
+"""Cold start, reinforcement learning, and the stages that a recipe strings together."""

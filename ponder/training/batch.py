@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from ponder.model.attention import PackedCausal
+from ponder.model.attention import PackedCausal, SharedPrompts
 
 
 @dataclass(frozen=True)
@@ -23,57 +24,101 @@ class Sample:
         assert len(self.ids) == len(self.mask) and not self.mask[0], "the first token is never predicted"
         assert not self.logprobs or len(self.logprobs) == sum(self.mask)
 
+    @cached_property
+    def prompt_length(self) -> int:
+        """Tokens before the first learned one."""
+        return self.mask.index(1)
+
+    @cached_property
+    def prompt(self) -> tuple[int, ...]:
+        return tuple(self.ids[: self.prompt_length])
+
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """Some samples packed end to end; tensors on the learner's device.
+    """Some samples in one stream; tensors on the learner's device.
 
     `learned` points at the hidden states that predict the learned tokens, so that only those rows meet the vocabulary.
     """
 
     ids: Tensor  # [tokens]
-    attend: PackedCausal
+    attend: PackedCausal | SharedPrompts
     learned: Tensor  # [learned], index of each predicting position in the stream
     targets: Tensor  # [learned], token ids
     sampler_logprobs: Tensor  # [learned]
     advantages: Tensor  # [learned]
     sample_of: Tensor  # [learned], number of the token's sample within this micro-batch
-    samples: int
 
 
 def micro_batches(samples: Sequence[Sample], token_budget: int) -> Iterator[list[Sample]]:
-    """Longest first, so that sequences of like length are padded together and the peak of memory comes at once."""
-    batch: list[Sample] = []
-    for sample in sorted(samples, key=lambda s: -len(s.ids)):
-        if batch and (len(batch) + 1) * len(batch[0].ids) > token_budget:
-            yield batch
-            batch = []
-        batch.append(sample)
-    if batch:
-        yield batch
+    """Whole bundles of samples that share a prompt, equally many in each bundle, at most `token_budget` tokens in all
+    (padding counted) unless one bundle alone has more.
+
+    Longest first, so that like lengths are padded together and the peak of memory comes at once.
+    """
+    by_size: dict[int, list[list[Sample]]] = {}
+    for bundle in _bundles(samples):
+        by_size.setdefault(len(bundle), []).append(bundle)
+    for size, bundles in sorted(by_size.items()):
+        bundles.sort(key=lambda bundle: -max(len(s.ids) for s in bundle))
+        taken: list[list[Sample]] = []
+        for bundle in bundles:
+            if taken and _padded_tokens([*taken, bundle], size) > token_budget:
+                yield [sample for one in taken for sample in one]
+                taken = []
+            taken.append(bundle)
+        yield [sample for one in taken for sample in one]
 
 
 def pack(samples: Sequence[Sample], device: torch.device) -> MicroBatch:
-    ids, learned, targets, logprobs, advantages, sample_of = [], [], [], [], [], []
-    for number, sample in enumerate(samples):
+    """`samples` as cut by `micro_batches`. A prompt that several share stands in the stream once, before all answers."""
+    bundles = _bundles(samples)
+    share = len(bundles) < len(samples)
+    ids, prompt_ends = [], []
+    if share:
+        for bundle in bundles:
+            ids += bundle[0].prompt
+            prompt_ends.append(len(ids) - 1)
+    learned, targets, logprobs, advantages, sample_of = [], [], [], [], []
+    for number, (bundle, sample) in enumerate((b, s) for b, bundle in enumerate(bundles) for s in bundle):
+        skipped = sample.prompt_length if share else 0
+        start = len(ids) - skipped  # where the sample's first token stands, or would stand
         where = [t for t, m in enumerate(sample.mask) if m]
-        learned += [len(ids) + t - 1 for t in where]
+        # The first token of an answer is predicted by the last of its prompt.
+        learned += [prompt_ends[bundle] if share and t == skipped else start + t - 1 for t in where]
         targets += [sample.ids[t] for t in where]
         logprobs += sample.logprobs or [0.0] * len(where)
         advantages += [sample.advantage] * len(where)
         sample_of += [number] * len(where)
-        ids += sample.ids
+        ids += sample.ids[skipped:]
 
     def tensor(values: list, dtype: torch.dtype) -> Tensor:
         return torch.tensor(values, dtype=dtype, device=device)
 
+    if share:
+        answers = [[len(s.ids) - s.prompt_length for s in bundle] for bundle in bundles]
+        attend = SharedPrompts([bundle[0].prompt_length for bundle in bundles], answers, device)
+    else:
+        attend = PackedCausal([len(s.ids) for s in samples], device)
     return MicroBatch(
         ids=tensor(ids, torch.int64),
-        attend=PackedCausal([len(s.ids) for s in samples], device),
+        attend=attend,
         learned=tensor(learned, torch.int64),
         targets=tensor(targets, torch.int64),
         sampler_logprobs=tensor(logprobs, torch.float32),
         advantages=tensor(advantages, torch.float32),
         sample_of=tensor(sample_of, torch.int64),
-        samples=len(samples),
     )
+
+
+def _bundles(samples: Sequence[Sample]) -> list[list[Sample]]:
+    by_prompt: dict[tuple[int, ...], list[Sample]] = {}
+    for sample in samples:
+        by_prompt.setdefault(sample.prompt, []).append(sample)
+    return list(by_prompt.values())
+
+
+def _padded_tokens(bundles: list[list[Sample]], size: int) -> int:
+    prompt = max(bundle[0].prompt_length for bundle in bundles)
+    answer = max(len(s.ids) - s.prompt_length for bundle in bundles for s in bundle)
+    return len(bundles) * (prompt + size * answer)

@@ -49,22 +49,21 @@ def column_demonstration(task: Task, habits: ColumnDemonstrations, seed: int) ->
 
 
 def _columns(top: int, bottom: int, operator: str, slip: float, rng: random.Random) -> tuple[list[str], str]:
-    """One line a column from the right, such as `7+8=5+1` (5, and one carried) or `3-5=8-1` (8, one borrowed); and the digits."""
+    """One line a column from the right, such as `7+8+1=16` or `3-5-0=18` (8, and one borrowed); and the digits.
+
+    Every line has the same length, which makes it easy for a small model to find its place.
+    """
     width = max(len(str(top)), len(str(bottom)))
-    tops, bottoms = str(top).zfill(width)[::-1], str(bottom).zfill(width)[::-1]
     lines, digits, carry = [], "", 0
-    for x, y in zip(tops, bottoms, strict=True):
+    for x, y in zip(reversed(str(top).zfill(width)), reversed(str(bottom).zfill(width)), strict=True):
         value = int(x) + int(y) + carry if operator == "+" else int(x) - int(y) - carry
-        digit, spent = value % 10, carry
-        carry = int(not 0 <= value <= 9)
+        left = f"{x}{operator}{y}{operator}{carry}"
+        digit, carry = value % 10, int(not 0 <= value <= 9)
         if rng.random() < slip:
             digit = (digit + rng.randint(1, 9)) % 10
-        left = f"{x}{operator}{y}" + (f"{operator}1" if spent else "")
-        lines.append(f"{left}={digit}" + (f"{operator}1" if carry else ""))
+        lines.append(f"{left}={carry}{digit}")
         digits = str(digit) + digits
-    if operator == "+" and carry:
-        digits = "1" + digits
-    return lines, digits
+    return lines, ("1" if operator == "+" and carry else "") + digits
 
 
 def _slip_digits(number: str, slip: float, rng: random.Random) -> str:

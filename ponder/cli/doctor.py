@@ -1,0 +1,25 @@
+"""ponder doctor."""
+
+from typing import Annotated
+
+import typer
+
+
+def doctor(json: Annotated[bool, typer.Option("--json", help="print JSON instead of a table")] = False) -> None:
+    """What this machine has (cores, memory, GPU, torch, optional parts) and what Ponder can do with it."""
+    from ponder.runs.machine import examine
+
+    checks = examine()
+    if json:
+        import json as json_module
+        from dataclasses import asdict
+
+        print(json_module.dumps([asdict(check) for check in checks], indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    for check in checks:
+        table.add_row("ok" if check.good else "--", check.name, check.found, check.means)
+    Console().print(table)

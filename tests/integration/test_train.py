@@ -1,0 +1,154 @@
+"""The real command line, end to end: a run, its checkpoints and report; stopping, killing and resuming (law 5)."""
+
+import json
+import random
+import signal
+import time
+
+import pytest
+import torch
+import transformers
+from safetensors.torch import load_file
+
+from ponder.runs.run import Run
+from tests.integration.micro import ponder, spawn, write_recipe
+
+
+def weights(run) -> dict[str, torch.Tensor]:
+    last = Run.open(run).latest_checkpoint()
+    return {**load_file(last / "model.safetensors"), **load_file(last / "ponder_optimizer.safetensors")}
+
+
+def without_times(rows: list[dict]) -> list[dict]:
+    timed = ("time", "tokens_per_s", "memory")
+    return [{k: v for k, v in row.items() if not k.startswith(timed)} for row in rows]
+
+
+def assert_same_run(one, other):
+    """Bit for bit: weights, optimizer, metrics, rollouts and evaluations."""
+    a, b = weights(one), weights(other)
+    assert a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+    first, second = Run.open(one), Run.open(other)
+    assert without_times(first.metrics()) == without_times(second.metrics())
+    assert [p.name for p in first.rollout_files()] == [p.name for p in second.rollout_files()]
+    for step in range(1, 7):
+        assert first.rollouts("math", step) == second.rollouts("math", step)
+    for x, y in zip(first.evals(), second.evals(), strict=True):
+        assert (x.stage, x.step, x.accuracy, x.samples) == (y.stage, y.step, y.accuracy, y.samples)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """One uninterrupted run."""
+    directory = tmp_path_factory.mktemp("whole")
+    done = ponder("train", write_recipe(directory), "--run", directory / "run")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return directory / "run", done.stdout
+
+
+def test_a_run_answers_everything_about_itself(whole):
+    run, output = whole
+    assert "Talk to it" in output and "held-out accuracy" in output
+    for name in ("recipe.yaml", "lineage.json", "metrics.jsonl", "report.json", "report.html", "curves.png"):
+        assert (run / name).stat().st_size > 0
+    assert list((run / "events").iterdir())
+    rows = Run.open(run).metrics()
+    assert [row["step"] for row in rows if row["stage"] == "math"] == list(range(1, 7))
+    assert all(row["mismatch/max"] < 1e-4 for row in rows if "mismatch/max" in row), "law 1"
+    wanted = {"reward/mean", "reward/sums", "pass_rate", "length/mean", "entropy", "clip_share", "grad_norm"}
+    wanted |= {"mismatch/mean", "mismatch/kl", "groups/zero_variance_share", "tokens_per_s/sample", "time/learn_s"}
+    assert wanted <= rows[-1].keys()
+    assert len(Run.open(run).rollouts("math", 1)) == 64
+
+
+def test_report_as_json(whole):
+    report = json.loads(ponder("report", whole[0], "--json").stdout)
+    assert [stage["name"] for stage in report["stages"]] == ["birth", "cold_start", "math"]
+    for stage in report["stages"]:
+        assert {"name", "accuracy", "interval", "by_domain", "steps", "seconds"} <= stage.keys()
+        assert stage["interval"][0] <= stage["accuracy"] <= stage["interval"][1]
+
+
+def test_every_checkpoint_is_a_hugging_face_model(whole):
+    for checkpoint in Run.open(whole[0]).checkpoints():
+        model = transformers.AutoModelForCausalLM.from_pretrained(checkpoint)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(checkpoint)
+        ids = tokenizer.apply_chat_template(
+            [{"role": "user", "content": "2 + 2 ="}], add_generation_prompt=True, return_tensors="pt"
+        )
+        ids = ids if isinstance(ids, torch.Tensor) else ids["input_ids"]
+        assert tokenizer.decode(ids[0]).endswith("<think>\n")
+        assert model.generate(ids, max_new_tokens=4, do_sample=False).shape[1] > ids.shape[1]
+        assert model.generation_config.top_k == 40
+
+
+def test_an_existing_run_is_never_overwritten(whole, tmp_path):
+    before = weights(whole[0])
+    done = ponder("train", write_recipe(tmp_path), "--run", whole[0])
+    assert done.returncode == 2
+    assert f"ponder resume {whole[0]}" in done.stderr and "--run NAME" in done.stderr
+    assert all(torch.equal(v, before[k]) for k, v in weights(whole[0]).items())
+
+
+def test_resuming_a_finished_run_changes_nothing(whole):
+    before = weights(whole[0])
+    done = ponder("resume", whole[0])
+    assert done.returncode == 0, done.stderr
+    assert all(torch.equal(v, before[k]) for k, v in weights(whole[0]).items())
+
+
+def test_worker_processes_change_no_rollout(whole, tmp_path):
+    """Law 4: the first step samples the same tokens with two processes as with none."""
+    recipe = write_recipe(tmp_path)
+    changes = ["--set", "engine.workers=2", "--set", "stages.math.steps=1", "--set", "stages.cold_start.micro_batch_tokens=100000"]
+    done = ponder("train", recipe, "--run", tmp_path / "run", *changes)
+    assert done.returncode == 0, done.stdout + done.stderr
+    ours = [r["response_ids"] for r in Run.open(tmp_path / "run").rollouts("math", 1)]
+    assert ours == [r["response_ids"] for r in Run.open(whole[0]).rollouts("math", 1)]
+
+
+def test_ctrl_c_saves_and_resume_equals_the_whole(whole, tmp_path):
+    run = tmp_path / "run"
+    process = spawn("train", write_recipe(tmp_path), "--run", run)
+    wait_for(lambda: (run / "metrics.jsonl").exists(), process)
+    process.send_signal(signal.SIGINT)
+    output = process.communicate(timeout=120)[0]
+    assert process.returncode == 130, output
+    assert f"ponder resume {run}" in output.replace("\n", "")
+    done = ponder("resume", run)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert_same_run(run, whole[0])
+
+
+def test_kill_9_twenty_times_and_resume_equals_the_whole(whole, tmp_path):
+    """A killed run loses nothing: at twenty random moments, some before the first checkpoint, some while saving."""
+    rng = random.Random(0)
+    run, recipe = tmp_path / "run", write_recipe(tmp_path)
+    for _ in range(20):
+        started = run.exists() and bool(Run.open(run).checkpoints()) if (run / "recipe.yaml").exists() else False
+        process = spawn("resume", run) if started else spawn("train", recipe, "--run", fresh(run))
+        # From the first sign of work, so that kills fall into the work whatever the speed of the machine.
+        wait_for(lambda: (run / "recipe.yaml").exists(), process)
+        try:
+            process.wait(timeout=rng.uniform(0.0, 4.0))
+        except Exception:
+            process.kill()
+        process.communicate()
+    done = ponder("resume", run) if Run.open(run).checkpoints() else ponder("train", recipe, "--run", fresh(run))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert_same_run(run, whole[0])
+
+
+def fresh(run):
+    import shutil
+
+    shutil.rmtree(run, ignore_errors=True)
+    return run
+
+
+def wait_for(condition, process, seconds: float = 60.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < end, "nothing happened"
+        time.sleep(0.01)  # a poll, not a guess: the condition decides

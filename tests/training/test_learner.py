@@ -1,0 +1,161 @@
+"""The learner: gradients that do not depend on how a step is cut (law 6), state that survives saving, helping processes."""
+
+import copy
+import random
+
+import pytest
+import torch
+
+from ponder.model.config import ModelConfig, RopeConfig
+from ponder.model.decoder import build_random
+from ponder.recipe.schema import Optimizer
+from ponder.training import learner as learner_module
+from ponder.training.batch import Sample, micro_batches
+from ponder.training.learner import Learner, learning_rate
+from ponder.training.objectives import OBJECTIVES
+from ponder.training.replicas import Replicas
+
+CONFIG = ModelConfig("qwen3", 50, 32, 48, 2, 4, 2, 8, False, False, True, True, 1e-6, 128, RopeConfig())
+
+
+def samples() -> list[Sample]:
+    """Groups of one to four answers to a prompt, of many lengths."""
+    rng = random.Random(0)
+    made = []
+    for size in (1, 3, 4, 4, 3, 1):
+        prompt = [rng.randrange(50) for _ in range(rng.randint(1, 20))]
+        for _ in range(size):
+            answer = [rng.randrange(50) for _ in range(rng.randint(1, 30))]
+            # Tool output inside an answer is not learned.
+            mask = [0] * len(prompt) + [1] + [int(rng.random() > 0.2) for _ in answer[1:]]
+            logprobs = [-rng.random() * 4 for m in mask if m]
+            made.append(Sample(prompt + answer, mask, logprobs, rng.gauss(0, 1)))
+    return made
+
+
+def one_by_one(made: list[Sample]) -> list[list[Sample]]:
+    return [[sample] for sample in made]
+
+
+def learner(budget: int, replicas: Replicas | None = None, decoder=None) -> Learner:
+    decoder = decoder or build_random(CONFIG, 1)
+    reference = build_random(CONFIG, 2)
+    # A gradient as it is, unclipped, so that what is compared is the gradient.
+    return Learner(decoder, Optimizer(lr=1e-3, max_grad_norm=1e9), 10, budget, reference, replicas)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_a_shared_prompt_computed_once_gives_the_same_gradient(name, monkeypatch):
+    """Against every sample alone, its prompt before it: the plain way."""
+    together = learner(10_000)
+    metrics = together.reinforce(samples(), OBJECTIVES[name], 30, step=1)
+    monkeypatch.setattr(learner_module, "micro_batches", lambda made, budget: one_by_one(made))
+    alone = learner(10_000)
+    assert alone.reinforce(samples(), OBJECTIVES[name], 30, step=1) == pytest.approx(metrics, rel=1e-3, abs=1e-5)
+    torch.testing.assert_close(together.gradients, alone.gradients, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_gradient_is_the_same_for_any_micro_batch(name):
+    found = []
+    for budget in (16, 100, 10_000):
+        one = learner(budget)
+        metrics = one.reinforce(samples(), OBJECTIVES[name], 30, step=1)
+        found.append((one.gradients.clone(), metrics))
+    for gradient, metrics in found[1:]:
+        torch.testing.assert_close(gradient, found[0][0], atol=1e-5, rtol=1e-4)
+        assert metrics == pytest.approx(found[0][1], rel=1e-3, abs=1e-5)
+
+
+def test_imitation_gradient_is_the_same_for_any_micro_batch():
+    found = []
+    for budget in (16, 10_000):
+        one = learner(budget)
+        one.imitate(samples(), step=1)
+        found.append(one.gradients.clone())
+    torch.testing.assert_close(found[0], found[1], atol=1e-6, rtol=1e-4)
+
+
+def test_helping_processes_add_up_to_the_same_gradient():
+    alone = learner(100)
+    expected = alone.reinforce(samples(), OBJECTIVES["grpo"], 30, step=1)
+    decoder = build_random(CONFIG, 1)
+    replicas = Replicas(decoder, 1)
+    try:
+        helped = learner(100, replicas, decoder)
+        for step in (1, 2):  # the second step needs the helper to see the first one's update
+            metrics = helped.reinforce(samples(), OBJECTIVES["grpo"], 30, step)
+            if step == 1:
+                assert metrics == pytest.approx(expected, rel=1e-3, abs=1e-5)
+                torch.testing.assert_close(helped.gradients, alone.gradients, atol=1e-5, rtol=1e-4)
+        alone.reinforce(samples(), OBJECTIVES["grpo"], 30, 2)
+        torch.testing.assert_close(helped.gradients, alone.gradients, atol=1e-4, rtol=1e-3)
+    finally:
+        replicas.close()
+
+
+def test_logits_in_pieces_give_the_same_gradient(monkeypatch):
+    whole = learner(10_000)
+    whole.reinforce(samples(), OBJECTIVES["dapo"], 30, 1)
+    monkeypatch.setattr(learner_module, "LOGITS_AT_ONCE", 50 * 7)
+    pieces = learner(10_000)
+    pieces.reinforce(samples(), OBJECTIVES["dapo"], 30, 1)
+    torch.testing.assert_close(pieces.gradients, whole.gradients, atol=1e-6, rtol=1e-4)
+
+
+def test_only_masked_tokens_teach():
+    base = samples()[0]
+    changed = Sample(base.ids, [0] * (len(base.ids) - 1) + [1], base.logprobs[-1:], base.advantage)
+    logprobs = learner(100)
+    logprobs.imitate([changed], 1)
+    last = copy.deepcopy(build_random(CONFIG, 1))
+    from ponder.model.attention import score_sequences
+
+    loss = -torch.log_softmax(score_sequences(last, [base.ids])[0][-2], -1)[base.ids[-1]]
+    loss.backward()
+    expected = torch.cat([p.grad.flatten() for p in last.parameters()]).norm()
+    assert logprobs.gradients.norm() == pytest.approx(expected.item(), rel=1e-4)
+
+
+def test_state_survives_saving_bit_for_bit(tmp_path):
+    straight = learner(100)
+    for step in (1, 2, 3):
+        straight.reinforce(samples(), OBJECTIVES["dapo"], 30, step)
+    first = learner(100)
+    for step in (1, 2):
+        first.reinforce(samples(), OBJECTIVES["dapo"], 30, step)
+    first.save_state(tmp_path / "optimizer.safetensors")
+    second = learner(100, decoder=copy.deepcopy(first.decoder))
+    second.load_state(tmp_path / "optimizer.safetensors")
+    second.reinforce(samples(), OBJECTIVES["dapo"], 30, 3)
+    for a, b in zip(straight.decoder.parameters(), second.decoder.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_gradient_that_is_not_finite_updates_nothing():
+    one = learner(100)
+    before = [p.clone() for p in one.decoder.parameters()]
+    bad = samples()[0]
+    with pytest.raises(FloatingPointError, match="nothing was updated"):
+        one.reinforce([Sample(bad.ids, bad.mask, bad.logprobs, float("inf"))], OBJECTIVES["rloo"], 30, 1)
+    assert all(torch.equal(a, b) for a, b in zip(before, one.decoder.parameters(), strict=True))
+
+
+def test_micro_batches_hold_every_sample_once_within_the_budget():
+    made = samples()
+    cut = list(micro_batches(made, 120))
+    assert sorted(map(id, made)) == sorted(id(s) for batch in cut for s in batch)
+    for batch in cut:
+        prompts = {s.prompt for s in batch}
+        if len(prompts) > 1:
+            longest = max(len(s.ids) - s.prompt_length for s in batch)
+            assert len(prompts) * max(map(len, prompts)) + len(batch) * longest <= 120
+
+
+def test_learning_rate_warms_up_and_decays():
+    warm = Optimizer(lr=1.0, warmup_steps=4)
+    assert [learning_rate(warm, step, 10) for step in (1, 2, 4, 5, 10)] == [0.25, 0.5, 1.0, 1.0, 1.0]
+    for decay in ("linear", "cosine"):
+        decaying = Optimizer(lr=1.0, warmup_steps=0, decay=decay)
+        assert learning_rate(decaying, 10, 10) == pytest.approx(0.1)
+        assert learning_rate(decaying, 5, 10) == pytest.approx(0.55)
