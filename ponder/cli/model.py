@@ -15,7 +15,9 @@ def root() -> None:
 @app.command()
 def describe(
     name: Annotated[str, typer.Argument(metavar="PATH|qwq-32b", help="a checkpoint directory, or a preset's name")],
-    length: Annotated[list[int] | None, typer.Option(min=1, help="context length for the memory table (repeatable)")] = None,
+    length: Annotated[
+        list[int] | None, typer.Option(min=1, help="context length for the memory table (repeatable)")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON instead of tables")] = False,
 ) -> None:
     """Architecture, exact parameter counts, KV cache per token, and memory to train and serve. Allocates nothing."""

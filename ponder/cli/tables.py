@@ -12,7 +12,9 @@ def model_tables(name: str, about: Description) -> list[Table]:
     norm = ", q/k norm" if config.qk_norm else ""
     facts = _pairs(f"{name}: what it is")
     facts.add_row("architecture", f"{config.family}, {config.num_layers} layers, width {config.hidden_size:,}")
-    facts.add_row("attention", f"{config.num_heads} query / {config.num_kv_heads} KV heads of {config.head_dim}{bias}{norm}")
+    facts.add_row(
+        "attention", f"{config.num_heads} query / {config.num_kv_heads} KV heads of {config.head_dim}{bias}{norm}"
+    )
     facts.add_row("MLP", f"SwiGLU, {config.intermediate_size:,}")
     facts.add_row("vocabulary", f"{config.vocab_size:,}, embeddings {'tied' if config.tie_embeddings else 'untied'}")
     facts.add_row("context", f"{config.max_positions:,} tokens, RoPE theta {rope.theta:,.0f}{scaling}")

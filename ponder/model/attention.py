@@ -45,7 +45,10 @@ class SharedPrompts:
         answer_positions = self.answer_stream.columns + starts[self.answer_stream.row_of]
         self.positions = torch.cat((self.prompt_stream.columns, answer_positions))  # [tokens]
         # What an answer may see of the rectangle of its prompt, and of its own.
-        beyond = torch.arange(self.prompt_stream.width, device=self.device) >= torch.tensor(prompts, device=self.device)[:, None]
+        beyond = (
+            torch.arange(self.prompt_stream.width, device=self.device)
+            >= torch.tensor(prompts, device=self.device)[:, None]
+        )
         self.prompt_mask = torch.zeros(beyond.shape, device=self.device).masked_fill(beyond, float("-inf"))
         width = self.answer_stream.width
         self.answer_mask = torch.full((width, width), float("-inf"), device=self.device).triu(1)
@@ -66,7 +69,9 @@ class SharedPrompts:
         each = heads // kv_heads
         q = q * head_dim**-0.5
         own_q = q.reshape(rows, kv_heads, each * width, head_dim)
-        own = torch.matmul(own_q, k.transpose(-1, -2)).reshape(rows, kv_heads, each, width, width) + self.answer_mask.to(q.dtype)
+        own = torch.matmul(own_q, k.transpose(-1, -2)).reshape(
+            rows, kv_heads, each, width, width
+        ) + self.answer_mask.to(q.dtype)
         # All answers of a group stand in one tall matrix against their prompt.
         tall = (self.groups, kv_heads, self.samples * each * width)
         shared_q = own_q.reshape(self.groups, self.samples, kv_heads, each * width, head_dim).transpose(1, 2)

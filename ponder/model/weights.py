@@ -169,7 +169,7 @@ def _check_tensors(config: ModelConfig, layout: dict[str, Slot], files: dict[str
         raise ValueError(f"the checkpoint has {len(extra)} tensors that {config.family} has not, first {extra[0]!r}")
     for file in sorted(set(files.values())):
         with safe_open(file, framework="pt") as shard:
-            for name in shard.keys():
+            for name in _names(file):
                 if name in layout and tuple(shard.get_slice(name).get_shape()) != layout[name].shape:
                     found = tuple(shard.get_slice(name).get_shape())
                     raise ValueError(f"tensor {name!r} has shape {found}, the config asks for {layout[name].shape}")

@@ -44,7 +44,9 @@ def _python() -> Check:
 
 def _cores() -> Check:
     cores = available_cores()
-    return Check("cores", str(cores), True, f"{cores} processes sample and learn side by side" if cores > 1 else "one process")
+    return Check(
+        "cores", str(cores), True, f"{cores} processes sample and learn side by side" if cores > 1 else "one process"
+    )
 
 
 def _memory() -> Check:

@@ -37,7 +37,12 @@ class Responder:
         self.engine = LocalEngine(self.decoder)
 
     def respond(
-        self, messages: Sequence[dict[str, Any]], params: SamplingParams, seed: int, answer: Answer, thinking: bool = True
+        self,
+        messages: Sequence[dict[str, Any]],
+        params: SamplingParams,
+        seed: int,
+        answer: Answer,
+        thinking: bool = True,
     ) -> Iterator[Delta]:
         """Yield deltas as they are sampled. Closing the iterator stops the sampling and frees the row.
 

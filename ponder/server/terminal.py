@@ -9,12 +9,19 @@ from ponder.engine.protocol import SamplingParams
 from ponder.server.answer import Answer, Responder
 
 DIM, RESET = "\x1b[2m", "\x1b[0m"
-HELP = "/clear starts afresh, /system TEXT sets a system prompt, /think on|off shows or folds the thinking, /quit leaves."
+HELP = (
+    "/clear starts afresh, /system TEXT sets a system prompt, /think on|off shows or folds the thinking, /quit leaves."
+)
 
 
 class Terminal:
     def __init__(
-        self, responder: Responder, params: SamplingParams, seed: int, show_thinking: bool = True, out: TextIO = sys.stdout
+        self,
+        responder: Responder,
+        params: SamplingParams,
+        seed: int,
+        show_thinking: bool = True,
+        out: TextIO = sys.stdout,
     ):
         self.responder, self.params, self.seed = responder, params, seed
         self.show_thinking, self.out = show_thinking, out

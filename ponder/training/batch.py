@@ -80,12 +80,13 @@ def pack(samples: Sequence[Sample], device: torch.device) -> MicroBatch:
             ids += bundle[0].prompt
             prompt_ends.append(len(ids) - 1)
     learned, targets, logprobs, advantages, sample_of = [], [], [], [], []
-    for number, (bundle, sample) in enumerate((b, s) for b, bundle in enumerate(bundles) for s in bundle):
+    numbered = [(b, sample) for b, bundle in enumerate(bundles) for sample in bundle]
+    for number, (b, sample) in enumerate(numbered):
         skipped = sample.prompt_length if share else 0
         start = len(ids) - skipped  # where the sample's first token stands, or would stand
         where = [t for t, m in enumerate(sample.mask) if m]
         # The first token of an answer is predicted by the last of its prompt.
-        learned += [prompt_ends[bundle] if share and t == skipped else start + t - 1 for t in where]
+        learned += [prompt_ends[b] if share and t == skipped else start + t - 1 for t in where]
         targets += [sample.ids[t] for t in where]
         logprobs += sample.logprobs or [0.0] * len(where)
         advantages += [sample.advantage] * len(where)

@@ -15,19 +15,19 @@ from ponder.engine.counting import key
 from ponder.recipe.schema import ColumnDemonstrations
 from ponder.tasks.task import Task
 
-_SUM = re.compile(r"(\d+) ([+-]) (\d+) =")
+_SUM = re.compile(r"(\d+) ([+-]) (\d+)(?: =|\.)$")
 
 
 def column_demonstration(task: Task, habits: ColumnDemonstrations, seed: int) -> list[dict]:
     """A chat in which the pupil answers a two-term sum.
 
     Raises:
-        ValueError: the task is no two-term sum of reasoning-gym's chain_sum.
+        ValueError: the task is no sum or difference of two terms (reasoning-gym: chain_sum, basic_arithmetic).
     """
     question = task.messages[-1]["content"]
     match = _SUM.search(question)
     if match is None:
-        raise ValueError(f"column demonstrations are for sums of two terms (chain_sum), not for: {question[:80]!r}")
+        raise ValueError(f"column demonstrations are for sums of two terms (chain_sum, basic_arithmetic), not for: {question[:80]!r}")
     a, operator, b = int(match[1]), match[2], int(match[3])
     rng = random.Random(key("demonstration", seed, task.id))
     if rng.random() < habits.guess:

@@ -23,8 +23,8 @@ from ponder.training.checkpoint import OPTIMIZER_FILE, Progress, load_progress, 
 from ponder.training.data import TaskPool, load_tasks
 from ponder.training.evaluate import evaluate
 from ponder.training.learner import Learner
-from ponder.training.replicas import Replicas
 from ponder.training.objectives import OBJECTIVES
+from ponder.training.replicas import Replicas
 from ponder.training.rl import RlTrainer
 from ponder.training.sft import SftTrainer
 from ponder.training.view import View

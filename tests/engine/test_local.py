@@ -111,7 +111,9 @@ def test_latecomers_change_nothing(decoder):
 def test_a_shared_prompt_is_prefilled_once(decoder, monkeypatch):
     widths = []
     forward = type(decoder).forward
-    monkeypatch.setattr(type(decoder), "forward", lambda self, ids, *rest: widths.append(len(ids)) or forward(self, ids, *rest))
+    monkeypatch.setattr(
+        type(decoder), "forward", lambda self, ids, *rest: widths.append(len(ids)) or forward(self, ids, *rest)
+    )
     list(LocalEngine(decoder).generate([Request(i, prompt(0, 30), FREE, seed=i) for i in range(16)]))
     assert widths[0] == 32, "sixteen samples of one 30-token prompt: one padded prompt"
 
@@ -183,7 +185,8 @@ def test_impossible_requests_are_refused_before_any_work(decoder, request_, mess
 
 
 @pytest.mark.parametrize(
-    "bad", [{"temperature": -1}, {"top_p": 0}, {"top_k": -1}, {"min_p": 1}, {"max_tokens": 0}, {"repetition_penalty": 0}]
+    "bad",
+    [{"temperature": -1}, {"top_p": 0}, {"top_k": -1}, {"min_p": 1}, {"max_tokens": 0}, {"repetition_penalty": 0}],
 )
 def test_sampling_values_out_of_range_are_refused_by_name(bad):
     with pytest.raises(ValueError, match=next(iter(bad))):

@@ -95,7 +95,7 @@ def test_uniforms_are_a_function_of_seed_and_position_alone():
     assert first[0] == uniforms(seeds[:1], np.zeros(1, dtype=np.uint64))[0]
     assert len(set(first.tolist())) == 3
     many = uniforms(np.full(100_000, key("c"), dtype=np.uint64), np.arange(100_000, dtype=np.uint64))
-    assert 0 <= many.min() and many.max() < 1
+    assert many.min() >= 0 and many.max() < 1
     assert abs(many.mean() - 0.5) < 0.005 and abs(np.corrcoef(many[:-1], many[1:])[0, 1]) < 0.02
 
 

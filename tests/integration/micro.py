@@ -10,7 +10,15 @@ RECIPE = {
     "name": "micro",
     "seed": 3,
     "model": {
-        "birth": {"hidden_size": 32, "layers": 2, "heads": 2, "kv_heads": 1, "intermediate_size": 64, "vocab_size": 300, "context": 128}
+        "birth": {
+            "hidden_size": 32,
+            "layers": 2,
+            "heads": 2,
+            "kv_heads": 1,
+            "intermediate_size": 64,
+            "vocab_size": 300,
+            "context": 128,
+        }
     },
     "sources": {
         "sums": {

@@ -100,7 +100,14 @@ def test_resuming_a_finished_run_changes_nothing(whole):
 def test_worker_processes_change_no_rollout(whole, tmp_path):
     """Law 4: the first step samples the same tokens with two processes as with none."""
     recipe = write_recipe(tmp_path)
-    changes = ["--set", "engine.workers=2", "--set", "stages.math.steps=1", "--set", "stages.cold_start.micro_batch_tokens=100000"]
+    changes = [
+        "--set",
+        "engine.workers=2",
+        "--set",
+        "stages.math.steps=1",
+        "--set",
+        "stages.cold_start.micro_batch_tokens=100000",
+    ]
     done = ponder("train", recipe, "--run", tmp_path / "run", *changes)
     assert done.returncode == 0, done.stdout + done.stderr
     ours = [r["response_ids"] for r in Run.open(tmp_path / "run").rollouts("math", 1)]

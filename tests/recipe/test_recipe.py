@@ -102,6 +102,10 @@ def test_help_and_refusals_do_not_import_torch(tmp_path):
         "except SystemExit as e: print('exit', e.code)\n"
         "print('torch' in sys.modules)"
     )
-    for arguments, exit_code in ((["--help"], 0), (["train", str(write(tmp_path, seeed=1))], 2), (["model", "--help"], 0)):
+    for arguments, exit_code in (
+        (["--help"], 0),
+        (["train", str(write(tmp_path, seeed=1))], 2),
+        (["model", "--help"], 0),
+    ):
         done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
         assert done.stdout.split()[-3:] == ["exit", str(exit_code), "False"], done.stdout + done.stderr

@@ -1,0 +1,36 @@
+# make demo: from nothing to a small reasoning model.  make test: the test suite.
+# Everything lives in .venv; run twice, the second time skips what is done.
+PYTHON ?= python3
+VENV := .venv
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt
+RUN := runs/tiny
+
+.PHONY: demo test install clean
+
+demo: $(VENV)/.core
+	@if [ -f $(RUN)/report.json ]; then $(VENV)/bin/ponder report $(RUN); \
+	 elif [ -d $(RUN)/checkpoints ]; then $(VENV)/bin/ponder resume $(RUN); \
+	 else $(VENV)/bin/ponder train recipes/tiny.yaml --run $(RUN); fi
+	@echo; echo "Pictures and answers before and after: $(RUN)/report.html"
+	@echo "Talk to it:                            $(VENV)/bin/ponder chat $(RUN)"
+
+test: $(VENV)/.dev
+	$(VENV)/bin/python -m pytest
+
+install: $(VENV)/.core
+
+# torch comes first and alone: later steps then find it there, and ask for no other build of it.
+$(VENV)/.core: pyproject.toml constraints.txt
+	@echo "Setting up $(VENV): a minute or two, once."
+	@$(PYTHON) -c 'import sys; sys.exit("Ponder needs Python 3.11 or newer, this is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.12") if sys.version_info < (3, 11) else None'
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) torch==2.13.0
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.core
+	$(PIP) -e '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info

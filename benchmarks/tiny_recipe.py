@@ -1,0 +1,87 @@
+"""The tiny recipe over three seeds: held-out accuracy before and after RL, time, peak memory, time to the first step.
+
+    python benchmarks/tiny_recipe.py [--seeds 0 1 2]
+
+Each seed is a fresh `ponder train recipes/tiny.yaml` in a process of its own: another newborn, another split of
+problems drawn, other demonstrations.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import date
+from pathlib import Path
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+RECIPE = Path(__file__).parent.parent / "recipes" / "tiny.yaml"
+
+
+def run(seed: int, directory: Path) -> dict:
+    path = directory / f"seed-{seed}"
+    command = [sys.executable, "-m", "ponder.cli.main", "train", RECIPE, "--run", path, "--set", f"seed={seed}"]
+    began = time.monotonic()
+    process = subprocess.Popen([str(c) for c in command], stdout=subprocess.DEVNULL)
+    first_step, peak = None, 0.0
+    watched = psutil.Process(process.pid)
+    while process.poll() is None:
+        if first_step is None and (path / "metrics.jsonl").exists() and (path / "metrics.jsonl").stat().st_size:
+            first_step = time.monotonic() - began
+        peak = max(peak, memory(watched))
+        time.sleep(0.2)
+    assert process.returncode == 0, f"seed {seed} failed"
+    seconds = time.monotonic() - began
+    report = json.loads((path / "report.json").read_text())
+    return {
+        "stages": {s["name"]: s for s in report["stages"]},
+        "seconds": seconds,
+        "peak": peak,
+        "first_step": first_step,
+    }
+
+
+def memory(process: psutil.Process) -> float:
+    """Proportional set size in GB of a process and its children: every page counts once in the sum."""
+    total = 0
+    for one in [process, *process.children(recursive=True)]:
+        try:
+            total += one.memory_full_info().pss
+        except psutil.Error:
+            continue
+    return total / 1e9
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    seeds = parser.parse_args().seeds
+    with tempfile.TemporaryDirectory() as directory:
+        results = {seed: run(seed, Path(directory)) for seed in seeds}
+    names = list(next(iter(results.values()))["stages"])
+    table = Table(title="recipes/tiny.yaml: held-out accuracy", title_justify="left")
+    for column in ("seed", *names, "tokens before -> after", "time", "first step", "peak memory"):
+        table.add_column(column, justify="right")
+    for seed, result in results.items():
+        stages = result["stages"]
+        accuracies = [
+            f"{stages[n]['accuracy']:.3f} ({stages[n]['interval'][0]:.2f}-{stages[n]['interval'][1]:.2f})"
+            for n in names
+        ]
+        lengths = f"{stages[names[1]]['mean_tokens']:.0f} -> {stages[names[-1]]['mean_tokens']:.0f}"
+        costs = [f"{result['seconds']:.0f} s", f"{result['first_step']:.1f} s", f"{result['peak']:.2f} GB"]
+        table.add_row(str(seed), *accuracies, lengths, *costs)
+    means = [sum(r["stages"][n]["accuracy"] for r in results.values()) / len(results) for n in names]
+    mean_seconds = sum(r["seconds"] for r in results.values()) / len(results)
+    table.add_row("mean", *(f"{m:.3f}" for m in means), "", f"{mean_seconds:.0f} s", "", "")
+    console = Console(width=140)
+    console.print(f"{date.today()}, {psutil.cpu_count()} cores: python benchmarks/tiny_recipe.py")
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()
