@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 from ponder.recipe.schema import GymSource, HubSource, JsonlSource, Recipe, Source
 from ponder.tasks.mixture import Mixture
@@ -22,8 +22,13 @@ class TaskPool:
             ValueError: one of them is held out too (only sources with a `part` of their own can do that).
         """
         tasks = self.train.draw(cursor, n)
-        refuse_overlap(tasks, self.held_out)
+        if not self._held_out_ids.isdisjoint(task.id for task in tasks):
+            refuse_overlap(tasks, self.held_out)
         return tasks
+
+    @cached_property
+    def _held_out_ids(self) -> frozenset[str]:
+        return frozenset(task.id for task in self.held_out)
 
 
 def load_tasks(recipe: Recipe) -> TaskPool:
@@ -94,3 +99,9 @@ def _shares(total: int, weighted: Sequence[tuple[float, object]]) -> list[int]:
     for i in range(max(0, total - sum(counts))):
         counts[i % len(counts)] += 1
     return counts
+
+
+def spread(tasks: Sequence[Task], count: int) -> list[Task]:
+    """`count` of the tasks, evenly spaced, so that each domain keeps its share."""
+    count = min(count, len(tasks))
+    return [tasks[i * len(tasks) // count] for i in range(count)]

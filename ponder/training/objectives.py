@@ -17,7 +17,10 @@ from torch import Tensor
 
 def group_mean_std(groups: Sequence[Sequence[float]]) -> list[list[float]]:
     """(r - mean) / (std + 1e-6) within each group, unbiased std; a group of equal rewards gets zeros."""
-    return [[a / (_std(rewards) + 1e-6) for a in centred] for rewards, centred in zip(groups, group_mean(groups), strict=True)]
+    return [
+        [a / (_std(rewards) + 1e-6) for a in centred]
+        for rewards, centred in zip(groups, group_mean(groups), strict=True)
+    ]
 
 
 def group_mean(groups: Sequence[Sequence[float]]) -> list[list[float]]:

@@ -18,7 +18,7 @@ from ponder.training.learner import Learner
 from ponder.training.objectives import resolve
 from ponder.training.rewards import by_group, has_variance, set_advantages, set_rewards
 from ponder.training.rollouts import Collected, Rollout, collect
-from ponder.training.selfcheck import check_chat_form, check_ratio, check_references, check_signal
+from ponder.training.selfcheck import check_ratio, check_signal
 from ponder.verifiers.judge import Judge
 
 
@@ -47,19 +47,6 @@ class RlTrainer:
             kl=stage.objective.kl,
         )
         self.params = rl_sampling(stage.max_tokens, renderer.stop_ids)
-
-    def check(self) -> None:
-        """What can be known before sampling; the rest is checked on the first step's rollouts."""
-        tasks = self.pool.draw(0, self.stage.prompts_per_step)
-        check_references(self.judge, [*tasks, *self.pool.held_out])
-        config = self.learner.decoder.config
-        check_chat_form(
-            self.renderer,
-            [*tasks, *self.pool.held_out],
-            config.vocab_size,
-            self.stage.max_tokens,
-            config.max_positions,
-        )
 
     def step(self, progress: Progress) -> dict[str, float]:
         """One step of the stage; `progress` says which, and moves on."""

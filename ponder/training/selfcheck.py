@@ -6,7 +6,11 @@ from collections.abc import Sequence
 import torch
 
 from ponder.chat.renderer import Renderer
+from ponder.model.config import ModelConfig
+from ponder.recipe.schema import Recipe, RlStage
 from ponder.tasks.task import Task
+from ponder.training.data import TaskPool, spread
+from ponder.training.evaluate import held_out_sampling
 from ponder.training.learner import Learner
 from ponder.training.rewards import by_group, has_variance
 from ponder.training.rollouts import Rollout
@@ -21,9 +25,22 @@ class SelfCheckError(ValueError):
     """The run cannot learn as it is set up; the message says why and what to change."""
 
 
+def check_before_training(
+    recipe: Recipe, pool: TaskPool, config: ModelConfig, renderer: Renderer, judge: Judge
+) -> None:
+    """What can be known before anything is sampled; the rest is checked on the first rollouts of each RL stage."""
+    stages = [stage for stage in recipe.stages if isinstance(stage, RlStage)]
+    tasks = [*pool.draw(0, max((s.prompts_per_step for s in stages), default=1)), *pool.held_out]
+    longest = max([stage.max_tokens for stage in stages] + [held_out_sampling(recipe, renderer.stop_ids).max_tokens])
+    check_chat_form(renderer, tasks, config.vocab_size, longest, config.max_positions)
+    check_references(judge, tasks)
+
+
 def check_references(judge: Judge, tasks: Sequence[Task]) -> None:
     """The reference answer of every task looked at must be `correct` in the eyes of its own verifier."""
-    stated = [(task, response) for task in tasks[:REFERENCES] if (response := reference_response(task)) is not None]
+    stated = [
+        (task, response) for task in spread(tasks, REFERENCES) if (response := reference_response(task)) is not None
+    ]
     for (task, response), verdict in zip(stated, judge.judge(stated), strict=True):
         if verdict.status != "correct":
             raise SelfCheckError(
@@ -42,7 +59,7 @@ def check_chat_form(renderer: Renderer, tasks: Sequence[Task], vocab_size: int, 
             f"the tokenizer has {renderer.vocab_size} tokens, the model's vocabulary only {vocab_size}: "
             "they do not belong together"
         )
-    for task in tasks[:REFERENCES]:
+    for task in tasks:
         prompt = renderer.render(task.messages, task.tools)
         if renderer.encode(renderer.decode(prompt.ids)) != prompt.ids:
             raise SelfCheckError(

@@ -21,15 +21,6 @@ class SftTrainer:
         self.renderer, self.learner = renderer, learner
         self.chats = read_chats(Path(stage.demonstrations.path)) if stage.demonstrations.path else None
 
-    def check(self) -> None:
-        """Refuse examples that do not fit the model before anything is learned."""
-        for sample in self._draw(0):
-            if len(sample.ids) > self.learner.decoder.config.max_positions:
-                raise ValueError(
-                    f"a demonstration has {len(sample.ids)} tokens, the model's context is "
-                    f"{self.learner.decoder.config.max_positions}: shorten or drop it"
-                )
-
     def step(self, progress: Progress) -> dict[str, float]:
         number = progress.step + 1
         started = time.perf_counter()
@@ -42,8 +33,17 @@ class SftTrainer:
         return metrics
 
     def _draw(self, cursor: int) -> list[Sample]:
-        examples = (self._example(k) for k in range(cursor, cursor + self.stage.examples_per_step))
-        return [Sample(ids, mask, []) for ids, mask in examples]
+        context = self.learner.decoder.config.max_positions
+        samples = []
+        for k in range(cursor, cursor + self.stage.examples_per_step):
+            ids, mask = self._example(k)
+            if len(ids) > context:
+                raise ValueError(
+                    f"stages.{self.stage.name}: a demonstration has {len(ids)} tokens, the model's context is {context}; "
+                    f"shorten or drop it: {self.renderer.decode(ids)[:120]!r}"
+                )
+            samples.append(Sample(ids, mask, []))
+        return samples
 
     def _example(self, k: int) -> tuple[list[int], list[int]]:
         """The k-th example of the stage: a pure function of the recipe's seed and k."""

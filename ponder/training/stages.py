@@ -20,12 +20,13 @@ from ponder.runs.report import write_report
 from ponder.runs.run import BIRTH, Run, place_of
 from ponder.training.birth import give_birth
 from ponder.training.checkpoint import OPTIMIZER_FILE, Progress, load_progress, save_checkpoint
-from ponder.training.data import TaskPool, load_tasks
+from ponder.training.data import TaskPool, load_tasks, spread
 from ponder.training.evaluate import evaluate
 from ponder.training.learner import Learner
 from ponder.training.objectives import OBJECTIVES
 from ponder.training.replicas import Replicas
 from ponder.training.rl import RlTrainer
+from ponder.training.selfcheck import check_before_training
 from ponder.training.sft import SftTrainer
 from ponder.training.view import View
 from ponder.verifiers.judge import Judge
@@ -46,6 +47,8 @@ def start(recipe: Recipe, path: Path, view: View) -> Run:
     pool = load_tasks(recipe)
     parent = Path(recipe.model.path) if recipe.model.path else None
     decoder, renderer = _first_model(recipe, pool)
+    with Judge() as judge:
+        check_before_training(recipe, pool, decoder.config, renderer, judge)
     with Run.create(path, text, new_lineage(text, seed=recipe.seed, parent=parent)) as run:
         progress = Progress(BIRTH, done=True)
         save_checkpoint(run, progress, decoder, renderer)
@@ -122,9 +125,7 @@ class _Training:
     def _run_stage(self, stage: SftStage | RlStage, progress: Progress) -> None:
         self.view.stage_begins(stage, progress.step)
         trainer = self._trainer(stage)
-        if progress.step == 0:
-            trainer.check()
-        else:
+        if progress.step:
             trainer.learner.load_state(self.run.latest_checkpoint() / OPTIMIZER_FILE)
         while not progress.done:
             began = time.perf_counter()
@@ -222,9 +223,3 @@ def has_plateaued(accuracies: list[float], evals: int, min_gain: float) -> bool:
     if len(accuracies) <= evals:
         return False
     return max(accuracies[-evals:]) < max(accuracies[:-evals]) + min_gain
-
-
-def spread(tasks: list, count: int) -> list:
-    """`count` of the tasks, evenly spaced, so that each domain keeps its share."""
-    count = min(count, len(tasks))
-    return [tasks[i * len(tasks) // count] for i in range(count)]

@@ -38,12 +38,12 @@ def test_workers_answer_as_one_engine_and_see_updates(checkpoint):
         too_long = dataclasses.replace(wanted[0], params=dataclasses.replace(FREE, max_tokens=10_000))
         with pytest.raises(ValueError, match="set max_tokens to"):
             next(engine.generate([too_long]))
-        os.kill(engine.processes[0].pid, signal.SIGKILL)
+        os.kill(engine.processes.processes[0].pid, signal.SIGKILL)
         with pytest.raises(RuntimeError, match=r"ponder-sampler-0 died with exit code -9"):
             list(engine.generate(wanted))
     finally:
         engine.close()
-    assert not any(process.is_alive() for process in engine.processes)
+    assert not any(process.is_alive() for process in engine.processes.processes)
 
 
 def test_another_dtype_samples_from_a_copy_that_refresh_renews(checkpoint):

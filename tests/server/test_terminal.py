@@ -69,11 +69,28 @@ def test_hidden_thinking_shows_none_of_it(checkpoint):
 
 
 def test_generate_for_scripts(checkpoint):
-    arguments = ["generate", checkpoint, "1 + 2", "ü 3 + 4", "--samples", "2", "--max-tokens", "20", "--seed", "5", "--json"]
+    arguments = [
+        "generate",
+        checkpoint,
+        "1 + 2",
+        "ü 3 + 4",
+        "--samples",
+        "2",
+        "--max-tokens",
+        "20",
+        "--seed",
+        "5",
+        "--json",
+    ]
     done = ponder(*arguments)
     assert done.returncode == 0, done.stderr
     rows = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [(row["question"], row["sample"]) for row in rows] == [("1 + 2", 0), ("1 + 2", 1), ("ü 3 + 4", 0), ("ü 3 + 4", 1)]
+    assert [(row["question"], row["sample"]) for row in rows] == [
+        ("1 + 2", 0),
+        ("1 + 2", 1),
+        ("ü 3 + 4", 0),
+        ("ü 3 + 4", 1),
+    ]
     assert all(0 < row["completion_tokens"] <= 20 for row in rows)
     assert done.stdout == ponder(*arguments).stdout, "the same seed gives the same answers"
 
