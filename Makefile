@@ -15,7 +15,7 @@ demo: $(VENV)/.core
 	@echo "Talk to it:                            $(VENV)/bin/ponder chat $(RUN)"
 
 test: $(VENV)/.dev
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -n 2
 
 install: $(VENV)/.core
 

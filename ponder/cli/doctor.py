@@ -17,9 +17,10 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="print JSON instead
         print(json_module.dumps([asdict(check) for check in checks], indent=2))
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     for check in checks:
-        table.add_row("ok" if check.good else "--", check.name, check.found, check.means)
+        table.add_row("ok" if check.good else "--", check.name, escape(check.found), escape(check.means))
     Console().print(table)

@@ -29,4 +29,4 @@ def report(
     console = Console()
     console.print(stage_table(built))
     for file in paths:
-        console.print(f"  {file}", style="dim", highlight=False)
+        console.print(f"  {file}", style="dim", highlight=False, markup=False, soft_wrap=True)

@@ -48,5 +48,5 @@ def _follow(work) -> None:
     try:
         work(View(console))
     except Stopped as stopped:
-        console.print(f"Stopped. {stopped}", highlight=False)
+        console.print(f"Stopped. {stopped}", highlight=False, markup=False, soft_wrap=True)
         raise typer.Exit(130) from None

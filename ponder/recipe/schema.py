@@ -35,7 +35,9 @@ class Birth(Strict):
 class Model(Strict):
     path: str | None = Field(None, description="a Hugging Face checkpoint directory; empty: a newborn model")
     birth: Birth = Birth()
-    dtype: Literal["float32", "bfloat16"] | None = Field(None, description="empty: the checkpoint's own")
+    dtype: Literal["float32", "bfloat16"] = Field(
+        "float32", description="the learner's; in bfloat16 the small updates of RL round away, so it is for trials only"
+    )
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
 

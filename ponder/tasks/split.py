@@ -33,10 +33,11 @@ def split(tasks: Sequence[Task], held_out_fraction: float) -> tuple[Sequence[Tas
 
 def _view(tasks: LazyTasks, fraction: float, part: Part) -> LazyTasks:
     def make(index: int) -> Task:
-        for _ in range(MAX_WALK):
+        for attempt in range(MAX_WALK):
             if part_of((task := tasks[index]).id, fraction) == part:
                 return task
-            index = permuted(index, len(tasks), (tasks.source, "split"))
+            # Another permutation at each attempt: one alone has short cycles, on which every task may be on the other side.
+            index = permuted(index, len(tasks), (tasks.source, "split", attempt))
         raise ValueError(
             f"{tasks.source}: {MAX_WALK:,} tasks looked at and none is in the {part} part at held-out fraction "
             f"{fraction}; the source has too few different tasks, or the fraction leaves too little"

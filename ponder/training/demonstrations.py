@@ -28,7 +28,7 @@ def column_demonstration(task: Task, habits: ColumnDemonstrations, seed: int) ->
     match = _SUM.search(question)
     if match is None:
         raise ValueError(
-            f"column demonstrations are for sums of two terms (chain_sum, basic_arithmetic), not for: {question[:80]!r}"
+            f"column demonstrations are for sums or differences of two terms (chain_sum, basic_arithmetic), not for: {question[:80]!r}"
         )
     a, operator, b = int(match[1]), match[2], int(match[3])
     rng = random.Random(key("demonstration", seed, task.id))

@@ -90,7 +90,12 @@ def _first_model(recipe: Recipe, pool: TaskPool) -> tuple[Decoder, Renderer]:
 def _device(recipe: Recipe) -> str:
     if recipe.model.device == "cuda" and not torch.cuda.is_available():
         raise ValueError("model.device is 'cuda', but torch sees no GPU here; set it to 'auto' (see: ponder doctor)")
-    return ("cuda" if torch.cuda.is_available() else "cpu") if recipe.model.device == "auto" else recipe.model.device
+    device = recipe.model.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda":
+        torch.set_float32_matmul_precision("high")  # TF32: float32 weights at tensor-core speed
+    return device
 
 
 class _Training:
@@ -109,9 +114,7 @@ class _Training:
             with self._stop_signals(), self.view:
                 if progress.stage == BIRTH:
                     self._evaluate_fully(progress)
-                names = [BIRTH, *(stage.name for stage in self.recipe.stages)]
-                first = names.index(progress.stage) - (0 if not progress.done else -1)
-                for stage in self.recipe.stages[first - 1 :]:
+                for stage in self._remaining(progress):
                     if progress.stage != stage.name:
                         progress = Progress(stage.name)
                     self._run_stage(stage, progress)
@@ -121,6 +124,12 @@ class _Training:
             self.judge.close()
             if self.replicas is not None:
                 self.replicas.close()
+
+    def _remaining(self, progress: Progress) -> list[SftStage | RlStage]:
+        if progress.stage == BIRTH:
+            return self.recipe.stages
+        names = [stage.name for stage in self.recipe.stages]
+        return self.recipe.stages[names.index(progress.stage) + progress.done :]
 
     def _run_stage(self, stage: SftStage | RlStage, progress: Progress) -> None:
         self.view.stage_begins(stage, progress.step)

@@ -43,7 +43,7 @@ class View:
         self.bars.stop()
 
     def say(self, text: str) -> None:
-        self.console.print(text, style="dim", highlight=False)
+        self.console.print(text, style="dim", highlight=False, markup=False)
 
     def stage_begins(self, stage: SftStage | RlStage, step: int) -> None:
         if isinstance(stage, RlStage):
@@ -70,18 +70,18 @@ class View:
         self.accuracy = result.accuracy
         low, high = result.interval
         self.console.print(
-            f"  {result.stage} step {result.step}: held-out accuracy [bold]{result.accuracy:.3f}[/bold] "
-            f"[{low:.2f}, {high:.2f}] on {result.count} problems, {result.mean_tokens:.0f} tokens an answer".replace(
-                f"[{low:.2f}", f"\\[{low:.2f}"
-            ),
+            f"  {result.stage} step {result.step}: held-out accuracy {result.accuracy:.3f} ({low:.2f} to {high:.2f}) on "
+            f"{result.count} problems, {result.mean_tokens:.0f} tokens an answer",
             highlight=False,
+            markup=False,
+            soft_wrap=True,
         )
 
     def report(self, run: Run, paths: list[Path]) -> None:
         self.console.print(stage_table(build_report(run)))
         for path in paths:
-            self.console.print(f"  {path}", style="dim", highlight=False)
-        self.console.print(f"Talk to it: [bold]ponder chat {run.path}[/bold]", highlight=False)
+            self.console.print(f"  {path}", style="dim", highlight=False, markup=False, soft_wrap=True)
+        self.console.print(f"Talk to it: ponder chat {run.path}", highlight=False, markup=False, soft_wrap=True)
 
     def _figures(self, metrics: dict[str, float]) -> str:
         if "pass_rate" not in metrics:

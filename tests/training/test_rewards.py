@@ -1,0 +1,107 @@
+"""From verdicts to rewards, advantages and exits: what counts, what leaves the loss, when a stage ends."""
+
+import pytest
+
+from ponder.chat.parser import ParsedOutput
+from ponder.chat.renderer import Prompt
+from ponder.engine.protocol import Completion, Request, rl_sampling
+from ponder.recipe.schema import RlStage
+from ponder.tasks.task import Task
+from ponder.training.data import _shares, spread
+from ponder.training.objectives import OBJECTIVES
+from ponder.training.rewards import by_group, has_variance, overlong_penalty, set_advantages, set_rewards
+from ponder.training.rl import summarise
+from ponder.training.rollouts import Rollout
+from ponder.training.selfcheck import SelfCheckError, check_signal
+from ponder.training.stages import has_plateaued
+from ponder.verifiers.verdict import Verdict
+
+
+def rollout(group: int, sample: int, status: str, length: int = 4) -> Rollout:
+    score = {"correct": 1.0, "error": None, "timeout": None}.get(status, 0.0)
+    task = Task(({"role": "user", "content": f"{group}"},), "sums", "math", "1")
+    request = Request((group, sample), (1, 2), rl_sampling(100, frozenset()), 0)
+    finish = "length" if status == "truncated" else "stop"
+    completion = Completion(request, [5] * length, [-0.5] * length, finish)
+    parsed = ParsedOutput("", "1", (), True, 2)
+    return Rollout(task, group, sample, Prompt([1, 2], "", True), completion, parsed, Verdict(status, score, "because"))
+
+
+def stage(**settings) -> RlStage:
+    return RlStage(name="math", steps=1, max_tokens=100, **settings)
+
+
+def test_a_failing_verifier_is_never_a_zero():
+    group = [rollout(0, i, status) for i, status in enumerate(["correct", "wrong", "error", "timeout", "unparseable"])]
+    set_rewards(group, stage())
+    assert [r.reward for r in group] == [1.0, 0.0, None, None, 0.0]
+    set_advantages(group, OBJECTIVES["dr_grpo"])
+    assert [r.advantage for r in group] == [pytest.approx(2 / 3), pytest.approx(-1 / 3), None, None, pytest.approx(-1 / 3)]
+
+
+@pytest.mark.parametrize(("choice", "reward"), [("mask", None), ("wrong", 0.0), ("soft", -1.0)])
+def test_truncated_answers_by_choice(choice, reward):
+    cut = rollout(0, 0, "truncated", 100)
+    set_rewards([cut], stage(truncated=choice))
+    assert cut.reward == reward
+
+
+def test_soft_overlong_penalty_grows_over_the_margin():
+    assert [overlong_penalty(n, 100, 20) for n in (50, 80, 90, 100, 120)] == [0, 0, 0.5, 1, 1]
+    right = rollout(0, 0, "correct", 90)
+    set_rewards([right], stage(truncated="soft", soft_margin=20))
+    assert right.reward == 0.5
+
+
+def test_groups_without_a_reward_teach_nothing_and_crash_nothing():
+    failed = [rollout(0, i, "error") for i in range(3)]
+    set_rewards(failed, stage())
+    set_advantages(failed, OBJECTIVES["dapo"])
+    assert all(r.advantage is None for r in failed) and not has_variance(failed)
+
+
+def test_summary_keeps_statuses_apart():
+    rollouts = [rollout(0, 0, "correct"), rollout(0, 1, "wrong"), rollout(1, 0, "timeout"), rollout(1, 1, "truncated", 9)]
+    set_rewards(rollouts, stage())
+    metrics = summarise(rollouts)
+    assert metrics["pass_rate"] == metrics["status/timeout"] == metrics["status/truncated"] == 0.25
+    assert metrics["reward/mean"] == metrics["reward/sums"] == 0.5
+    assert metrics["groups/zero_variance_share"] == 0.5 and metrics["length/max"] == 9
+    assert len(by_group(rollouts)) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "remedy"),
+    [
+        ("correct", "choose harder ones"),
+        ("wrong", "choose easier tasks"),
+        ("truncated", "raise max_tokens"),
+        ("unparseable", "cold-start stage"),
+        ("error", "the verifier fails"),
+    ],
+)
+def test_no_signal_says_why(status, remedy):
+    rollouts = [rollout(g, s, status) for g in range(2) for s in range(2)]
+    set_rewards(rollouts, stage(truncated="wrong"))
+    with pytest.raises(SelfCheckError, match=remedy):
+        check_signal(rollouts, 2)
+    check_signal([*rollouts, *_mixed()], 2)
+
+
+def _mixed() -> list[Rollout]:
+    mixed = [rollout(9, 0, "correct"), rollout(9, 1, "wrong")]
+    set_rewards(mixed, stage())
+    return mixed
+
+
+def test_plateau():
+    assert not has_plateaued([0.1, 0.2, 0.3], 3, 0.01)
+    assert not has_plateaued([0.1, 0.2, 0.3, 0.4], 3, 0.01)
+    assert has_plateaued([0.4, 0.4, 0.405, 0.3], 3, 0.01)
+    assert has_plateaued([0.5, 0.1, 0.1, 0.1], 3, 0.0)
+
+
+def test_shares_and_spread():
+    assert _shares(10, [(1.0, None), (1.0, None), (2.0, None)]) == [3, 2, 5]
+    assert _shares(2, [(1.0, None), (100.0, None), (1.0, None)]) == [1, 1, 1]
+    assert spread(list(range(10)), 5) == [0, 2, 4, 6, 8] and spread([1, 2], 5) == [1, 2]
