@@ -88,3 +88,10 @@ def test_overlap_is_refused_with_questions_and_sources():
     assert message.startswith("5 task(s) are in both")
     assert message.count("\n- ") == 3
     assert "same 0 (trained on from train.jsonl, held out from test.jsonl)" in message
+
+
+def test_the_walk_never_gets_caught_in_a_cycle():
+    """Of few tasks, half on either side, every index finds a task of its part: a walk along one permutation would not."""
+    tasks = LazyTasks(12, lambda i: Task(({"role": "user", "content": f"task {i}"},), "d", "math", "1"), "cycle")
+    for part in split(tasks, 0.5):
+        assert len({part[i].id for i in range(12)}) >= 2
