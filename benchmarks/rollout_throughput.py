@@ -99,12 +99,14 @@ def compare(
     rates: dict[str, float | None] = {}
     for dtype in ("float32", "bfloat16"):
         ours = [sys.executable, __file__, "--ponder", model, requests, out_tokens, dtype]
-        rates[f"Ponder, {dtype}"] = measure(*ours, environment={"PYTHONPATH": str(HERE)})
+        rates[f"Ponder, {dtype}"] = measure(*ours)
+        if rates[f"Ponder, {dtype}"] is None:
+            raise SystemExit("Ponder itself failed: see above")
         rates[f"hand-written loop, {dtype}, a process per core"] = hand_loops(common, dtype)
-        theirs = [sys.executable, HERE / "peers" / "transformers_generate.py", *common, "--dtype", dtype]
-        # Of one and two threads, the better.
-        tried = [measure(*theirs, "--threads", t, environment={"OMP_NUM_THREADS": str(t)}) for t in (1, CORES)]
-        rates[f"transformers.generate, {dtype}"] = max((r for r in tried if r), default=None)
+    theirs = [sys.executable, HERE / "peers" / "transformers_generate.py", *common]
+    # Of one thread and all of them, the better.
+    tried = [measure(*theirs, "--threads", t, environment={"OMP_NUM_THREADS": str(t)}) for t in (1, CORES)]
+    rates["transformers.generate, float32"] = max((r for r in tried if r), default=None)
     if vllm is not None:
         script = [vllm, HERE / "peers" / "vllm_generate.py", *common, "--dtype"]
         for dtype in ("float32", "bfloat16"):

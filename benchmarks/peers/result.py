@@ -24,7 +24,7 @@ def read_prompts(path: Path) -> list:
     return json.loads(path.read_text())["prompts"]
 
 
-def time_runs(generate: Callable[[], int], runs: int = 3) -> dict:
+def time_runs(generate: Callable[[], int], runs: int = 2) -> dict:
     """Time `generate`, which returns the number of tokens it sampled, after one warm-up run of it.
 
     `seconds` and `tokens_per_s` are those of the best run, which is fair to a peer on a machine that others use too.
