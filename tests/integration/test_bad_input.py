@@ -92,7 +92,7 @@ def test_a_run_that_cannot_learn_does_not_start(tmp_path):
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump(RECIPE | {"stages": RECIPE["stages"][1:]}))
     done = ponder("train", path, "--run", tmp_path / "run")
-    refused(done, "training cannot learn", "in none of 8 groups do the rewards differ", "Mostly")
+    refused(done, "training cannot learn", "in none of 12 groups do the rewards differ", "Mostly")
     assert "cold-start stage" in done.stderr or "raise max_tokens" in done.stderr
     assert not Run.open(tmp_path / "run").stages(), "no step was taken"
 

@@ -58,7 +58,7 @@ def test_a_run_answers_everything_about_itself(whole):
     wanted = {"reward/mean", "reward/sums", "pass_rate", "length/mean", "entropy", "clip_share", "grad_norm"}
     wanted |= {"mismatch/mean", "mismatch/kl", "groups/zero_variance_share", "tokens_per_s/sample", "time/learn_s"}
     assert wanted <= rows[-1].keys()
-    assert len(Run.open(run).rollouts("math", 1)) == 64
+    assert len(Run.open(run).rollouts("math", 1)) == 96
 
 
 def test_report_as_json(whole):
