@@ -50,14 +50,21 @@ class MicroBatch:
     sample_of: Tensor  # [learned], number of the token's sample within this micro-batch
 
 
-def micro_batches(samples: Sequence[Sample], token_budget: int) -> Iterator[list[Sample]]:
+def micro_batches(samples: Sequence[Sample], token_budget: int, shares: int = 1) -> Iterator[list[Sample]]:
     """Whole bundles of samples that share a prompt, equally many in each bundle, at most `token_budget` tokens in all
     (padding counted) unless one bundle alone has more.
 
-    Longest first, so that like lengths are padded together and the peak of memory comes at once.
+    Longest first, so that like lengths are padded together and the peak of memory comes at once. Where `shares`
+    processes divide them up, they are cut smaller, so that each process has as many as the others.
     """
+    bundles = _bundles(samples)
+    total = sum(_padded_tokens([bundle], len(bundle)) for bundle in bundles)
+    count = -(-total // token_budget)
+    count = -(-count // shares) * shares
+    if shares > 1:  # a tenth more than an even share, for the padding
+        token_budget = min(token_budget, int(1.1 * total / count))
     by_size: dict[int, list[list[Sample]]] = {}
-    for bundle in _bundles(samples):
+    for bundle in bundles:
         by_size.setdefault(len(bundle), []).append(bundle)
     for size, bundles in sorted(by_size.items()):
         bundles.sort(key=lambda bundle: -max(len(s.ids) for s in bundle))

@@ -194,7 +194,7 @@ class Learner:
     def _cut(self, samples: Sequence[Sample]) -> list[list[Sample]]:
         learnable = [s for s in samples if any(s.mask)]
         assert learnable, "a step without learned tokens"
-        return list(micro_batches(learnable, self.token_budget))
+        return list(micro_batches(learnable, self.token_budget, self.replicas.shares if self.replicas else 1))
 
     def _update(self, step: int) -> dict[str, float]:
         lr = learning_rate(self.settings, step, self.steps)

@@ -28,6 +28,10 @@ class Replicas:
         arguments = [(decoder.config, weights, gradients) for gradients in self.gradients]
         self.processes = Processes(_serve, arguments, "ponder-learner")
 
+    @property
+    def shares(self) -> int:
+        return len(self.processes) + 1
+
     def set_reference(self, reference: Decoder | None) -> None:
         weights = None if reference is None else share_parameters(reference)
         for number in range(len(self.processes)):
@@ -42,10 +46,9 @@ class Replicas:
         goal: Imitation | Reinforcement,
     ) -> dict[str, float]:
         """As `learner.accumulate`, over all processes: `gradients` # [elements] ends as the sum of everyone's."""
-        shares = len(self.processes) + 1
         for number in range(len(self.processes)):
-            self.processes.send(number, ("accumulate", (micro[number + 1 :: shares], goal)))
-        metrics = accumulate(decoder, reference, micro[::shares], goal)
+            self.processes.send(number, ("accumulate", (micro[number + 1 :: self.shares], goal)))
+        metrics = accumulate(decoder, reference, micro[:: self.shares], goal)
         for number, theirs in enumerate(self.gradients):
             metrics = merge(metrics, self.processes.receive(number))
             gradients += theirs

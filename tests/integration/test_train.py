@@ -97,21 +97,13 @@ def test_resuming_a_finished_run_changes_nothing(whole):
     assert all(torch.equal(v, before[k]) for k, v in weights(whole[0]).items())
 
 
-def test_worker_processes_change_no_rollout(whole, tmp_path):
-    """Law 4: the first step samples the same tokens with two processes as with none."""
-    recipe = write_recipe(tmp_path)
-    changes = [
-        "--set",
-        "engine.workers=2",
-        "--set",
-        "stages.math.steps=1",
-        "--set",
-        "stages.cold_start.micro_batch_tokens=100000",
-    ]
-    done = ponder("train", recipe, "--run", tmp_path / "run", *changes)
+def test_with_worker_processes(tmp_path):
+    """Sampling and learning over two processes each; that they sample the same tokens is shown in tests/engine."""
+    run = tmp_path / "run"
+    done = ponder("train", write_recipe(tmp_path), "--run", run, "--set", "engine.workers=2")
     assert done.returncode == 0, done.stdout + done.stderr
-    ours = [r["response_ids"] for r in Run.open(tmp_path / "run").rollouts("math", 1)]
-    assert ours == [r["response_ids"] for r in Run.open(whole[0]).rollouts("math", 1)]
+    rows = [row for row in Run.open(run).metrics() if row["stage"] == "math"]
+    assert len(rows) == 6 and all(row["mismatch/max"] < 1e-4 for row in rows), "law 1 across processes"
 
 
 def test_ctrl_c_saves_and_resume_equals_the_whole(whole, tmp_path):

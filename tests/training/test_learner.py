@@ -49,7 +49,7 @@ def test_a_shared_prompt_computed_once_gives_the_same_gradient(name, monkeypatch
     """Against every sample alone, its prompt before it: the plain way."""
     together = learner(10_000)
     metrics = together.reinforce(samples(), OBJECTIVES[name], 30, step=1)
-    monkeypatch.setattr(learner_module, "micro_batches", lambda made, budget: one_by_one(made))
+    monkeypatch.setattr(learner_module, "micro_batches", lambda made, budget, shares: one_by_one(made))
     alone = learner(10_000)
     assert alone.reinforce(samples(), OBJECTIVES[name], 30, step=1) == pytest.approx(metrics, rel=1e-3, abs=1e-5)
     torch.testing.assert_close(together.gradients, alone.gradients, atol=1e-5, rtol=1e-4)
@@ -150,6 +150,15 @@ def test_micro_batches_hold_every_sample_once_within_the_budget():
         if len(prompts) > 1:
             longest = max(len(s.ids) - s.prompt_length for s in batch)
             assert len(prompts) * max(map(len, prompts)) + len(batch) * longest <= 120
+
+
+def test_every_process_gets_its_share():
+    group = samples()[1:4]
+    made = [Sample([n, *s.ids], [0, *s.mask], s.logprobs, s.advantage) for n in range(16) for s in group]
+    assert len(list(micro_batches(made, 100_000))) == 1
+    for shares in (2, 4):
+        cut = list(micro_batches(made, 100_000, shares))
+        assert len(cut) == shares and sum(map(len, cut)) == len(made)
 
 
 def test_learning_rate_warms_up_and_decays():

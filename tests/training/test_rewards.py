@@ -36,7 +36,13 @@ def test_a_failing_verifier_is_never_a_zero():
     set_rewards(group, stage())
     assert [r.reward for r in group] == [1.0, 0.0, None, None, 0.0]
     set_advantages(group, OBJECTIVES["dr_grpo"])
-    assert [r.advantage for r in group] == [pytest.approx(2 / 3), pytest.approx(-1 / 3), None, None, pytest.approx(-1 / 3)]
+    assert [r.advantage for r in group] == [
+        pytest.approx(2 / 3),
+        pytest.approx(-1 / 3),
+        None,
+        None,
+        pytest.approx(-1 / 3),
+    ]
 
 
 @pytest.mark.parametrize(("choice", "reward"), [("mask", None), ("wrong", 0.0), ("soft", -1.0)])
@@ -61,7 +67,12 @@ def test_groups_without_a_reward_teach_nothing_and_crash_nothing():
 
 
 def test_summary_keeps_statuses_apart():
-    rollouts = [rollout(0, 0, "correct"), rollout(0, 1, "wrong"), rollout(1, 0, "timeout"), rollout(1, 1, "truncated", 9)]
+    rollouts = [
+        rollout(0, 0, "correct"),
+        rollout(0, 1, "wrong"),
+        rollout(1, 0, "timeout"),
+        rollout(1, 1, "truncated", 9),
+    ]
     set_rewards(rollouts, stage())
     metrics = summarise(rollouts)
     assert metrics["pass_rate"] == metrics["status/timeout"] == metrics["status/truncated"] == 0.25
