@@ -18,7 +18,7 @@ from ponder.verifiers.judge import Judge, reference_response
 
 # Largest |learner - sampler| log-probability before the first update, when both hold the same weights. On a GPU float32
 # products run in TF32, with 10 bits of mantissa.
-LARGEST_GAP = {torch.float32: 1e-3, torch.bfloat16: 0.5, torch.float16: 0.1}
+LARGEST_GAP = {torch.float32: 1e-4, torch.bfloat16: 0.5, torch.float16: 0.1}
 LARGEST_GAP_TF32 = 0.05
 REFERENCES = 64
 
