@@ -1,0 +1,257 @@
+"""From a job to its report: each form of test by its own function, and the verdicts, decided outside of every jail."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from time import monotonic
+
+from ponder.sandbox import runs
+from ponder.sandbox.compare import same_text, same_value
+from ponder.sandbox.job import (
+    CallTest,
+    CodeTest,
+    Execution,
+    ExecutionResult,
+    Job,
+    Limits,
+    Outcome,
+    Report,
+    StdioTest,
+    TestResult,
+)
+from ponder.sandbox.languages import Language, find_language
+from ponder.sandbox.process import ChannelClosed, TooLarge, Worker, WorkerLost
+from ponder.sandbox.runs import Calls, Failed, Ran, encode_source
+
+GOT = 2_000  # characters of an answer that a report shows
+# Opens a worker for as long as the block lasts.
+Workers = Callable[[Limits], AbstractAsyncContextManager[Worker]]
+
+
+async def grade(job: Job, limits: Limits, workers: Workers) -> Report:
+    """Runs the tests in order. `limits` are the job's with every field filled in.
+
+    Raises WorkerLost when a worker is lost to something outside the job; the caller tries again.
+    """
+    began = monotonic()
+    results: list[TestResult] = []
+    try:
+        source = encode_source(job.source)
+        forms = {StdioTest: _stdio_results, CallTest: _call_results, CodeTest: _code_results}
+        async for result in forms[type(job.tests[0])](job, source, limits, workers):
+            results.append(result)
+            if result.outcome != "passed" and job.stop_at_failure:
+                break
+    except Failed as failure:  # it does not compile: no test needs to be run
+        results.append(TestResult(failure.outcome, failure.reason, stderr=failure.stderr))
+    return _report(job, results, monotonic() - began)
+
+
+def _report(job: Job, results: list[TestResult], seconds: float) -> Report:
+    passed = sum(result.outcome == "passed" for result in results)
+    first = next((i for i, result in enumerate(results) if result.outcome != "passed"), None)
+    if first is None:
+        return Report("passed", "", passed, len(job.tests), results, seconds)
+    place = f"test {first + 1} of {len(job.tests)}: " if results[first].outcome != "compile_error" else ""
+    return Report(results[first].outcome, place + results[first].reason, passed, len(job.tests), results, seconds)
+
+
+# ---- programs judged by what they print ----
+
+
+async def _stdio_results(job: Job, source: bytes, limits: Limits, workers: Workers) -> AsyncIterator[TestResult]:
+    program = await prepare(find_language(job.language), source, limits, workers)
+    async with AsyncExitStack() as stack:
+        checker = await _Checker.open(job, limits, workers, stack)
+        for test in job.tests:
+            stdin = test.stdin.encode("utf-8", "surrogatepass")
+            async with workers(limits) as worker:
+                ran = await program(worker, stdin)
+            got, stderr = ran.stdout.decode("utf-8", "replace"), ran.stderr.decode("utf-8", "replace")
+            if ran.outcome != "passed":
+                yield TestResult(ran.outcome, ran.reason, got[:GOT], stderr, ran.seconds)
+            elif checker is not None:
+                agrees, reason = await checker.check(test.stdin, got, test.stdout)
+                yield TestResult("passed" if agrees else "wrong_answer", reason, got[:GOT], stderr, ran.seconds)
+            elif same_text(got, test.stdout, job.compare, job.tolerance):
+                yield TestResult("passed", "", got[:GOT], stderr, ran.seconds)
+            else:
+                yield TestResult("wrong_answer", "the output differs", got[:GOT], stderr, ran.seconds)
+
+
+async def prepare(language: Language, source: bytes, limits: Limits, workers: Workers, files: dict | None = None):
+    """The program as a function (worker, stdin) -> Ran, compiled once where the language asks for it. Raises Failed."""
+    files = {**(files or {}), language.file: source}
+    if language.compile:
+        compiling = limits.model_copy(
+            update={"timeout_s": runs.COMPILE_SECONDS, "memory_mb": max(limits.memory_mb, 1024)}
+        )
+        async with workers(compiling) as worker:
+            built = await runs.run_and_collect(worker, language.compile, files, b"", [language.artifact], compiling)
+        message = built.stderr.decode("utf-8", "replace")
+        if built.outcome != "passed" or language.artifact not in built.files:
+            raise Failed("compile_error", _compiler_says(built, message), message)
+        files = built.files
+
+    async def run(worker: Worker, stdin: bytes) -> Ran:
+        if not language.command:
+            return await runs.run_program(worker, source, stdin, limits)
+        return await runs.run_command(worker, language.command, files, stdin, limits)
+
+    return run
+
+
+def _compiler_says(built: Ran, message: str) -> str:
+    if built.outcome in ("timeout", "memory", "output_limit"):
+        return f"the compiler took too much: {built.reason}"
+    errors = [line for line in message.splitlines() if "error" in line]
+    return (errors or ["the compiler failed"])[0][:300]
+
+
+# ---- functions judged by what they return ----
+
+
+async def _call_results(job: Job, source: bytes, limits: Limits, workers: Workers) -> AsyncIterator[TestResult]:
+    """All calls in one process; a new one takes over where a call has ended it."""
+    async with AsyncExitStack() as stack:
+        checker = await _Checker.open(job, limits, workers, stack)
+        calls: Calls | None = None
+        current = AsyncExitStack()
+        stack.push_async_callback(lambda: current.aclose())
+        for test in job.tests:
+            began = monotonic()
+            try:
+                if calls is None:
+                    calls = Calls(
+                        await current.enter_async_context(workers(limits)), limits, job.compare == "unordered"
+                    )
+                    await calls.load(source)
+                got = await calls.call(test.function, test.args, test.kwargs)
+            except Failed as failure:
+                if failure.outcome == "compile_error":
+                    raise
+                yield TestResult(failure.outcome, failure.reason, stderr=failure.stderr, seconds=monotonic() - began)
+                await current.aclose()
+                current, calls = AsyncExitStack(), None
+                continue
+            yield await _judge_result(test, got, job, checker, monotonic() - began)
+
+
+async def _judge_result(
+    test: CallTest, got: object, job: Job, checker: "_Checker | None", seconds: float
+) -> TestResult:
+    shown = _shown(got)
+    if checker is not None:
+        agrees, reason = await checker.check(test.args, got, test.expected)
+    else:
+        try:
+            agrees, reason = same_value(got, test.expected, job.compare, job.tolerance), "the result differs"
+        except RecursionError:
+            agrees, reason = False, "the result is nested too deeply"
+    return TestResult("passed" if agrees else "wrong_answer", "" if agrees else reason, shown, seconds=seconds)
+
+
+def _shown(value: object) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False)[:GOT]
+    except (RecursionError, ValueError):
+        return "(a value that cannot be shown)"
+
+
+class _Checker:
+    """The problem's own judge of many right answers, in a worker of its own: it sees outputs as data only."""
+
+    def __init__(self, calls: Calls):
+        self._calls = calls
+
+    @classmethod
+    async def open(cls, job: Job, limits: Limits, workers: Workers, stack: AsyncExitStack) -> "_Checker | None":
+        if job.checker is None:
+            return None
+        calls = Calls(await stack.enter_async_context(workers(limits)), limits)
+        try:
+            await calls.load(encode_source(job.checker))
+        except Failed as failure:
+            raise WorkerLost(f"the checker cannot be used: {failure.reason}") from None
+        return cls(calls)
+
+    async def check(self, given: object, got: object, expected: object) -> tuple[bool, str]:
+        """(agrees, reason). A checker that fails on an output has not accepted it."""
+        try:
+            said = await self._calls.call("check", [given, got, expected], {})
+        except Failed as failure:
+            return False, f"the checker did not accept it: {failure.reason}"
+        return said is True or said == 1, "the checker did not accept it"
+
+
+# ---- test code ----
+
+
+async def _code_results(job: Job, source: bytes, limits: Limits, workers: Workers) -> AsyncIterator[TestResult]:
+    for test in job.tests:
+        began = monotonic()
+        try:
+            async with workers(limits) as candidate, workers(limits) as tester:
+                calls = Calls(candidate, limits)
+                await calls.load(source)
+                await _relay(test, calls, tester, limits)
+        except Failed as failure:
+            if failure.outcome == "compile_error":
+                raise
+            yield TestResult(failure.outcome, failure.reason, stderr=failure.stderr, seconds=monotonic() - began)
+        else:
+            yield TestResult("passed", seconds=monotonic() - began)
+
+
+async def _relay(test: CodeTest, calls: Calls, tester: Worker, limits: Limits) -> None:
+    """Carries the test code's requests to the program and the answers back, until the verdict. Raises Failed."""
+    tester.set_timer(limits.timeout_s + 1.0)  # a program that is too slow is noticed at its own worker first
+    request = {"code": test.code, "setup": test.setup, "entry_point": test.entry_point}
+    await tester.send(runs.header(tester, "tests", limits), json.dumps(request).encode())
+    try:
+        assert await tester.receive(64) == b"started"
+        while "verdict" not in (asked := json.loads(await tester.receive(runs.MAX_MESSAGE))):
+            answer = await calls.ask(asked)
+            forwarded = {"error": answer["error"]} if "error" in answer else {"value": answer.get("value")}
+            await tester.send(json.dumps(forwarded).encode())
+    except TooLarge as large:
+        raise WorkerLost(f"the test code sent {large}") from None
+    except ChannelClosed:
+        outcome, reason = runs.judge_end(tester, await tester.end(), limits)
+        if outcome in ("timeout", "memory"):
+            raise Failed(outcome, f"in the test code: {reason}") from None
+        raise WorkerLost(f"the test code broke off: {reason or 'it ended its process'}") from None
+    verdict = asked["verdict"]
+    if verdict is not None:
+        _raise_verdict(verdict)
+
+
+def _raise_verdict(verdict: dict) -> None:
+    message = f"{verdict['type']}: {verdict['message'][:300]}" if verdict["message"] else verdict["type"]
+    if verdict["kind"] == "tests":
+        raise WorkerLost(f"the test code itself fails: {message}")
+    outcomes: dict[str, Outcome] = {"AssertionError": "wrong_answer", "MemoryError": "memory"}
+    raise Failed(outcomes.get(verdict["type"], "runtime_error"), message, verdict["traceback"])
+
+
+# ---- runs without tests ----
+
+
+async def execute(execution: Execution, limits: Limits, workers: Workers) -> ExecutionResult:
+    """One run for what it prints. Raises WorkerLost."""
+    try:
+        language = find_language(execution.language)
+        source = encode_source(execution.source)
+        stdin = execution.stdin.encode("utf-8", "surrogatepass")
+        if language.command or not (execution.files or execution.fetch_files):
+            run = await prepare(language, source, limits, workers, execution.files)
+            async with workers(limits) as worker:
+                ran = await run(worker, stdin)
+        else:
+            files = {**execution.files, language.file: source}
+            async with workers(limits) as worker:
+                python = ("python3", language.file)
+                ran = await runs.run_and_collect(worker, python, files, stdin, execution.fetch_files, limits)
+    except Failed as failure:
+        return ExecutionResult(failure.outcome, failure.reason, b"", b"", None, 0.0, failure.stderr or failure.reason)
+    return ExecutionResult(ran.outcome, ran.reason, ran.stdout, ran.stderr, ran.exit_code, ran.seconds, "", ran.files)

@@ -1,0 +1,92 @@
+"""The zygote: enters the jail once, imports what solutions use, then forks a worker whenever the judge asks for one.
+
+It never sees a program or a test. The judge speaks to it over one socket: a request carries a number and
+a worker's three descriptors; answers are one JSON object each, {"started": number, "pid": pid} with a pidfd,
+{"ended": number, "status": wait status, "cpu_s": seconds}, {"failed": number, "reason": text}.
+"""
+
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import sys
+
+from jail import root, seccomp, worker
+from jail import syscalls as sys_
+
+WORKER_NAMESPACES = sys_.CLONE_NEWPID | sys_.CLONE_NEWNS | sys_.CLONE_NEWIPC
+# What solutions import most; everything else is imported when asked for.
+WARM = (
+    *("abc", "array", "ast", "atexit", "base64", "bisect", "calendar", "cmath", "collections", "contextlib", "copy"),
+    *("dataclasses", "datetime", "decimal", "enum", "fractions", "functools", "glob", "hashlib", "heapq", "inspect"),
+    *("io", "itertools", "json", "linecache", "math", "numbers", "operator", "pathlib", "pprint", "queue", "random"),
+    *("re", "shutil", "statistics", "string", "struct", "subprocess", "tempfile", "textwrap", "threading", "time"),
+    *("traceback", "types", "typing", "unicodedata", "unittest", "uuid", "numpy"),
+)
+
+
+def main(settings: dict) -> None:
+    control = socket.socket(fileno=settings["control"])
+    namespaces = settings["namespaces"]
+    try:
+        if namespaces:
+            root.enter(settings.pop("binds"), settings["user"])
+        filter_program = seccomp.build() if settings["seccomp"] else b""
+    except (OSError, ValueError) as error:
+        control.send(json.dumps({"refused": str(error)}).encode())
+        sys.exit(1)
+    import site
+
+    site.setquit()  # exit() and quit(), which `python -S` leaves out
+    sys.path += settings.pop("paths")
+    warmed = [name for name in WARM if _import(name)]
+    gc.collect()
+    gc.freeze()  # the collector of a worker need not look at, and so copy, what the zygote holds
+    control.send(json.dumps({"ready": os.getpid(), "warmed": len(warmed)}).encode())
+    # The limit that counts is the one of this moment; threads took their default size from the smaller one at start.
+    worker.raise_stack_limit()
+    _serve(control, settings, filter_program)
+
+
+def _import(name: str) -> bool:
+    try:
+        __import__(name)
+    except ImportError:
+        return False  # numpy is only there where it is installed
+    return True
+
+
+def _serve(control: socket.socket, settings: dict, filter_program: bytes) -> None:
+    children: dict[int, tuple[int, int]] = {}  # pidfd: (number, pid)
+    poll = select.poll()
+    poll.register(control, select.POLLIN)
+    while True:
+        for descriptor, _ in poll.poll():
+            if descriptor in children:
+                number, pid = children.pop(descriptor)
+                poll.unregister(descriptor)
+                os.close(descriptor)
+                _, status, usage = os.wait4(pid, 0)
+                ended = {"ended": number, "status": status, "cpu_s": usage.ru_utime + usage.ru_stime}
+                control.send(json.dumps(ended).encode())
+                continue
+            message, descriptors, _, _ = socket.recv_fds(control, 64, 3)
+            if not message:  # the judge is gone, and nothing may outlive it
+                for pidfd in children:
+                    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+                sys.exit(0)
+            number = int(message)
+            try:
+                pid, pidfd = sys_.fork_into(WORKER_NAMESPACES if settings["namespaces"] else 0)
+            except OSError as error:
+                control.send(json.dumps({"failed": number, "reason": str(error)}).encode())
+                continue
+            if pid == 0:
+                worker.work(*descriptors, settings, filter_program)  # never returns
+            for inherited in descriptors:
+                os.close(inherited)
+            children[pidfd] = number, pid
+            poll.register(pidfd, select.POLLIN)
+            socket.send_fds(control, [json.dumps({"started": number, "pid": pid}).encode()], [pidfd])

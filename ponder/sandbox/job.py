@@ -1,0 +1,176 @@
+"""What a sandbox is asked and what it answers: a program with its tests, and a report of outcomes."""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+# The outcomes, from the best to the least informative. Only `infrastructure_error` says nothing about the program.
+Outcome = Literal[
+    "passed",
+    "wrong_answer",
+    "runtime_error",
+    "timeout",
+    "memory",
+    "output_limit",
+    "compile_error",
+    "infrastructure_error",
+]
+Comparison = Literal["exact", "tokens", "numeric", "unordered"]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Limits(Strict):
+    """What one process tree of a program may use.
+
+    Time and memory left empty take the server's own limits; asking for more than those is refused.
+    """
+
+    timeout_s: float | None = Field(None, gt=0, le=3600, description="seconds by the clock, for each test or cell")
+    memory_mb: int | None = Field(None, ge=16, le=1 << 20, description="of the whole job, all its processes together")
+    processes: int = Field(64, ge=1, le=1024, description="processes and threads at a time")
+    output_bytes: int = Field(16 << 20, ge=0, le=1 << 30, description="of standard output; more ends the run")
+
+
+class StdioTest(Strict):
+    """One run of the program: it reads `stdin`, and its standard output must agree with `stdout`."""
+
+    stdin: str
+    stdout: str = Field(description="what a right program prints; the program never sees it")
+
+
+class CallTest(Strict):
+    """One call of a function the program defines; all call tests of a job run in one process.
+
+    `function` is a global of the program, `Class.method` (the class is made without arguments), or the method's name
+    alone where the program defines a class Solution. Results are compared as JSON: tuples count as lists.
+    """
+
+    function: str = Field(min_length=1)
+    args: list[JsonValue] = []
+    kwargs: dict[str, JsonValue] = {}
+    expected: JsonValue = Field(description="what a right function returns; the program never sees it")
+
+
+class CodeTest(Strict):
+    """Python test code (assert statements, `check(candidate)`, test_* functions, unittest cases), in a process of its own.
+
+    Names that the test code uses and nobody defines are the program's; calling them calls the program's, in its
+    process, and only data crosses over. `setup` is trusted code that runs before the tests on the tests' side.
+    """
+
+    code: str = Field(min_length=1)
+    entry_point: str | None = Field(None, description="where given, check(entry_point) is called after the code")
+    setup: str = ""
+
+
+Test = Annotated[StdioTest | CallTest | CodeTest, Field(union_mode="left_to_right")]
+
+
+class Job(Strict):
+    """A program and the tests it must pass.
+
+    >>> Job(source="print(input()[::-1])", tests=[StdioTest(stdin="abc", stdout="cba")]).language
+    'python'
+    """
+
+    source: str
+    language: str = "python"
+    tests: list[Test] = Field(min_length=1)
+    compare: Comparison = Field(
+        "exact",
+        description="exact: text line by line without trailing white space, results as equal JSON; tokens: words only; "
+        "numeric: numbers within the tolerance; unordered: lines, or items of the outer list, in any order",
+    )
+    tolerance: float = Field(1e-6, ge=0, description="numeric: allowed difference, absolute or relative")
+    checker: str | None = Field(
+        None,
+        description="Python that defines check(input, output, expected) -> bool, for problems with many right answers; "
+        "it replaces the comparison. For stdin tests the three are texts, for call tests they are args, result, expected",
+    )
+    stop_at_failure: bool = Field(True, description="leave the tests after the first that fails")
+    limits: Limits = Limits()
+
+    @model_validator(mode="after")
+    def one_form(self):
+        if len({type(test) for test in self.tests}) > 1:
+            raise ValueError("the tests of one job must all have one form: stdin/stdout, function calls, or test code")
+        if self.checker is not None and isinstance(self.tests[0], CodeTest):
+            raise ValueError("a checker judges outputs and results; test code judges by itself")
+        if self.language != "python" and not isinstance(self.tests[0], StdioTest):
+            raise ValueError(f"function calls and test code are for python; give {self.language} stdin/stdout tests")
+        return self
+
+
+class Execution(Strict):
+    """A program run once without tests: what it prints is the answer."""
+
+    source: str
+    language: str = "python"
+    stdin: str = ""
+    files: dict[str, bytes] = Field({}, description="files put into the working directory, by relative name")
+    fetch_files: list[str] = Field([], description="files of the working directory to bring back")
+    limits: Limits = Limits()
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """How one test went. `got` is what came back (printed text, or a result as JSON), shortened for people."""
+
+    __test__ = False  # not a test case for pytest to collect
+
+    outcome: Outcome
+    reason: str = ""
+    got: str = ""
+    stderr: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Report:
+    """A job's outcome: `passed` when all tests passed, else that of the first test that failed.
+
+    `results` has one entry for each test that was run, in order. `seconds` is run time, `queue_seconds` the wait.
+    """
+
+    outcome: Outcome
+    reason: str
+    passed: int
+    total: int
+    results: list[TestResult] = field(default_factory=list)
+    seconds: float = 0.0
+    queue_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class ExecutionResult:
+    """What a single run left behind. `outcome` is `passed` for exit code 0; `exit_code` is None where it was killed."""
+
+    outcome: Outcome
+    reason: str
+    stdout: bytes
+    stderr: bytes
+    exit_code: int | None
+    seconds: float
+    compile_output: str = ""
+    files: dict[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What one cell of a session did. `result` is the repr of a last expression, `error` a traceback.
+
+    `outcome`: passed, runtime_error, timeout, memory, output_limit, or infrastructure_error. `alive` is False when the
+    session ended with the cell (its state is lost; open a new one).
+    """
+
+    outcome: Outcome
+    stdout: str
+    stderr: str
+    result: str | None
+    error: str | None
+    seconds: float
+    alive: bool = True

@@ -1,0 +1,38 @@
+"""How strongly jobs are isolated, layer by layer, and which level that makes."""
+
+from typing import Literal
+
+Level = Literal["strict", "standard", "none"]
+LAYERS = {
+    "user namespace": "standard",
+    "process namespace": "standard",
+    "file system view": "standard",
+    "network namespace": "standard",
+    "IPC namespace": "standard",
+    "no capabilities, no new privileges": "standard",
+    "system call filter": "standard",
+    "resource limits": "none",
+    "memory control group": "strict",
+    "process control group": "strict",
+    "processor control group": "optional",
+    "memory watch": "optional",  # stands in for the memory control group
+}
+
+
+class IsolationError(ValueError):
+    """The machine gives less isolation than the level that was asked for."""
+
+
+def check(level: Level, layers: dict[str, bool], refusal: str) -> None:
+    """Raises IsolationError when a layer of the level is missing; `refusal` is what the kernel said."""
+    required = {"strict": ("standard", "strict"), "standard": ("standard",), "none": ()}[level]
+    missing = [name for name, needed in LAYERS.items() if needed in required and not layers[name]]
+    if not missing:
+        return
+    lower = {"strict": "standard", "standard": "none"}[level]
+    warning = " (programs then run with this user's own rights: only for programs you trust)" if lower == "none" else ""
+    raise IsolationError(
+        f"isolation {level!r} is asked for, but this machine does not give: {', '.join(missing)}"
+        f"{f' (the kernel says: {refusal})' if refusal else ''}. Allow user namespaces (sysctl "
+        f"kernel.unprivileged_userns_clone=1, or a container started with them), or ask for less: --isolation {lower}{warning}"
+    )

@@ -1,0 +1,205 @@
+"""One worker process as the server sees it: its channel, its output as it comes, its end."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from dataclasses import dataclass
+
+from ponder.sandbox.cgroups import Group
+from ponder.sandbox.job import Outcome
+
+READ = 1 << 18  # bytes taken from a pipe at a time
+
+
+class WorkerLost(Exception):
+    """The worker ended for no reason of the job's: killed from outside, or with its zygote. The job can be tried again."""
+
+
+class ChannelClosed(Exception):
+    """The worker has closed its channel: it has ended, or its program has closed it."""
+
+
+class Forged(Exception):
+    """What came over the channel is no message of a worker: the program has written there."""
+
+
+class TooLarge(Exception):
+    """A message is larger than the judge is ready to read."""
+
+
+@dataclass(frozen=True)
+class End:
+    status: int  # as wait(2) gives it
+    cpu_s: float
+
+
+class Drain:
+    """Reads a pipe to its end, whatever the program writes; keeps the first `keep` bytes.
+
+    `on_flood` is called once when more than `limit` bytes have come.
+    """
+
+    def __init__(self, descriptor: int, loop: asyncio.AbstractEventLoop):
+        self._descriptor, self._loop = descriptor, loop
+        self.limit = self.keep = 1 << 20
+        self.on_flood = None
+        self._parts: list[bytes] = []
+        self._kept = self._seen = 0
+        self.ended = loop.create_future()
+        loop.add_reader(descriptor, self.read)
+
+    def read(self) -> bool:
+        """Takes what is there; False when there was nothing (more)."""
+        try:
+            data = os.read(self._descriptor, READ)
+        except BlockingIOError:
+            return False
+        if not data:
+            self.close()
+            return False
+        if self._kept < self.keep:
+            self._parts.append(data[: self.keep - self._kept])
+            self._kept += len(self._parts[-1])
+        self._seen += len(data)
+        if self._seen > self.limit and self.on_flood is not None:
+            flood, self.on_flood = self.on_flood, None
+            flood()
+        return True
+
+    @property
+    def cut(self) -> bool:
+        """Whether some of what came was not kept."""
+        return self._seen > self._kept
+
+    @property
+    def flooded(self) -> bool:
+        return self._seen > self.limit
+
+    def take(self) -> bytes:
+        """What was kept; counting starts anew."""
+        data = b"".join(self._parts)
+        self._parts.clear()
+        self._kept = self._seen = 0
+        return data
+
+    def close(self) -> None:
+        if not self.ended.done():
+            self._loop.remove_reader(self._descriptor)
+            os.close(self._descriptor)
+            self.ended.set_result(None)
+
+
+class Worker:
+    """A worker that waits for its job. It serves one job (or one session), then it is gone."""
+
+    def __init__(self, number: int, channel: socket.socket, stdout: int, stderr: int):
+        self._loop = asyncio.get_running_loop()
+        self.number, self.channel = number, channel
+        self.stdout, self.stderr = Drain(stdout, self._loop), Drain(stderr, self._loop)
+        self.pid = self._pidfd = -1
+        self.group: Group | None = None
+        self.ended: asyncio.Future[End] = self._loop.create_future()
+        self.killed_for: Outcome | None = None
+        self.base_memory = 0
+        self.memory_limit: int | None = None  # bytes, for the watch; None where a control group holds the job
+        self._timer: asyncio.TimerHandle | None = None
+
+    def started(self, pid: int, pidfd: int) -> None:
+        self.pid, self._pidfd = pid, pidfd
+
+    def lost(self) -> None:
+        """The zygote is gone: nobody will tell of this worker's end."""
+        self.signal(signal.SIGKILL)
+        if not self.ended.done():
+            self.ended.set_exception(WorkerLost("the process that starts the workers has died"))
+            self.ended.exception()  # looked at: a spare worker has nobody else to look
+
+    # ---- time ----
+
+    def set_timer(self, seconds: float, outcome: Outcome = "timeout") -> None:
+        """Kills the job after `seconds`; replaces the timer before."""
+        self.stop_timer()
+        self._timer = self._loop.call_later(seconds, self.kill, outcome)
+
+    def stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def kill(self, outcome: Outcome | None = None) -> None:
+        """Ends the job with all its processes: the worker is process 1 of its namespace."""
+        if self.killed_for is None and not self.ended.done():
+            self.killed_for = outcome
+        self.signal(signal.SIGKILL)
+
+    def signal(self, number: signal.Signals) -> None:
+        if self._pidfd >= 0:
+            with contextlib.suppress(ProcessLookupError):  # it has ended already
+                signal.pidfd_send_signal(self._pidfd, number)
+
+    # ---- the channel ----
+
+    async def send(self, *messages: bytes) -> None:
+        """Each message with its length. A worker that is gone is noticed by whoever waits for its answer."""
+        data = b"".join(part for message in messages for part in (len(message).to_bytes(4, "big"), message))
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            await self._loop.sock_sendall(self.channel, data)
+
+    async def receive(self, most: int) -> bytes:
+        """The next message of at most `most` bytes. Raises ChannelClosed, TooLarge."""
+        size = int.from_bytes(await self._exactly(4), "big")
+        if size > most:
+            raise TooLarge(f"a message of {size:,} bytes")
+        return await self._exactly(size)
+
+    async def _exactly(self, size: int) -> bytes:
+        parts = []
+        while size:
+            try:
+                part = await self._loop.sock_recv(self.channel, min(size, 1 << 20))
+            except ConnectionResetError:
+                part = b""
+            if not part:
+                raise ChannelClosed
+            parts.append(part)
+            size -= len(part)
+        return b"".join(parts)
+
+    def nothing_unasked(self) -> None:
+        """Raises Forged where something lies in the channel that nobody has asked for."""
+        try:
+            if self.channel.recv(1, socket.MSG_PEEK):
+                raise Forged("the program wrote into the judge's channel")
+        except (BlockingIOError, ConnectionResetError):
+            return
+
+    # ---- the end ----
+
+    async def end(self) -> End:
+        """Waits for the end of the job and of its output. Raises WorkerLost."""
+        end = await self.ended
+        self.stop_timer()
+        await self.stdout.ended
+        await self.stderr.ended
+        return end
+
+    async def discard(self) -> None:
+        """Kills the worker, if need be, and frees all it holds, once the kernel says that it is gone."""
+        self.stop_timer()
+        self.kill()
+        with contextlib.suppress(WorkerLost):
+            await asyncio.shield(self.ended)
+        self.close()
+
+    def close(self) -> None:
+        self.stdout.close()
+        self.stderr.close()
+        self.channel.close()
+        if self._pidfd >= 0:
+            os.close(self._pidfd)
+            self._pidfd = -1
+
+    def ran_out_of_memory(self) -> bool:
+        return self.killed_for == "memory" or (self.group is not None and self.group.ran_out_of_memory())

@@ -1,0 +1,257 @@
+"""One run in one worker: a program for what it prints, a command, a compiler, or a program whose functions are called."""
+
+import json
+import os
+import secrets
+import signal
+import time
+from dataclasses import dataclass, field
+
+from ponder.sandbox.job import Limits, Outcome
+from ponder.sandbox.process import ChannelClosed, End, Forged, TooLarge, Worker, WorkerLost
+
+STDERR_KEPT = 64 << 10  # bytes
+MAX_SOURCE = 4 << 20  # bytes
+MAX_MESSAGE = 32 << 20  # bytes that a program may return from one call
+MAX_COLLECTED = 64 << 20  # bytes of files brought back
+COMPILE_SECONDS = 30.0
+NO_PROGRAM = "not valid Unicode"
+
+
+class Failed(Exception):
+    """The run is over for a reason of the program's."""
+
+    def __init__(self, outcome: Outcome, reason: str, stderr: str = ""):
+        super().__init__(reason)
+        self.outcome, self.reason, self.stderr = outcome, reason, stderr
+
+
+@dataclass
+class Ran:
+    """A finished run. `outcome` is `passed` for exit code 0, whatever was printed."""
+
+    outcome: Outcome
+    reason: str
+    stdout: bytes = b""
+    stderr: bytes = b""
+    exit_code: int | None = None
+    seconds: float = 0.0
+    files: dict[str, bytes] = field(default_factory=dict)
+
+
+def encode_source(source: str) -> bytes:
+    """The program as UTF-8. Raises Failed (compile_error) for what cannot be a program file."""
+    try:
+        data = source.encode()
+    except UnicodeEncodeError as error:
+        raise Failed("compile_error", f"the program is not valid Unicode: {error.reason} at {error.start}") from None
+    if len(data) > MAX_SOURCE:
+        raise Failed("compile_error", f"the program has {len(data) / 1e6:.1f} MB, more than {MAX_SOURCE / 1e6:.1f}")
+    return data
+
+
+async def run_program(worker: Worker, source: bytes, stdin: bytes, limits: Limits) -> Ran:
+    """A Python main program in a warm worker. Raises Failed where it does not compile, and WorkerLost."""
+    _keep_output(worker, limits)
+    worker.set_timer(limits.timeout_s)
+    await worker.send(header(worker, "program", limits), source, stdin)
+    await _wait_for_start(worker, limits)
+    return await _finish(worker, limits)
+
+
+async def run_command(
+    worker: Worker, command: tuple[str, ...], files: dict[str, bytes], stdin: bytes, limits: Limits
+) -> Ran:
+    """Another program takes the worker over; `files` are put into its directory first. Raises WorkerLost."""
+    _keep_output(worker, limits)
+    worker.set_timer(limits.timeout_s)
+    await worker.send(header(worker, "command", limits, command=command, files=_listed(files)), *files.values(), stdin)
+    await _wait_for_start(worker, limits)
+    return await _finish(worker, limits)
+
+
+async def run_and_collect(
+    worker: Worker, command: tuple[str, ...], files: dict[str, bytes], stdin: bytes, collect: list[str], limits: Limits
+) -> Ran:
+    """The same, and brings files of the directory back. Raises WorkerLost."""
+    _keep_output(worker, limits)
+    worker.set_timer(limits.timeout_s)
+    head = header(worker, "collect", limits, command=command, files=_listed(files), collect=collect)
+    await worker.send(head, *files.values(), stdin)
+    await _wait_for_start(worker, limits)
+    began = time.monotonic()
+    collected: dict[str, bytes] = {}
+    exit_code = None
+    try:
+        told = json.loads(await worker.receive(1 << 16))
+        exit_code = told["exit_code"]
+        for name in told["files"]:
+            collected[name] = await worker.receive(MAX_COLLECTED)
+    except ChannelClosed:
+        pass  # it was killed: `_finish` finds out why
+    ran = await _finish(worker, limits, began)
+    if exit_code is not None:
+        ran.outcome, ran.reason, ran.exit_code = (*_by_exit(exit_code, ran.stderr), exit_code)
+        ran.files = collected
+    return ran
+
+
+class Calls:
+    """A program whose functions are called one at a time, each with its own time limit."""
+
+    def __init__(self, worker: Worker, limits: Limits, sets_as_lists: bool = False):
+        self._worker, self._limits, self._sets_as_lists = worker, limits, sets_as_lists
+
+    async def load(self, source: bytes) -> None:
+        """Compiles and runs the module. Raises Failed, WorkerLost."""
+        worker = self._worker
+        worker.stdout.keep = 0  # what functions print has no bearing
+        worker.stdout.limit = worker.stderr.limit = self._limits.output_bytes
+        worker.stdout.on_flood = worker.stderr.on_flood = lambda: worker.kill("output_limit")
+        worker.stderr.keep = STDERR_KEPT
+        worker.set_timer(self._limits.timeout_s)
+        head = header(worker, "calls", self._limits, sets_as_lists=self._sets_as_lists)
+        await worker.send(head, source, b"")
+        await _wait_for_start(worker, self._limits)
+        answer = await self._answer()
+        if answer != {"loaded": True}:
+            raise self._raised(answer, "while it was loaded")
+
+    async def call(self, function: str, args: list, kwargs: dict) -> object:
+        """The result of one call, as JSON. Raises Failed, WorkerLost."""
+        answer = await self.ask({"function": function, "args": args, "kwargs": kwargs})
+        if "result" in answer:
+            return answer["result"]
+        if isinstance(answer.get("not_data"), str):
+            raise Failed("wrong_answer", f"the result cannot be compared: {answer['not_data'][:200]}")
+        raise self._raised(answer, f"in {function}")
+
+    async def ask(self, request: dict) -> dict:
+        """One request, one answer with the same secret number; anything else in the channel is a forgery."""
+        number = secrets.randbits(62)
+        self._worker.set_timer(self._limits.timeout_s)
+        try:
+            self._worker.nothing_unasked()
+            await self._worker.send(json.dumps({**request, "id": number}).encode())
+            answer = await self._answer()
+            if answer.pop("id", None) != number:
+                raise Forged("the program wrote into the judge's channel")
+            self._worker.nothing_unasked()
+        except Forged as forgery:
+            raise Failed("wrong_answer", str(forgery)) from None
+        self._worker.stop_timer()
+        return answer
+
+    async def _answer(self) -> dict:
+        try:
+            answer = json.loads(await self._worker.receive(MAX_MESSAGE))
+        except TooLarge as large:
+            # A length that no answer has: far too much was returned, or somebody else wrote it.
+            raise Failed("output_limit", f"the program returned {large}") from None
+        except ChannelClosed:
+            raise await self._ended() from None
+        except (ValueError, RecursionError) as error:
+            raise Failed("wrong_answer", f"what came back is not JSON: {str(error)[:200]}") from None
+        if not isinstance(answer, dict):
+            raise Failed("wrong_answer", "the program wrote into the judge's channel")
+        return answer
+
+    async def _ended(self) -> Failed:
+        worker = self._worker
+        if worker.killed_for is None and not worker.ended.done():
+            # The program closed the channel, or is just ending; either way there will be no answer.
+            worker.set_timer(0.2, "wrong_answer")
+        end = await worker.end()
+        stderr = _text(worker.stderr.take())
+        outcome, reason = judge_end(worker, end, self._limits, stderr)
+        if outcome in ("passed", "wrong_answer"):
+            outcome, reason = "runtime_error", "the program ended before it had answered"
+        return Failed(outcome, reason, stderr)
+
+    def _raised(self, answer: dict, where: str) -> Failed:
+        error = answer.get("error")
+        if not isinstance(error, dict) or not all(isinstance(error.get(k), str) for k in ("type", "message")):
+            return Failed("wrong_answer", "the program wrote into the judge's channel")
+        outcome: Outcome = "memory" if error["type"] == "MemoryError" else "runtime_error"
+        message = f": {error['message'][:300]}" if error["message"] else ""
+        return Failed(outcome, f"{error['type'][:100]}{message} ({where})", str(error.get("traceback", ""))[:8000])
+
+
+def judge_end(worker: Worker, end: End, limits: Limits, stderr: str = "") -> tuple[Outcome, str]:
+    """What a worker's end says. Raises WorkerLost for a kill that neither the judge nor the job is the cause of."""
+    if worker.ran_out_of_memory():
+        return "memory", f"more than {limits.memory_mb} MB of memory"
+    if worker.killed_for == "timeout":
+        return "timeout", f"longer than {limits.timeout_s:g} s"
+    if worker.killed_for == "output_limit":
+        return "output_limit", f"more than {limits.output_bytes:,} bytes of output"
+    if worker.killed_for is not None:
+        return worker.killed_for, worker.killed_for.replace("_", " ")
+    if os.WIFSIGNALED(end.status) and os.WTERMSIG(end.status) == signal.SIGKILL:
+        # Process 1 of a namespace cannot be killed from inside it.
+        raise WorkerLost("the worker was killed from outside")
+    return _by_exit(os.waitstatus_to_exitcode(end.status), stderr.encode())
+
+
+def _by_exit(code: int, stderr: bytes) -> tuple[Outcome, str]:
+    if code == 0:
+        return "passed", ""
+    last = (_text(stderr).strip().splitlines() or [""])[-1][:300]
+    if last.split(":")[0] == "MemoryError":
+        return "memory", last
+    if code < 0:
+        try:
+            return "runtime_error", f"ended by {signal.Signals(-code).name}"
+        except ValueError:
+            return "runtime_error", f"ended by signal {-code}"
+    return "runtime_error", f"exit code {code}" + (f": {last}" if last else "")
+
+
+async def _wait_for_start(worker: Worker, limits: Limits) -> None:
+    """Until the program begins; its time starts then. Raises Failed (compile_error), WorkerLost."""
+    try:
+        answer = await worker.receive(1 << 16)
+    except ChannelClosed:
+        end = await worker.end()
+        stderr = _text(worker.stderr.take())
+        _, reason = judge_end(worker, end, limits, stderr)
+        raise Failed("compile_error", f"it could not be compiled: {reason}", stderr) from None
+    if answer != b"started":
+        error = json.loads(answer)["compile_error"]
+        await worker.end()
+        raise Failed("compile_error", f"{error['type']}: {error['message'][:300]}", error["traceback"])
+    worker.set_timer(limits.timeout_s)
+
+
+async def _finish(worker: Worker, limits: Limits, began: float | None = None) -> Ran:
+    began = time.monotonic() if began is None else began
+    end = await worker.end()
+    seconds = time.monotonic() - began
+    flooded = worker.stdout.flooded or worker.stderr.flooded
+    stdout, stderr = worker.stdout.take(), worker.stderr.take()
+    outcome, reason = judge_end(worker, end, limits, _text(stderr))
+    if flooded and outcome == "passed":  # it ended before it could be killed
+        outcome, reason = "output_limit", f"more than {limits.output_bytes:,} bytes of output"
+    exit_code = os.waitstatus_to_exitcode(end.status) if worker.killed_for is None else None
+    return Ran(outcome, reason, stdout, stderr, exit_code, seconds)
+
+
+def _keep_output(worker: Worker, limits: Limits) -> None:
+    worker.stdout.keep = worker.stdout.limit = worker.stderr.limit = limits.output_bytes
+    worker.stderr.keep = STDERR_KEPT
+    worker.stdout.on_flood = worker.stderr.on_flood = lambda: worker.kill("output_limit")
+
+
+def header(worker: Worker, mode: str, limits: Limits, **more) -> bytes:
+    # Without a control group a single huge allocation is stopped here; the watch on memory sees the rest.
+    data_mb = None if worker.memory_limit is None else limits.memory_mb + 1024
+    held = {"file_mb": 256, "open_files": 512, "processes": limits.processes, "data_mb": data_mb}
+    return json.dumps({"mode": mode, "limits": held, **more}).encode()
+
+
+def _listed(files: dict[str, bytes]) -> list[tuple[str, int]]:
+    return [(name, 0o755) for name in files]
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")

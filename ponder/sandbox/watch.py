@@ -1,0 +1,62 @@
+"""A watch on the memory of whole jobs, where the kernel offers no control group for that (ordinary users)."""
+
+import asyncio
+import os
+from collections.abc import Iterable
+
+from ponder.sandbox.process import Worker
+
+PERIOD_S = 0.01
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def job_memory(pid: int, each: int, exactly: bool = False) -> int:
+    """Bytes that a process and all below it hold in memory, less `each` for what a process shares with the zygote.
+
+    By resident size, in which a page shared by several counts several times; `exactly` by the proportional size, which
+    takes longer to read.
+    """
+    total, waiting = 0, [pid]
+    while waiting:
+        process = waiting.pop()
+        try:
+            total += max(0, (_proportional if exactly else _resident)(process) - each)
+            for thread in os.listdir(f"/proc/{process}/task"):
+                with open(f"/proc/{process}/task/{thread}/children", "rb") as file:
+                    waiting += map(int, file.read().split())
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has just ended
+    return total
+
+
+def _resident(pid: int) -> int:
+    with open(f"/proc/{pid}/statm", "rb") as file:
+        return int(file.read().split()[1]) * _PAGE
+
+
+def _proportional(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
+            return next(int(line.split()[1]) * 1024 for line in file if line.startswith(b"Pss:"))
+    except PermissionError:  # the program hides it: then all it maps is its own
+        return _resident(pid)
+
+
+async def watch(running: Iterable[Worker]) -> None:
+    """Kills jobs above their limit, for ever. Cancel to stop."""
+    while True:
+        await asyncio.sleep(PERIOD_S)
+        for worker in list(running):
+            if worker.memory_limit is None or worker.ended.done():
+                continue
+            above = job_memory(worker.pid, worker.base_memory) > worker.memory_limit
+            if above and job_memory(worker.pid, 0, exactly=True) > worker.memory_limit:
+                worker.kill("memory")
+
+
+def base_memory(worker: Worker) -> int:
+    """What a worker that has done nothing yet holds, nearly all of it shared with its zygote."""
+    try:
+        return _resident(worker.pid)
+    except FileNotFoundError:
+        return 0
