@@ -11,6 +11,7 @@ FLOORS = {
     "chat": 1,
     "tasks": 1,
     "runs": 1,
+    "sandbox": 1,
     "engine": 2,
     "verifiers": 2,
     "training": 4,

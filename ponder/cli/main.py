@@ -5,7 +5,7 @@ import sys
 import typer
 
 from ponder import __version__
-from ponder.cli import chat, doctor, model, report, train
+from ponder.cli import chat, doctor, model, report, sandbox, train
 
 app = typer.Typer(
     name="ponder",
@@ -21,6 +21,7 @@ app.command("chat")(chat.chat)
 app.command("generate")(chat.generate)
 app.command("doctor")(doctor.doctor)
 app.add_typer(model.app, name="model")
+app.add_typer(sandbox.app, name="sandbox")
 
 
 @app.callback(invoke_without_command=True)

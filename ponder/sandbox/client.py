@@ -41,14 +41,14 @@ class Sandbox:
     def submit(self, job: Job) -> Future[Report]:
         """The future report. What a program does never raises; it raises ValueError for a job that is refused, and
         IsolationError (a ValueError) at the first job where this machine cannot isolate programs."""
-        return self._later(lambda backend: backend.run(job, "local"))
+        return self._later(lambda backend: backend.run(job))
 
     def run(self, job: Job) -> Report:
         return self.submit(job).result()
 
     def execute(self, execution: Execution) -> ExecutionResult:
         """One run without tests."""
-        return self._now(lambda backend: backend.execute(execution, "local"))
+        return self._now(lambda backend: backend.execute(execution))
 
     def open_session(self, limits: Limits | None = None) -> "Session":
         """A Python session. Raises QueueFull when too many are open."""

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 from time import monotonic
 
 from ponder.sandbox import runs
@@ -38,10 +38,11 @@ async def grade(job: Job, limits: Limits, workers: Workers) -> Report:
     try:
         source = encode_source(job.source)
         forms = {StdioTest: _stdio_results, CallTest: _call_results, CodeTest: _code_results}
-        async for result in forms[type(job.tests[0])](job, source, limits, workers):
-            results.append(result)
-            if result.outcome != "passed" and job.stop_at_failure:
-                break
+        async with aclosing(forms[type(job.tests[0])](job, source, limits, workers)) as tests:
+            async for result in tests:
+                results.append(result)
+                if result.outcome != "passed" and job.stop_at_failure:
+                    break
     except Failed as failure:  # it does not compile: no test needs to be run
         results.append(TestResult(failure.outcome, failure.reason, stderr=failure.stderr))
     return _report(job, results, monotonic() - began)
@@ -112,29 +113,27 @@ def _compiler_says(built: Ran, message: str) -> str:
 
 
 async def _call_results(job: Job, source: bytes, limits: Limits, workers: Workers) -> AsyncIterator[TestResult]:
-    """All calls in one process; a new one takes over where a call has ended it."""
+    """All calls in one process; where a call has ended it, a new one takes over with the next."""
     async with AsyncExitStack() as stack:
         checker = await _Checker.open(job, limits, workers, stack)
-        calls: Calls | None = None
-        current = AsyncExitStack()
-        stack.push_async_callback(lambda: current.aclose())
-        for test in job.tests:
+        done = 0
+        while done < len(job.tests):
+            rest = job.tests[done:]
             began = monotonic()
             try:
-                if calls is None:
-                    calls = Calls(
-                        await current.enter_async_context(workers(limits)), limits, job.compare == "unordered"
-                    )
+                async with workers(limits) as worker:
+                    calls = Calls(worker, limits, job.compare == "unordered")
                     await calls.load(source)
-                got = await calls.call(test.function, test.args, test.kwargs)
+                    requests = [{"function": t.function, "args": t.args, "kwargs": t.kwargs} for t in rest]
+                    async for got in calls.call_each(requests):
+                        yield await _judge_result(job.tests[done], got, job, checker, monotonic() - began)
+                        done += 1
+                        began = monotonic()
             except Failed as failure:
                 if failure.outcome == "compile_error":
                     raise
                 yield TestResult(failure.outcome, failure.reason, stderr=failure.stderr, seconds=monotonic() - began)
-                await current.aclose()
-                current, calls = AsyncExitStack(), None
-                continue
-            yield await _judge_result(test, got, job, checker, monotonic() - began)
+                done += 1
 
 
 async def _judge_result(
@@ -230,7 +229,11 @@ def _raise_verdict(verdict: dict) -> None:
     message = f"{verdict['type']}: {verdict['message'][:300]}" if verdict["message"] else verdict["type"]
     if verdict["kind"] == "tests":
         raise WorkerLost(f"the test code itself fails: {message}")
-    outcomes: dict[str, Outcome] = {"AssertionError": "wrong_answer", "MemoryError": "memory"}
+    outcomes: dict[str, Outcome] = {
+        "AssertionError": "wrong_answer",
+        "NotData": "wrong_answer",
+        "MemoryError": "memory",
+    }
     raise Failed(outcomes.get(verdict["type"], "runtime_error"), message, verdict["traceback"])
 
 

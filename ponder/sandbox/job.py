@@ -1,9 +1,9 @@
 """What a sandbox is asked and what it answers: a program with its tests, and a report of outcomes."""
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag, model_validator
 
 # The outcomes, from the best to the least informative. Only `infrastructure_error` says nothing about the program.
 Outcome = Literal[
@@ -17,6 +17,10 @@ Outcome = Literal[
     "infrastructure_error",
 ]
 Comparison = Literal["exact", "tokens", "numeric", "unordered"]
+
+
+class Refused(ValueError):
+    """A job that this sandbox does not take: more than its limits, or a language that is not there."""
 
 
 class Strict(BaseModel):
@@ -67,7 +71,16 @@ class CodeTest(Strict):
     setup: str = ""
 
 
-Test = Annotated[StdioTest | CallTest | CodeTest, Field(union_mode="left_to_right")]
+def _form(test: Any) -> str:
+    """Which form a test has, by what it holds."""
+    keys = test if isinstance(test, dict) else getattr(test, "model_fields_set", ())
+    return "call" if "function" in keys else "code" if "code" in keys else "stdio"
+
+
+Test = Annotated[
+    Annotated[StdioTest, Tag("stdio")] | Annotated[CallTest, Tag("call")] | Annotated[CodeTest, Tag("code")],
+    Discriminator(_form),
+]
 
 
 class Job(Strict):
@@ -106,7 +119,9 @@ class Job(Strict):
 
 
 class Execution(Strict):
-    """A program run once without tests: what it prints is the answer."""
+    """A program run once without tests: what it prints is the answer. In JSON the bytes of files are base64."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_bytes="base64", val_json_bytes="base64")
 
     source: str
     language: str = "python"
@@ -114,6 +129,13 @@ class Execution(Strict):
     files: dict[str, bytes] = Field({}, description="files put into the working directory, by relative name")
     fetch_files: list[str] = Field([], description="files of the working directory to bring back")
     limits: Limits = Limits()
+
+    @model_validator(mode="after")
+    def names_stay_inside(self):
+        for name in [*self.files, *self.fetch_files]:
+            if not name or name.startswith("/") or ".." in name.split("/") or "\0" in name:
+                raise ValueError(f"file name {name[:100]!r}: name files relative to the working directory, without ..")
+        return self
 
 
 @dataclass(frozen=True)
@@ -147,7 +169,12 @@ class Report:
 
 @dataclass(frozen=True)
 class ExecutionResult:
-    """What a single run left behind. `outcome` is `passed` for exit code 0; `exit_code` is None where it was killed."""
+    """What a single run left behind. `outcome` is `passed` for exit code 0; `exit_code` is None where it was killed.
+
+    In JSON, bytes are base64.
+    """
+
+    __pydantic_config__ = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
 
     outcome: Outcome
     reason: str

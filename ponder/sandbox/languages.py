@@ -3,6 +3,8 @@
 import shutil
 from dataclasses import dataclass
 
+from ponder.sandbox.job import Refused
+
 
 @dataclass(frozen=True)
 class Language:
@@ -46,10 +48,10 @@ ALIASES = {"python3": "python", "py": "python", "nodejs": "javascript", "js": "j
 
 
 def find_language(name: str) -> Language:
-    """Raises ValueError for a language that Ponder does not know, or whose interpreter or compiler is not installed."""
+    """Raises Refused for a language that Ponder does not know, or whose interpreter or compiler is not installed."""
     language = LANGUAGES.get(ALIASES.get(name.lower(), name.lower()))
     if language is None:
-        raise ValueError(f"language {name!r} is not known; there are: {', '.join(LANGUAGES)}")
+        raise Refused(f"language {name!r} is not known; there are: {', '.join(LANGUAGES)}")
     if not language.installed:
-        raise ValueError(f"language {language.name!r} is not installed on this server: it needs {language.needs}")
+        raise Refused(f"language {language.name!r} is not installed on this server: it needs {language.needs}")
     return language

@@ -12,12 +12,12 @@ from typing import TypeVar
 
 from ponder.sandbox import grading, watch
 from ponder.sandbox.cgroups import Group, Groups
-from ponder.sandbox.job import Cell, Execution, ExecutionResult, Job, Limits, Report
+from ponder.sandbox.job import Cell, Execution, ExecutionResult, Job, Limits, Refused, Report
 from ponder.sandbox.languages import LANGUAGES, find_language
 from ponder.sandbox.levels import LAYERS, IsolationError, Level, check
 from ponder.sandbox.process import ChannelClosed, Worker, WorkerLost
 from ponder.sandbox.sessions import Sessions
-from ponder.sandbox.slots import QueueFull, Slots
+from ponder.sandbox.slots import Draining, QueueFull, Slots
 from ponder.sandbox.stats import PoolMetrics
 from ponder.sandbox.zygote import Zygote, ZygoteRefused
 
@@ -58,7 +58,7 @@ class Pool:
         self._tasks: set[asyncio.Task] = set()
         self._groups: Groups | None = None
         self._jailed = True
-        self._draining = self._closed = False
+        self.draining = self._closed = False
         self._zygote_lock = asyncio.Lock()
         self.sessions = Sessions(
             settings.sessions, settings.session_idle_s, self._session_worker, self._end_session_worker
@@ -116,13 +116,13 @@ class Pool:
 
     async def drain(self) -> None:
         """Takes no new jobs and waits for those that run or wait."""
-        self._draining = True
+        self.draining = True
         while self.metrics.running or self.metrics.queued:
             await asyncio.sleep(0.02)
 
     async def close(self) -> None:
         """Kills all that runs. Jobs in flight raise WorkerLost."""
-        self._closed = self._draining = True
+        self._closed = self.draining = True
         self.sessions.close_all()
         for task in self._tasks:
             task.cancel()
@@ -141,7 +141,7 @@ class Pool:
     async def run(self, job: Job, client: str = "") -> Report:
         """The report of a job. Cancelling kills it.
 
-        Raises ValueError for limits above the server's or a language that is not there, and QueueFull.
+        Raises Refused for limits above the server's or a language that is not there, and QueueFull.
         """
         limits = self._limits(job.limits)
         find_language(job.language)
@@ -171,8 +171,8 @@ class Pool:
 
     async def _in_slot(self, work: Callable[[], Awaitable[T]], client: str) -> tuple[T | str, float]:
         """(what `work` gives, seconds waited), or in its place why it could not be done. One retry for a lost worker."""
-        if self._draining:
-            raise QueueFull(self._slots.queued, 5.0)
+        if self.draining:
+            raise Draining(self._slots.queued, 5.0)
         began = monotonic()
         usual = self.metrics.run_seconds.sum / max(1, self.metrics.run_seconds.total)
         self.metrics.queued += 1
@@ -199,15 +199,15 @@ class Pool:
             self._slots.give_back(client)
 
     def _limits(self, asked: Limits) -> Limits:
-        """The limits with every field filled in. Raises ValueError where more is asked than the server gives."""
+        """The limits with every field filled in. Raises Refused where more is asked than the server gives."""
         mine = self.settings
         if asked.timeout_s is not None and asked.timeout_s > mine.timeout_s:
-            raise ValueError(
+            raise Refused(
                 f"limits.timeout_s is {asked.timeout_s:g}, more than this sandbox gives ({mine.timeout_s:g}): ask for "
                 "less, or start it with a larger --timeout"
             )
         if asked.memory_mb is not None and asked.memory_mb > mine.memory_mb:
-            raise ValueError(
+            raise Refused(
                 f"limits.memory_mb is {asked.memory_mb}, more than this sandbox gives ({mine.memory_mb}): ask for less, "
                 "or start it with a larger --memory-mb"
             )
@@ -341,7 +341,7 @@ class Pool:
     # ---- sessions ----
 
     async def open_session(self, limits: Limits) -> str:
-        """A new session's id. Raises QueueFull when there are too many, ValueError as `run` does."""
+        """A new session's id. Raises QueueFull when there are too many, Refused as `run` does."""
         return await self.sessions.open(limits)
 
     async def run_cell(self, session_id: str, code: str, timeout_s: float | None = None) -> Cell:

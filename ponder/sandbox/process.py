@@ -26,7 +26,11 @@ class Forged(Exception):
 
 
 class TooLarge(Exception):
-    """A message is larger than the judge is ready to read."""
+    """A message is larger, by its announced `size` in bytes, than the judge is ready to read."""
+
+    def __init__(self, size: int):
+        super().__init__(f"a message of {size:,} bytes")
+        self.size = size
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,10 @@ class Worker:
         self.base_memory = 0
         self.memory_limit: int | None = None  # bytes, for the watch; None where a control group holds the job
         self._timer: asyncio.TimerHandle | None = None
+        self._deadline: tuple[float, Outcome] | None = None
+        self._came, self._wanted = bytearray(), 0
+        self._heard: asyncio.Future[None] | None = None
+        self._listening = self._closed = False
 
     def started(self, pid: int, pidfd: int) -> None:
         self.pid, self._pidfd = pid, pidfd
@@ -119,14 +127,30 @@ class Worker:
     # ---- time ----
 
     def set_timer(self, seconds: float, outcome: Outcome = "timeout") -> None:
-        """Kills the job after `seconds`; replaces the timer before."""
-        self.stop_timer()
-        self._timer = self._loop.call_later(seconds, self.kill, outcome)
+        """Kills the job after `seconds`; replaces the deadline before."""
+        when = self._loop.time() + seconds
+        self._deadline = when, outcome
+        if self._timer is None or self._timer.when() > when:
+            self._arm(when)
 
     def stop_timer(self) -> None:
+        """A timer that is armed stays so: it finds no deadline when it fires, and the next one often needs it again."""
+        self._deadline = None
+
+    def _arm(self, when: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
+        self._timer = self._loop.call_at(when, self._time_is_up)
+
+    def _time_is_up(self) -> None:
+        self._timer = None
+        if self._deadline is None:
+            return
+        when, outcome = self._deadline
+        if when > self._loop.time():
+            self._arm(when)
+        else:
+            self.kill(outcome)
 
     def kill(self, outcome: Outcome | None = None) -> None:
         """Ends the job with all its processes: the worker is process 1 of its namespace."""
@@ -149,31 +173,52 @@ class Worker:
 
     async def receive(self, most: int) -> bytes:
         """The next message of at most `most` bytes. Raises ChannelClosed, TooLarge."""
-        size = int.from_bytes(await self._exactly(4), "big")
+        await self._have(4)
+        size = int.from_bytes(self._came[:4], "big")
         if size > most:
-            raise TooLarge(f"a message of {size:,} bytes")
-        return await self._exactly(size)
+            raise TooLarge(size)
+        await self._have(4 + size)
+        message = bytes(memoryview(self._came)[4 : 4 + size])
+        del self._came[: 4 + size]
+        return message
 
-    async def _exactly(self, size: int) -> bytes:
-        parts = []
-        while size:
-            try:
-                part = await self._loop.sock_recv(self.channel, min(size, 1 << 20))
-            except ConnectionResetError:
-                part = b""
-            if not part:
+    async def _have(self, size: int) -> None:
+        """Waits until so many bytes have come. Raises ChannelClosed."""
+        self._wanted = size
+        while len(self._came) < size:
+            if self._closed:
                 raise ChannelClosed
-            parts.append(part)
-            size -= len(part)
-        return b"".join(parts)
+            if not self._listening:
+                self._listening = True
+                self._loop.add_reader(self.channel, self._hear)
+            self._heard = self._loop.create_future()
+            await self._heard
+
+    def _hear(self) -> None:
+        try:
+            part = self.channel.recv(READ)
+        except BlockingIOError:
+            return
+        except ConnectionResetError:
+            part = b""
+        self._came += part
+        if not part:
+            self._closed = True
+        if not part or len(self._came) > max(self._wanted, READ):  # more comes than anyone asked for: let it wait
+            self._loop.remove_reader(self.channel)
+            self._listening = False
+        if self._heard is not None and not self._heard.done() and (not part or len(self._came) >= self._wanted):
+            self._heard.set_result(None)
 
     def nothing_unasked(self) -> None:
         """Raises Forged where something lies in the channel that nobody has asked for."""
-        try:
-            if self.channel.recv(1, socket.MSG_PEEK):
-                raise Forged("the program wrote into the judge's channel")
-        except (BlockingIOError, ConnectionResetError):
-            return
+        if not self._came:
+            try:
+                self._came += self.channel.recv(1)
+            except (BlockingIOError, ConnectionResetError):
+                return
+        if self._came:
+            raise Forged("the program wrote into the judge's channel")
 
     # ---- the end ----
 
@@ -185,15 +230,12 @@ class Worker:
         await self.stderr.ended
         return end
 
-    async def discard(self) -> None:
-        """Kills the worker, if need be, and frees all it holds, once the kernel says that it is gone."""
-        self.stop_timer()
-        self.kill()
-        with contextlib.suppress(WorkerLost):
-            await asyncio.shield(self.ended)
-        self.close()
-
     def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._listening:
+            self._loop.remove_reader(self.channel)
+            self._listening = False
         self.stdout.close()
         self.stderr.close()
         self.channel.close()

@@ -5,17 +5,21 @@ import os
 import secrets
 import signal
 import time
+from collections import deque
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from ponder.sandbox.job import Limits, Outcome
 from ponder.sandbox.process import ChannelClosed, End, Forged, TooLarge, Worker, WorkerLost
 
+FORGED = "the program wrote into the judge's channel"
 STDERR_KEPT = 64 << 10  # bytes
 MAX_SOURCE = 4 << 20  # bytes
 MAX_MESSAGE = 32 << 20  # bytes that a program may return from one call
+PLAUSIBLE_MESSAGE = 1 << 28
 MAX_COLLECTED = 64 << 20  # bytes of files brought back
+AHEAD, AHEAD_BYTES = 8, 32 << 10  # calls that travel ahead of their answers: less than a socket holds
 COMPILE_SECONDS = 30.0
-NO_PROGRAM = "not valid Unicode"
 
 
 class Failed(Exception):
@@ -119,41 +123,71 @@ class Calls:
 
     async def call(self, function: str, args: list, kwargs: dict) -> object:
         """The result of one call, as JSON. Raises Failed, WorkerLost."""
-        answer = await self.ask({"function": function, "args": args, "kwargs": kwargs})
-        if "result" in answer:
-            return answer["result"]
-        if isinstance(answer.get("not_data"), str):
-            raise Failed("wrong_answer", f"the result cannot be compared: {answer['not_data'][:200]}")
-        raise self._raised(answer, f"in {function}")
+        async for result in self.call_each([{"function": function, "args": args, "kwargs": kwargs}]):
+            return result
+        raise AssertionError("one call has one result")
+
+    async def call_each(self, requests: list[dict]) -> AsyncIterator[object]:
+        """The results in order, each with the whole time limit. Raises Failed, WorkerLost.
+
+        A few requests travel ahead of the answers, so that neither side waits for the other; what a program could read
+        there are arguments that it is about to be given anyway.
+        """
+        coded = (
+            (number, json.dumps({**r, "id": number}).encode()) for r in requests for number in [secrets.randbits(62)]
+        )
+        following = next(coded, None)
+        ahead: deque[tuple[int, int]] = deque()  # (number, bytes) of requests that are not answered yet
+        for request in requests:
+            while following is not None and self._may_travel(len(following[1]), ahead):
+                ahead.append((following[0], len(following[1])))
+                await self._worker.send(following[1])
+                following = next(coded, None)
+            self._worker.set_timer(self._limits.timeout_s)
+            answer = await self._answer(ahead.popleft()[0])
+            if "result" not in answer:
+                if isinstance(answer.get("not_data"), str):
+                    raise Failed("wrong_answer", f"the result cannot be compared: {answer['not_data'][:200]}")
+                raise self._raised(answer, f"in {request['function']}")
+            if not ahead:
+                self._check_silence()
+            yield answer["result"]
+
+    @staticmethod
+    def _may_travel(size: int, ahead: deque[tuple[int, int]]) -> bool:
+        return not ahead or (len(ahead) < AHEAD and size + sum(s for _, s in ahead) <= AHEAD_BYTES)
 
     async def ask(self, request: dict) -> dict:
         """One request, one answer with the same secret number; anything else in the channel is a forgery."""
+        self._check_silence()
         number = secrets.randbits(62)
         self._worker.set_timer(self._limits.timeout_s)
-        try:
-            self._worker.nothing_unasked()
-            await self._worker.send(json.dumps({**request, "id": number}).encode())
-            answer = await self._answer()
-            if answer.pop("id", None) != number:
-                raise Forged("the program wrote into the judge's channel")
-            self._worker.nothing_unasked()
-        except Forged as forgery:
-            raise Failed("wrong_answer", str(forgery)) from None
+        await self._worker.send(json.dumps({**request, "id": number}).encode())
+        answer = await self._answer(number)
+        self._check_silence()
         self._worker.stop_timer()
         return answer
 
-    async def _answer(self) -> dict:
+    def _check_silence(self) -> None:
+        try:
+            self._worker.nothing_unasked()
+        except Forged as forgery:
+            raise Failed("wrong_answer", str(forgery)) from None
+
+    async def _answer(self, number: int | None = None) -> dict:
+        """The next answer, which must carry the number of its request. Raises Failed, WorkerLost."""
         try:
             answer = json.loads(await self._worker.receive(MAX_MESSAGE))
         except TooLarge as large:
-            # A length that no answer has: far too much was returned, or somebody else wrote it.
+            if large.size > PLAUSIBLE_MESSAGE:  # no answer has such a length: other bytes stand in its place
+                raise Failed("wrong_answer", FORGED) from None
             raise Failed("output_limit", f"the program returned {large}") from None
         except ChannelClosed:
             raise await self._ended() from None
         except (ValueError, RecursionError) as error:
             raise Failed("wrong_answer", f"what came back is not JSON: {str(error)[:200]}") from None
-        if not isinstance(answer, dict):
-            raise Failed("wrong_answer", "the program wrote into the judge's channel")
+        if not isinstance(answer, dict) or answer.get("id") != number:
+            raise Failed("wrong_answer", FORGED)
         return answer
 
     async def _ended(self) -> Failed:
@@ -171,7 +205,7 @@ class Calls:
     def _raised(self, answer: dict, where: str) -> Failed:
         error = answer.get("error")
         if not isinstance(error, dict) or not all(isinstance(error.get(k), str) for k in ("type", "message")):
-            return Failed("wrong_answer", "the program wrote into the judge's channel")
+            return Failed("wrong_answer", FORGED)
         outcome: Outcome = "memory" if error["type"] == "MemoryError" else "runtime_error"
         message = f": {error['message'][:300]}" if error["message"] else ""
         return Failed(outcome, f"{error['type'][:100]}{message} ({where})", str(error.get("traceback", ""))[:8000])

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from time import monotonic
 
 from ponder.sandbox import runs
-from ponder.sandbox.job import Cell, Limits
+from ponder.sandbox.job import Cell, Limits, Refused
 from ponder.sandbox.process import ChannelClosed, Forged, TooLarge, Worker, WorkerLost
 from ponder.sandbox.slots import QueueFull
 
@@ -149,10 +149,10 @@ class Sessions:
         return session_id
 
     async def run(self, session_id: str, code: str, timeout_s: float | None) -> Cell:
-        """Raises KeyError for an unknown session, ValueError for a time limit above the session's."""
+        """Raises KeyError for an unknown session, Refused for a time limit above the session's."""
         session = self._sessions[session_id]
         if timeout_s is not None and not 0 < timeout_s <= session.limits.timeout_s:
-            raise ValueError(f"timeout_s is {timeout_s:g}: this session allows up to {session.limits.timeout_s:g}")
+            raise Refused(f"timeout_s is {timeout_s:g}: this session allows up to {session.limits.timeout_s:g}")
         try:
             cell = await session.run(code, timeout_s or session.limits.timeout_s)
         except asyncio.CancelledError:

@@ -12,15 +12,20 @@ class QueueFull(Exception):
         self.retry_after_s = retry_after_s
 
 
-class Slots:
-    """`count` slots. Clients take turns, and none holds the last free slot as well as all the others.
+class Draining(QueueFull):
+    """The sandbox is about to stop and takes nothing new."""
 
-    So one client with many slow jobs delays others by a share of the machine, never until its jobs are done.
+
+class Slots:
+    """`count` slots. Clients take turns, and where there are three slots or more, none holds all of them.
+
+    So one client with many slow jobs delays others by a share of the machine, never until its jobs are done. The
+    client "" (a sandbox inside the process that uses it) has no others beside it and may hold all.
     """
 
     def __init__(self, count: int, queue_limit: int):
         self.count, self._free, self._queue_limit = count, count, queue_limit
-        self._most_each = max(1, count - 1)
+        self._most_each = count - 1 if count > 2 else count
         self._held: dict[str, int] = {}
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
         self._turns: deque[str] = deque()
@@ -28,7 +33,7 @@ class Slots:
 
     async def take(self, client: str, expected_s: float) -> None:
         """Waits for a slot. Raises QueueFull; `expected_s` is a job's usual time, for the advice it gives."""
-        if self._free and self._held.get(client, 0) < self._most_each and not self._waiting.get(client):
+        if self._free and self._may_hold(client) and not self._waiting.get(client):
             self._hold(client)
             return
         if self.queued >= self._queue_limit:
@@ -53,6 +58,9 @@ class Slots:
             del self._held[client]
         self._next()
 
+    def _may_hold(self, client: str) -> bool:
+        return not client or self._held.get(client, 0) < self._most_each
+
     def _hold(self, client: str) -> None:
         self._free -= 1
         self._held[client] = self._held.get(client, 0) + 1
@@ -68,7 +76,7 @@ class Slots:
             while waiting and waiting[0].done():  # cancelled
                 waiting.popleft()
                 self.queued -= 1
-            if waiting and self._held.get(client, 0) < self._most_each:
+            if waiting and self._may_hold(client):
                 self.queued -= 1
                 self._hold(client)
                 waiting.popleft().set_result(None)

@@ -17,7 +17,7 @@ from ponder.sandbox.process import End, Worker, WorkerLost
 # What solutions may import beside the standard library, where it is installed, with what these need themselves.
 PACKAGES = (
     *("numpy", "scipy", "pandas", "sympy", "mpmath", "networkx", "sortedcontainers", "dateutil", "pytz", "tzdata"),
-    *("six", "pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments"),
+    *("six", "pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments", "py"),
 )
 PACKAGES_IN_JAIL = "/packages"
 START_SECONDS = 60.0

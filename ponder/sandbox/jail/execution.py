@@ -1,7 +1,6 @@
 """Running a program in a worker: as a main program, as another language's command, or as functions to be called."""
 
 import atexit
-import json
 import os
 import signal
 import socket
@@ -9,6 +8,9 @@ import stat
 import sys
 import threading
 import types
+
+# Held by name here: a program may replace what the module offers.
+from json import dumps
 
 from jail import errors, wire
 
@@ -73,6 +75,7 @@ def serve_calls(judge: socket.socket, job: dict) -> int:
     code = _receive_program(judge, job)
     if code is None:
         return 1
+    own_pid = os.getpid()
     wire.send(judge, STARTED)
     module = types.ModuleType("solution")
     module.__file__ = code.co_filename
@@ -82,6 +85,7 @@ def serve_calls(judge: socket.socket, job: dict) -> int:
     except BaseException as error:
         wire.send_json(judge, {"error": errors.describe(error)})
         return 1
+    leave_if_forked(own_pid)
     wire.send_json(judge, {"loaded": True})
     calls = _Calls(module.__dict__, job["sets_as_lists"])
     while True:
@@ -89,7 +93,15 @@ def serve_calls(judge: socket.socket, job: dict) -> int:
             request = wire.receive_json(judge)
         except EOFError:
             return 0
-        wire.send(judge, calls.answer(request))
+        answer = calls.answer(request)
+        leave_if_forked(own_pid)
+        wire.send(judge, answer)
+
+
+def leave_if_forked(own_pid: int) -> None:
+    """Ends a copy of this process that the program has made by fork: only process 1 speaks with the judge."""
+    if os.getpid() != own_pid:
+        os._exit(0)
 
 
 class _Calls:
@@ -108,13 +120,13 @@ class _Calls:
         try:
             if "function" in request:
                 value = self._resolve(request["function"])(*request["args"], **request["kwargs"])
-                return json.dumps({"id": number, "result": value}, default=self._as_json).encode()
+                return dumps({"id": number, "result": value}, default=self._as_json).encode()
             value = self._operate(request)
-            return json.dumps({"id": number, "value": wire.to_data(value, self._keep)}).encode()
+            return dumps({"id": number, "value": wire.to_data(value, self._keep)}).encode()
         except _NotData as error:
-            return json.dumps({"id": number, "not_data": str(error)}).encode()
+            return dumps({"id": number, "not_data": str(error)}).encode()
         except BaseException as error:
-            return json.dumps({"id": number, "error": errors.describe(error)}).encode()
+            return dumps({"id": number, "error": errors.describe(error)}).encode()
 
     def _resolve(self, path: str):
         """`f`, `Class.method` (an instance made without arguments), or a method of the class Solution."""
@@ -175,7 +187,7 @@ class _NotData(TypeError):
 def _receive_program(judge: socket.socket, job: dict) -> types.CodeType | None:
     """The compiled source, with its standard input in place; None after telling the judge that it does not compile."""
     source = wire.receive(judge)
-    _put_stdin(wire.receive(judge))
+    put_stdin(wire.receive(judge))
     path = os.path.join(os.getcwd(), "main.py")
     with open(path, "wb") as file:
         file.write(source)
@@ -232,10 +244,10 @@ def _receive_files(judge: socket.socket, job: dict) -> None:
         descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
         with open(descriptor, "wb") as file:
             file.write(wire.receive(judge))
-    _put_stdin(wire.receive(judge))
+    put_stdin(wire.receive(judge))
 
 
-def _put_stdin(data: bytes) -> None:
+def put_stdin(data: bytes) -> None:
     """Standard input as a file of the scratch: nobody has to feed it, and /dev/stdin leads to it."""
     path = os.path.join(os.path.dirname(os.getcwd()), "stdin")
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -244,10 +256,14 @@ def _put_stdin(data: bytes) -> None:
     os.lseek(descriptor, 0, os.SEEK_SET)
     os.dup2(descriptor, 0)
     os.close(descriptor)
+    open_streams()
+
+
+def open_streams() -> None:
+    """Fresh text streams over descriptors 0 to 2."""
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
-        stream = open(
-            number, mode, encoding="utf-8", errors="backslashreplace" if number == 2 else "strict", closefd=False
-        )
+        errors_ = "backslashreplace" if number == 2 else "strict"
+        stream = open(number, mode, encoding="utf-8", errors=errors_, closefd=False)  # noqa: SIM115 - stays open
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
     sys.stderr.reconfigure(line_buffering=True)

@@ -16,7 +16,7 @@ MAX_REPR = 64 << 10  # characters
 
 def serve_cells(judge: socket.socket, job: dict) -> int:
     """Messages in: {"code"}; out: {"result", "error"} after the cell's output has been written."""
-    execution._put_stdin(b"")
+    execution.put_stdin(b"")
     main = types.ModuleType("__main__")
     main.__builtins__ = builtins
     sys.modules["__main__"] = main
@@ -24,6 +24,7 @@ def serve_cells(judge: socket.socket, job: dict) -> int:
     sys.argv = [""]
     wire.send(judge, execution.STARTED)
     interrupts = _Interrupts()
+    own_pid = os.getpid()
     count = 0
     while True:
         try:
@@ -33,6 +34,7 @@ def serve_cells(judge: socket.socket, job: dict) -> int:
         count += 1
         answer = _run_cell(request["code"], f"<cell {count}>", main.__dict__, interrupts)
         interrupts.off()
+        execution.leave_if_forked(own_pid)
         wire.send_json(judge, answer)
 
 
@@ -91,3 +93,5 @@ def _flush() -> None:
             stream.flush()
         except (OSError, ValueError, AttributeError):
             continue  # the cell closed or replaced it: what it wrote so is its own affair
+    if any(getattr(stream, "closed", True) for stream in (sys.stdin, sys.stdout, sys.stderr)):
+        execution.open_streams()  # exit() closes standard input

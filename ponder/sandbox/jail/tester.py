@@ -25,13 +25,17 @@ class CandidateError(Exception):
     """The program raised something that is no ordinary built-in exception."""
 
 
+class NotData(TypeError):
+    """The program returned an object where the test code needs data."""
+
+
 class JudgeGone(BaseException):
     """The judge has closed the channel. No test code catches this."""
 
 
 def run_tests(judge: socket.socket, job: dict) -> int:
     """Message in: {"code", "setup", "entry_point"}; out: requests to the program, at the end {"verdict": ...}."""
-    execution._put_stdin(b"")
+    execution.put_stdin(b"")
     request = wire.receive_json(judge)
     wire.send(judge, execution.STARTED)
     try:
@@ -234,13 +238,13 @@ class Handle:
 
     def __eq__(self, other):
         if not isinstance(other, Handle):
-            raise TypeError("the program returned an object that is not data, where data is compared")
+            raise NotData("the program returned an object that is not data, where data is compared")
         return self is other
 
     __hash__ = None
 
     def __bool__(self):
-        raise TypeError("the program returned an object that is not data, where a truth value is asked for")
+        raise NotData("the program returned an object that is not data, where a truth value is asked for")
 
 
 class _Method:

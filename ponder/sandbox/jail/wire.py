@@ -4,9 +4,11 @@ A message is a length in four bytes (big-endian) and that many bytes. Values tha
 {"~tuple": [...]}; what is no data at all stays on the candidate's side and crosses over as a numbered handle.
 """
 
-import json
 import math
 import socket
+
+# Held by name here: a program may replace what the module offers.
+from json import dumps, loads
 
 TAG = "~"
 
@@ -32,11 +34,11 @@ def receive_exactly(channel: socket.socket, size: int) -> bytes:
 
 
 def send_json(channel: socket.socket, value: object) -> None:
-    send(channel, json.dumps(value).encode())
+    send(channel, dumps(value).encode())
 
 
 def receive_json(channel: socket.socket):
-    return json.loads(receive(channel))
+    return loads(receive(channel))
 
 
 def to_data(value: object, keep) -> object:

@@ -77,7 +77,10 @@ def _lock_in(settings: dict, filter_program: bytes) -> None:
 
 
 def _set_limits(limits: dict) -> None:
-    """Soft and hard alike, so that nothing can be raised again. They inherit to all that the job starts."""
+    """Soft and hard alike, so that nothing can be raised again; all that the job starts inherits them.
+
+    The stack is left out: solutions that recurse deeply raise its limit, and what it holds counts as memory.
+    """
     mega = 1 << 20
     wanted = {
         resource.RLIMIT_CORE: 0,
@@ -88,7 +91,6 @@ def _set_limits(limits: dict) -> None:
         resource.RLIMIT_MSGQUEUE: 0,
         resource.RLIMIT_NICE: 0,
         resource.RLIMIT_RTPRIO: 0,
-        resource.RLIMIT_STACK: STACK_BYTES,
     }
     if limits["data_mb"] is not None:
         wanted[resource.RLIMIT_DATA] = limits["data_mb"] * mega
