@@ -185,7 +185,7 @@ class Pool:
         self.metrics.running += 1
         started = monotonic()
         try:
-            for last in (False, True):
+            for last in [False] * (TRIES - 1) + [True]:
                 try:
                     return await work(), waited
                 except WorkerLost as lost:
@@ -283,19 +283,24 @@ class Pool:
             self._spawn(self._prepare())
 
     async def _prepare(self) -> None:
+        """Makes a worker for whoever waits longest, or as a spare. A zygote that dies meanwhile is no reason to fail."""
+        made: Worker | WorkerLost = WorkerLost("the sandbox is closed")
         try:
-            worker = await self._make_worker()
-        except WorkerLost as lost:
-            worker = lost
+            for _ in range(TRIES):
+                try:
+                    made = await self._make_worker()
+                    break
+                except WorkerLost as lost:
+                    made = lost
         finally:
             self._preparing -= 1
         while self._wanted:
             future = self._wanted.popleft()
             if not future.done():
-                future.set_exception(worker) if isinstance(worker, WorkerLost) else future.set_result(worker)
+                future.set_exception(made) if isinstance(made, WorkerLost) else future.set_result(made)
                 return
-        if isinstance(worker, Worker):
-            self._spares.append(worker)
+        if isinstance(made, Worker):
+            self._spares.append(made)
 
     async def _make_worker(self) -> Worker:
         zygote = await self._living_zygote()

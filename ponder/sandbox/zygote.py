@@ -20,7 +20,7 @@ PACKAGES = (
     *("six", "pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments", "py"),
 )
 PACKAGES_IN_JAIL = "/packages"
-START_SECONDS = 60.0
+START_SECONDS, END_SECONDS = 60.0, 5.0
 ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "HOME": "/tmp",
@@ -184,8 +184,11 @@ class Zygote:
         self.alive = False
         self._loop.remove_reader(self._control)
         self._control.close()
-        self._process.kill()
-        self._process.wait()
+        try:
+            self._process.wait(END_SECONDS)  # it ends by itself when nobody holds the other end, its workers first
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
         for _, future in self._starting.values():
             if not future.done():
                 future.set_exception(WorkerLost("the process that starts the workers has died"))

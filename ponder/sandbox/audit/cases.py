@@ -30,14 +30,8 @@ Kind = Literal["attack", "honest", "session"]
 _MARK = re.compile(r"@@([A-Z_]+)@@")
 _CASE_FIELDS = {"name", "containment", "why", "needs", "together", "steps", "cells", "group"}
 _STEP_FIELDS = {"prelude", "outcome", "outcomes", "plant", "times", "passed", "got"}
-_CELL_FIELDS = {"code", "session", "timeout_s", "interrupt_after_s", "outcome", "outcomes", "stdout", "stdout_has"} | {
-    "stderr_has",
-    "result",
-    "error_has",
-    "alive",
-    "lacks",
-    "longest",
-}
+_CELL_FIELDS = {"code", "session", "timeout_s", "interrupt_after_s", "outcome", "outcomes", "alive", "result"}
+_CELL_FIELDS |= {"stdout", "stdout_has", "stderr_has", "error_has", "lacks", "longest"}
 
 
 class CaseError(ValueError):
@@ -63,8 +57,8 @@ class Step:
 class CellStep:
     """One cell: `session` names which of the case's sessions runs it (opened on first use).
 
-    `stdout` and `result` are compared whole, `*_has` are texts that must occur, `lacks` one that must not occur
-    anywhere in the answer, `longest` the most characters that stdout and stderr may have.
+    `stdout` and `result` are compared whole (`result` where `checks_result`: None then means that there is none),
+    `*_has` are texts that must occur, `lacks` one that must not, `longest` the most characters of the whole answer.
     """
 
     code: str
@@ -76,6 +70,7 @@ class CellStep:
     stdout_has: str | None = None
     stderr_has: str | None = None
     result: str | None = None
+    checks_result: bool = False
     error_has: str | None = None
     alive: bool | None = None
     lacks: str | None = None
@@ -214,8 +209,9 @@ def _step(entry: dict, content: dict, where: str) -> Step:
 def _cell(entry: dict, where: str) -> CellStep:
     _only(entry, _CELL_FIELDS, where)
     fields = {key: value for key, value in entry.items() if key not in ("outcome", "outcomes")}
-    fields["code"] = text(fields["code"])
-    return CellStep(outcomes=_outcomes(entry, frozenset({"passed"}), where), **fields)
+    fields |= {key: text(fields[key]) for key in ("code", "stdout") if key in fields}
+    outcomes = _outcomes(entry, frozenset({"passed"}), where)
+    return CellStep(outcomes=outcomes, checks_result="result" in entry, **fields)
 
 
 def _outcomes(entry: dict, default: frozenset[str] | None, where: str) -> frozenset[str]:

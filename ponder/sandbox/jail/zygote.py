@@ -59,34 +59,52 @@ def _import(name: str) -> bool:
 
 
 def _serve(control: socket.socket, settings: dict, filter_program: bytes) -> None:
+    """Until the judge is gone: nothing may outlive it then."""
     children: dict[int, tuple[int, int]] = {}  # pidfd: (number, pid)
     poll = select.poll()
     poll.register(control, select.POLLIN)
-    while True:
-        for descriptor, _ in poll.poll():
-            if descriptor in children:
-                number, pid = children.pop(descriptor)
-                poll.unregister(descriptor)
-                os.close(descriptor)
-                _, status, usage = os.wait4(pid, 0)
-                ended = {"ended": number, "status": status, "cpu_s": usage.ru_utime + usage.ru_stime}
-                control.send(json.dumps(ended).encode())
-                continue
-            message, descriptors, _, _ = socket.recv_fds(control, 64, 3)
-            if not message:  # the judge is gone, and nothing may outlive it
-                for pidfd in children:
-                    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-                sys.exit(0)
-            number = int(message)
-            try:
-                pid, pidfd = sys_.fork_into(WORKER_NAMESPACES if settings["namespaces"] else 0)
-            except OSError as error:
-                control.send(json.dumps({"failed": number, "reason": str(error)}).encode())
-                continue
-            if pid == 0:
-                worker.work(*descriptors, settings, filter_program)  # never returns
-            for inherited in descriptors:
-                os.close(inherited)
-            children[pidfd] = number, pid
-            poll.register(pidfd, select.POLLIN)
-            socket.send_fds(control, [json.dumps({"started": number, "pid": pid}).encode()], [pidfd])
+    try:
+        while True:
+            for descriptor, _ in poll.poll():
+                if descriptor in children:
+                    poll.unregister(descriptor)
+                    _report_end(control, descriptor, *children.pop(descriptor))
+                elif not _start_worker(control, settings, filter_program, children, poll):
+                    return
+    except (BrokenPipeError, ConnectionResetError):
+        return
+    finally:
+        for pidfd in children:
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        for _, pid in children.values():
+            os.waitpid(pid, 0)
+
+
+def _report_end(control: socket.socket, pidfd: int, number: int, pid: int) -> None:
+    os.close(pidfd)
+    _, status, usage = os.wait4(pid, 0)
+    ended = {"ended": number, "status": status, "cpu_s": usage.ru_utime + usage.ru_stime}
+    control.send(json.dumps(ended).encode())
+
+
+def _start_worker(control, settings: dict, filter_program: bytes, children: dict, poll: select.poll) -> bool:
+    """Answers one request for a worker; False when the judge has closed the socket."""
+    message, descriptors, _, _ = socket.recv_fds(control, 64, 3)
+    if not message:
+        return False
+    number = int(message)
+    try:
+        pid, pidfd = sys_.fork_into(WORKER_NAMESPACES if settings["namespaces"] else 0)
+    except OSError as error:
+        pid, reason = -1, str(error)
+    if pid == 0:
+        worker.work(*descriptors, settings, filter_program)  # never returns
+    for inherited in descriptors:
+        os.close(inherited)
+    if pid < 0:
+        control.send(json.dumps({"failed": number, "reason": reason}).encode())
+        return True
+    children[pidfd] = number, pid
+    poll.register(pidfd, select.POLLIN)
+    socket.send_fds(control, [json.dumps({"started": number, "pid": pid}).encode()], [pidfd])
+    return True
