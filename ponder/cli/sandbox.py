@@ -53,16 +53,16 @@ def serve(
 @app.command()
 def audit(
     url: Annotated[str | None, typer.Option(help="a running server; empty: a sandbox started here")] = None,
-    group: Annotated[list[str] | None, typer.Option(help="only this group of cases (repeatable)")] = None,
+    group: Annotated[
+        list[str] | None,
+        typer.Option(help="only this group of cases: forgery, exhaustion, escape, leak, honest, session"),
+    ] = None,
     isolation: Level = Isolation.standard,
     json: Annotated[bool, typer.Option("--json", help="print JSON instead of a table")] = False,
 ) -> None:
     """Attack a sandbox, and judge honest programs with it: prints how many cases come out right. Exit code 1 if not all."""
-    from ponder.sandbox import Sandbox
-    from ponder.sandbox.audit.report import print_audit
+    from ponder.sandbox.audit.command import audit as audit_sandbox
 
     token = os.environ.get("PONDER_SANDBOX_TOKEN")
-    with Sandbox([url] if url else [], isolation=isolation.value, token=token) as sandbox:
-        all_right = print_audit(sandbox, group, as_json=json)
-    if not all_right:
+    if not audit_sandbox(url, group or (), isolation.value, token, json):
         raise typer.Exit(1)

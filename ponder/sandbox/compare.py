@@ -28,7 +28,7 @@ def same_text(got: str, expected: str, rule: Comparison, tolerance: float) -> bo
 
 
 def same_value(got: object, expected: object, rule: Comparison, tolerance: float) -> bool:
-    """A result against the expected one, both JSON values. Numbers are equal as Python's are: 1 == 1.0 == True.
+    """A result against the expected one, both JSON values: 1 equals 1.0, but true is not 1.
 
     >>> same_value([2, 1], [1, 2], "unordered", 0), same_value([1.0000001], [1], "numeric", 1e-6)
     (True, True)
@@ -73,6 +73,8 @@ def _equal(a: object, b: object, tolerance: float | None, same_string) -> bool:
         return a.keys() == b.keys() and all(_equal(a[key], b[key], tolerance, same_string) for key in a)
     if isinstance(a, str) and isinstance(b, str):
         return same_string(a, b)
+    if isinstance(a, bool) or isinstance(b, bool):
+        return a is b
     if isinstance(a, int | float) and isinstance(b, int | float):
         if a == b:
             return True
@@ -93,6 +95,6 @@ def _whole(value: object) -> object:
         return [_whole(item) for item in value]
     if isinstance(value, dict):
         return {key: _whole(item) for key, item in value.items()}
-    if isinstance(value, bool) or (isinstance(value, float) and value.is_integer()):
+    if isinstance(value, float) and value.is_integer():
         return int(value)
     return value

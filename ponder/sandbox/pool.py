@@ -86,8 +86,7 @@ class Pool:
             self._zygotes.append(await self._start_zygote(0))
         for index in range(1, -(-self._slots.count // SLOTS_PER_ZYGOTE)):
             self._zygotes.append(await self._start_zygote(index))
-        if self._groups is None:
-            self._spawn(watch.watch(self._running))
+        self._spawn(watch.watch(self._running))
         self._spawn(self.sessions.expire_idle())
         self._refill()
 
@@ -218,7 +217,7 @@ class Pool:
 
     @asynccontextmanager
     async def _worker(self, limits: Limits) -> AsyncIterator[Worker]:
-        """A worker for one run, held to `limits`; it and all it started are gone soon after the block."""
+        """A worker for one run, held to `limits`; it and all it started are gone when the block is left."""
         worker = await self._take_spare()
         try:
             self._hold_to(worker, limits)
@@ -226,7 +225,8 @@ class Pool:
             yield worker
         finally:
             self._running.discard(worker)
-            self._spawn(self._bury(worker))
+            burial = self._spawn(self._bury(worker))
+            await asyncio.shield(burial)
 
     async def _session_worker(self, limits: Limits) -> tuple[Worker, Limits]:
         limits = self._limits(limits)
@@ -338,10 +338,11 @@ class Pool:
                     raise WorkerLost(str(refused)) from None
             return self._zygotes[-1]
 
-    def _spawn(self, work: Awaitable) -> None:
+    def _spawn(self, work: Awaitable) -> asyncio.Task:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     # ---- sessions ----
 

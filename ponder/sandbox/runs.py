@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from decimal import Decimal, localcontext
 
 from ponder.sandbox.job import Limits, Outcome
 from ponder.sandbox.process import ChannelClosed, End, Forged, TooLarge, Worker, WorkerLost
@@ -20,6 +21,7 @@ PLAUSIBLE_MESSAGE = 1 << 28
 MAX_COLLECTED = 64 << 20  # bytes of files brought back
 AHEAD, AHEAD_BYTES = 8, 32 << 10  # calls that travel ahead of their answers: less than a socket holds
 COMPILE_SECONDS = 30.0
+MAX_DIGITS = 50_000  # of an integer that a program may return
 
 
 class Failed(Exception):
@@ -177,7 +179,7 @@ class Calls:
     async def _answer(self, number: int | None = None) -> dict:
         """The next answer, which must carry the number of its request. Raises Failed, WorkerLost."""
         try:
-            answer = json.loads(await self._worker.receive(MAX_MESSAGE))
+            answer = json.loads(await self._worker.receive(MAX_MESSAGE), parse_int=parse_int)
         except TooLarge as large:
             if large.size > PLAUSIBLE_MESSAGE:  # no answer has such a length: other bytes stand in its place
                 raise Failed("wrong_answer", FORGED) from None
@@ -209,6 +211,16 @@ class Calls:
         outcome: Outcome = "memory" if error["type"] == "MemoryError" else "runtime_error"
         message = f": {error['message'][:300]}" if error["message"] else ""
         return Failed(outcome, f"{error['type'][:100]}{message} ({where})", str(error.get("traceback", ""))[:8000])
+
+
+def parse_int(digits: str) -> int:
+    """An integer of up to MAX_DIGITS digits; Python's own limit for text is lower, since its way takes square time."""
+    if len(digits) <= 4_000:
+        return int(digits)
+    if len(digits) > MAX_DIGITS:
+        raise ValueError(f"an integer of {len(digits):,} digits")
+    with localcontext(prec=MAX_DIGITS):
+        return int(Decimal(digits))
 
 
 def judge_end(worker: Worker, end: End, limits: Limits, stderr: str = "") -> tuple[Outcome, str]:

@@ -1,4 +1,8 @@
-"""A watch on the memory of whole jobs, where the kernel offers no control group for that (ordinary users)."""
+"""A watch on the memory of whole jobs.
+
+Where a control group holds a job, the kernel kills one of its processes and the watch ends the rest. Where there is no
+control group (ordinary users) the watch itself adds up what the job's processes hold.
+"""
 
 import asyncio
 import os
@@ -47,11 +51,16 @@ async def watch(running: Iterable[Worker]) -> None:
     while True:
         await asyncio.sleep(PERIOD_S)
         for worker in list(running):
-            if worker.memory_limit is None or worker.ended.done():
-                continue
-            above = job_memory(worker.pid, worker.base_memory) > worker.memory_limit
-            if above and job_memory(worker.pid, 0, exactly=True) > worker.memory_limit:
+            if not worker.ended.done() and _is_above(worker):
                 worker.kill("memory")
+
+
+def _is_above(worker: Worker) -> bool:
+    if worker.memory_limit is None:
+        return worker.ran_out_of_memory()
+    if job_memory(worker.pid, worker.base_memory) <= worker.memory_limit:
+        return False
+    return job_memory(worker.pid, 0, exactly=True) > worker.memory_limit
 
 
 def base_memory(worker: Worker) -> int:

@@ -142,6 +142,7 @@ class Zygote:
         except BaseException as error:
             worker.close()
             if isinstance(error, OSError):
+                self._die()
                 raise WorkerLost(str(error)) from None
             raise
         finally:

@@ -70,7 +70,8 @@ def test_a_killed_zygote_is_replaced_and_its_jobs_run_again():
         job = asyncio.ensure_future(pool.run(slow))
         await until(lambda: pool._running)
         os.kill(pool._zygotes[0]._process.pid, signal.SIGKILL)
-        assert (await job).outcome == "passed"
+        report = await job
+        assert report.outcome == "passed", report
         assert (await pool.run(QUICK)).outcome == "passed"
         assert pool.metrics.workers_restarted == 1
 

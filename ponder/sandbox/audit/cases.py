@@ -110,7 +110,7 @@ def load_cases(folder: Path | None = None) -> list[Case]:
 
 def read_file(path: Path) -> list[Case]:
     """The cases of one data file."""
-    # The C loader reads the 300 KB of data in a fifth of the time, where PyYAML was built with it.
+    # The C loader reads the data in a fifth of the time, where PyYAML was built with it.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     content = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
     _only(content, {"kind", "group", "about", "defaults", "preludes", "cases"}, path.name)
