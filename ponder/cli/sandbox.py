@@ -40,13 +40,16 @@ def serve(
     workers: Workers = None,
     memory_mb: MemoryMb = 1024,
     timeout: Timeout = 10.0,
+    queue: Annotated[int, typer.Option(min=0, help="most jobs that wait; more are told to come again")] = 1000,
     isolation: Level = Isolation.standard,
 ) -> None:
     """Serve jobs, sessions and SandboxFusion's /run_code over HTTP. Ctrl+C finishes what has been taken on."""
     from ponder.sandbox.pool import Settings
     from ponder.sandbox.serve import serve as serve_http
 
-    settings = Settings(workers=workers, memory_mb=memory_mb, timeout_s=timeout, isolation=isolation.value)
+    settings = Settings(
+        workers=workers, memory_mb=memory_mb, timeout_s=timeout, isolation=isolation.value, queue_limit=queue
+    )
     serve_http(settings, host, port, os.environ.get("PONDER_SANDBOX_TOKEN"))
 
 

@@ -201,6 +201,8 @@ def _answer_problems(app: FastAPI) -> None:
 
 def _explain(problem: dict) -> str:
     """One problem of a request: where, and what; never the input itself, which may be large."""
+    if problem["type"] == "json_invalid":
+        return "the body is not JSON in UTF-8"
     where = ".".join(str(part) for part in problem["loc"][1:] if part not in ("stdio", "call", "code"))
     return f"{where or 'body'}: {problem['msg'].removeprefix('Value error, ')}"
 

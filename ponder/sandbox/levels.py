@@ -30,9 +30,13 @@ def check(level: Level, layers: dict[str, bool], refusal: str) -> None:
     if not missing:
         return
     lower = {"strict": "standard", "standard": "none"}[level]
-    warning = " (programs then run with this user's own rights: only for programs you trust)" if lower == "none" else ""
+    advice = {
+        "strict": "Start it as root, where the control groups of memory and pids are mounted and writable",
+        "standard": "Allow user namespaces (sysctl kernel.unprivileged_userns_clone=1; in a container, start it so that "
+        "clone and mount are permitted)",
+    }[level]
+    warning = ", under which programs have this user's own rights" if lower == "none" else ""
     raise IsolationError(
         f"isolation {level!r} is asked for, but this machine does not give: {', '.join(missing)}"
-        f"{f' (the kernel says: {refusal})' if refusal else ''}. Allow user namespaces (sysctl "
-        f"kernel.unprivileged_userns_clone=1, or a container started with them), or ask for less: --isolation {lower}{warning}"
+        f"{f' (the kernel says: {refusal})' if refusal else ''}. {advice}; or ask for less: {lower!r}{warning}"
     )

@@ -30,11 +30,12 @@ class RemotePool:
         for url in urls:
             if not url.startswith(("http://", "https://")):
                 raise ValueError(f"{url!r} is no address of a sandbox: write http://HOST:PORT")
-        headers = {"x-client-id": secrets.token_hex(8)}
+        headers: dict[str, str | bytes] = {"x-client-id": secrets.token_hex(8)}
         if token:
-            headers["authorization"] = f"Bearer {token}"
+            headers["authorization"] = f"Bearer {token}".encode()
         self._urls = [url.rstrip("/") for url in urls]
         self._busy: Counter[str] = Counter()
+        self._resting_until: dict[str, float] = {}
         # A job may wait long for its turn, so that only connecting has a time limit.
         self._http = httpx.AsyncClient(
             headers=headers,
@@ -92,10 +93,15 @@ class RemotePool:
     async def _ask(
         self, method: str, path: str, content: Any, urls: list[str] | None = None, tries: int = TRIES
     ) -> httpx.Response:
-        """The first good answer. Raises Refused, KeyError (no such session), QueueFull, ServerUnavailable."""
+        """The first good answer. Raises Refused, KeyError (no such session), QueueFull, ServerUnavailable.
+
+        A server that is away, full or stopping rests for a while: others are asked at once, itself after its rest.
+        """
+        urls, loop = urls or self._urls, asyncio.get_running_loop()
         pause, trouble, refusal = FIRST_PAUSE_S, "", None
-        for attempt in range(tries):
-            url = min(urls or self._urls, key=self._busy.__getitem__)
+        for _ in range(tries):
+            url = min(urls, key=lambda url: (self._resting_until.get(url, 0.0) > loop.time(), self._busy[url]))
+            await asyncio.sleep(min(self._resting_until.get(url, 0.0) - loop.time(), LONGEST_PAUSE_S))
             self._busy[url] += 1
             try:
                 answer = await self._http.request(method, url + path, json=content)
@@ -111,10 +117,7 @@ class RemotePool:
             if answer is not None:
                 trouble, refusal = f"{url}: {_said(answer)}", answer
                 advised = float(answer.headers.get("retry-after", "0"))
-            self._busy[url] += 1  # others come first until the pause is over
-            if attempt + 1 < tries:
-                await asyncio.sleep(min(max(pause, advised), LONGEST_PAUSE_S))
-            self._busy[url] -= 1
+            self._resting_until[url] = loop.time() + min(max(pause, advised), LONGEST_PAUSE_S)
             pause *= 2
         if refusal is not None and refusal.status_code == 429:
             full = QueueFull(0, float(refusal.headers.get("retry-after", "1")))
