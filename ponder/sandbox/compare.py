@@ -57,7 +57,7 @@ def _same_word(a: str, b: str, tolerance: float) -> bool:
     if a == b:
         return True
     try:
-        return _close(float(a), float(b), tolerance)
+        return "_" not in a and _close(float(a), float(b), tolerance)
     except ValueError:
         return False
 

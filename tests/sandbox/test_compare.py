@@ -1,0 +1,180 @@
+"""Comparison on data, and values on their way over the wire."""
+
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ponder.sandbox.compare import same_text, same_value
+from ponder.sandbox.jail import wire
+from ponder.sandbox.runs import parse_int
+
+RULES = ["exact", "tokens", "numeric", "unordered"]
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(JSON, st.sampled_from(RULES))
+def test_a_value_equals_itself(value, rule):
+    assert same_value(json.loads(json.dumps(value)), value, rule, 1e-9)
+
+
+@given(JSON, JSON)
+def test_exact_is_equality_of_json(a, b):
+    """Where two values are told apart by their canonical JSON (but for whole floats), so they are here."""
+    if same_value(a, b, "exact", 0):
+        assert same_value(b, a, "exact", 0)
+        assert a == b and _shape(a) == _shape(b)
+
+
+def _shape(value):
+    """Booleans apart from numbers, which Python's own equality mixes."""
+    if isinstance(value, list):
+        return [_shape(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _shape(item) for key, item in value.items()}
+    return isinstance(value, bool)
+
+
+@given(st.lists(JSON, max_size=6), st.randoms())
+def test_unordered_forgives_order_alone(values, random):
+    shuffled = list(values)
+    random.shuffle(shuffled)
+    assert same_value(shuffled, values, "unordered", 0)
+    assert not same_value([*shuffled, "one more"], values, "unordered", 0)
+
+
+@pytest.mark.parametrize(
+    ("got", "expected", "rule", "agrees"),
+    [
+        (1.0, 1, "exact", True),
+        (True, 1, "exact", False),
+        (0, False, "exact", False),
+        ("1", 1, "exact", False),
+        (None, 0, "exact", False),
+        ([1, [2]], [1, [2]], "exact", True),
+        ([1], [1, 1], "numeric", False),
+        ({"a": 1.0000000001}, {"a": 1}, "numeric", True),
+        (float("nan"), 0, "numeric", False),
+        (float("nan"), float("nan"), "numeric", False),
+        (float("inf"), 1e308, "numeric", False),
+        (10**400, 1.0, "numeric", False),
+        ("a  b", "a b", "tokens", True),
+        ([[1, 2], [3]], [[3], [1, 2]], "unordered", True),
+        ([[1, 2]], [[2, 1]], "unordered", False),
+        ([1, 1.0], [1, 1], "unordered", True),
+        ([True], [1], "unordered", False),
+    ],
+)
+def test_values(got, expected, rule, agrees):
+    assert same_value(got, expected, rule, 1e-6) == agrees
+
+
+@given(
+    st.lists(st.text(alphabet=st.characters(exclude_characters="\n\r", exclude_categories=["Cs"]))),
+    st.sampled_from(RULES),
+)
+def test_trailing_white_space_never_counts(lines, rule):
+    text = "\n".join(lines)
+    assert same_text(text + " \n\n", text, rule, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("got", "expected", "rule", "agrees"),
+    [
+        ("1\r\n2", "1\n2\n", "exact", True),
+        (" 1", "1", "exact", False),
+        ("1\n\n2", "1\n2", "exact", False),
+        ("1\n2", "1 2", "tokens", True),
+        ("0.1 nan", "0.1 nan", "numeric", True),
+        ("0.1 nan", "0.1 0.2", "numeric", False),
+        ("1e3", "1000", "numeric", True),
+        ("1_0", "10", "numeric", False),
+        ("", "", "exact", True),
+        ("x", "", "exact", False),
+    ],
+)
+def test_texts(got, expected, rule, agrees):
+    assert same_text(got, expected, rule, 1e-6) == agrees
+
+
+HASHABLE = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text()
+    | st.binary()
+    | st.complex_numbers(allow_nan=False)
+)
+PYTHON = st.recursive(
+    HASHABLE
+    | st.decimals(allow_nan=False)
+    | st.fractions()
+    | st.builds(range, st.integers(-9, 9), st.integers(-9, 9), st.integers(1, 3)),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.lists(inner, max_size=4).map(tuple)
+        | st.dictionaries(HASHABLE, inner, max_size=4)
+        | st.sets(HASHABLE, max_size=4)
+        | st.frozensets(HASHABLE, max_size=4)
+    ),
+    max_leaves=20,
+)
+
+
+def _no_handle(value):
+    raise AssertionError(f"{value!r} is data")
+
+
+@given(PYTHON)
+def test_values_cross_the_wire_unchanged(value):
+    sent = json.loads(json.dumps(wire.to_data(value, _no_handle)))
+    back = wire.from_data(sent, _no_handle)
+    assert type(back) is type(value) and back == value
+
+
+@given(JSON)
+def test_what_is_no_value_is_refused(data):
+    """Any JSON either stands for plain data or is refused: nothing else can be made of it."""
+    try:
+        value = wire.from_data(data, lambda number: ("handle", number))
+    except (ValueError, TypeError, KeyError, IndexError, ArithmeticError):
+        return
+    assert not callable(value)
+
+
+class Sneaky(int):
+    def __eq__(self, other):
+        return True
+
+    __hash__ = int.__hash__
+
+
+class Items(list):
+    def __iter__(self):
+        return iter([9])
+
+
+def test_subclasses_lose_their_tricks():
+    assert type(wire.from_data(wire.to_data(Sneaky(3), None), None)) is int
+    assert wire.from_data(wire.to_data(Items([1]), None), None) == [1]
+    assert math.isinf(wire.from_data(wire.to_data(math.inf, None), None))
+    kept = []
+    assert wire.to_data(object(), lambda value: kept.append(value) or 7) == {"~handle": 7} and len(kept) == 1
+
+
+@given(st.integers(1, 6_000), st.integers(1, 9))
+def test_long_integers_are_read(digits, digit):
+    assert parse_int(str(digit) * digits) == digit * (10**digits - 1) // 9
+    assert parse_int("-" + str(digit) * digits) == -digit * (10**digits - 1) // 9
+
+
+def test_integers_beyond_all_measure_are_not():
+    with pytest.raises(ValueError, match="50,001 digits"):
+        parse_int("9" * 50_001)
