@@ -24,8 +24,8 @@ from ponder.sandbox.process import ChannelClosed, TooLarge, Worker, WorkerLost
 from ponder.sandbox.runs import Calls, Failed, Ran, encode_source
 
 GOT = 2_000  # characters of an answer that a report shows
-# Opens a worker for as long as the block lasts.
-Workers = Callable[[Limits], AbstractAsyncContextManager[Worker]]
+# Opens a worker for a source, for as long as the block lasts.
+Workers = Callable[[Limits, str], AbstractAsyncContextManager[Worker]]
 
 
 async def grade(job: Job, limits: Limits, workers: Workers) -> Report:
@@ -66,7 +66,7 @@ async def _stdio_results(job: Job, source: bytes, limits: Limits, workers: Worke
         checker = await _Checker.open(job, limits, workers, stack)
         for test in job.tests:
             stdin = test.stdin.encode("utf-8", "surrogatepass")
-            async with workers(limits) as worker:
+            async with workers(limits, job.source) as worker:
                 ran = await program(worker, stdin)
             got, stderr = ran.stdout.decode("utf-8", "replace"), ran.stderr.decode("utf-8", "replace")
             if ran.outcome != "passed":
@@ -87,7 +87,7 @@ async def prepare(language: Language, source: bytes, limits: Limits, workers: Wo
         compiling = limits.model_copy(
             update={"timeout_s": runs.COMPILE_SECONDS, "memory_mb": max(limits.memory_mb, 1024)}
         )
-        async with workers(compiling) as worker:
+        async with workers(compiling, "") as worker:
             built = await runs.run_and_collect(worker, language.compile, files, b"", [language.artifact], compiling)
         message = built.stderr.decode("utf-8", "replace")
         if built.outcome != "passed" or language.artifact not in built.files:
@@ -121,7 +121,7 @@ async def _call_results(job: Job, source: bytes, limits: Limits, workers: Worker
             rest = job.tests[done:]
             began = monotonic()
             try:
-                async with workers(limits) as worker:
+                async with workers(limits, job.source) as worker:
                     calls = Calls(worker, limits, job.compare == "unordered")
                     await calls.load(source)
                     requests = [{"function": t.function, "args": t.args, "kwargs": t.kwargs} for t in rest]
@@ -167,7 +167,7 @@ class _Checker:
     async def open(cls, job: Job, limits: Limits, workers: Workers, stack: AsyncExitStack) -> "_Checker | None":
         if job.checker is None:
             return None
-        calls = Calls(await stack.enter_async_context(workers(limits)), limits)
+        calls = Calls(await stack.enter_async_context(workers(limits, job.checker)), limits)
         try:
             await calls.load(encode_source(job.checker))
         except Failed as failure:
@@ -190,7 +190,7 @@ async def _code_results(job: Job, source: bytes, limits: Limits, workers: Worker
     for test in job.tests:
         began = monotonic()
         try:
-            async with workers(limits) as candidate, workers(limits) as tester:
+            async with workers(limits, job.source) as candidate, workers(limits, test.code) as tester:
                 calls = Calls(candidate, limits)
                 await calls.load(source)
                 await _relay(test, calls, tester, limits)
@@ -248,11 +248,11 @@ async def execute(execution: Execution, limits: Limits, workers: Workers) -> Exe
         stdin = execution.stdin.encode("utf-8", "surrogatepass")
         if language.command or not (execution.files or execution.fetch_files):
             run = await prepare(language, source, limits, workers, execution.files)
-            async with workers(limits) as worker:
+            async with workers(limits, execution.source) as worker:
                 ran = await run(worker, stdin)
         else:
             files = {**execution.files, language.file: source}
-            async with workers(limits) as worker:
+            async with workers(limits, execution.source) as worker:
                 python = ("python3", language.file)
                 ran = await runs.run_and_collect(worker, python, files, stdin, execution.fetch_files, limits)
     except Failed as failure:

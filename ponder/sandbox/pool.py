@@ -1,9 +1,8 @@
 """The sandbox proper, in one event loop: zygotes, workers made ready in advance, slots, retries and sessions."""
 
 import asyncio
-import contextlib
 import os
-from collections import deque
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,19 +10,21 @@ from time import monotonic
 from typing import TypeVar
 
 from ponder.sandbox import grading, watch
-from ponder.sandbox.cgroups import Group, Groups
+from ponder.sandbox.cgroups import Groups
 from ponder.sandbox.job import Cell, Execution, ExecutionResult, Job, Limits, Refused, Report
 from ponder.sandbox.languages import LANGUAGES, find_language
 from ponder.sandbox.levels import LAYERS, IsolationError, Level, check
-from ponder.sandbox.process import ChannelClosed, Worker, WorkerLost
+from ponder.sandbox.process import Worker, WorkerLost
 from ponder.sandbox.sessions import Sessions
 from ponder.sandbox.slots import Draining, QueueFull, Slots
 from ponder.sandbox.stats import PoolMetrics
-from ponder.sandbox.zygote import Zygote, ZygoteRefused
+from ponder.sandbox.supply import Profile, Supply
+from ponder.sandbox.zygote import ZygoteRefused
 
-READY_SECONDS = 30.0
 TRIES = 2  # a job whose worker is lost is tried once more
 SLOTS_PER_ZYGOTE = 8
+# Programs that name one of these get a worker in which numpy is loaded already; the others are spared its weight.
+NUMERIC = re.compile(r"\b(numpy|scipy|pandas|sympy|networkx)\b")
 T = TypeVar("T")
 
 __all__ = ["IsolationError", "Pool", "QueueFull", "Settings"]
@@ -50,16 +51,11 @@ class Pool:
         self.settings = settings
         self.metrics = PoolMetrics()
         self._slots = Slots(settings.workers or 2 * len(os.sched_getaffinity(0)), settings.queue_limit)
-        self._zygotes: list[Zygote] = []
-        self._spares: deque[Worker] = deque()
-        self._wanted: deque[asyncio.Future[Worker]] = deque()  # whoever waits for a spare
-        self._preparing = 0
         self._running: set[Worker] = set()
         self._tasks: set[asyncio.Task] = set()
         self._groups: Groups | None = None
         self._jailed = True
         self.draining = self._closed = False
-        self._zygote_lock = asyncio.Lock()
         self.sessions = Sessions(
             settings.sessions, settings.session_idle_s, self._session_worker, self._end_session_worker
         )
@@ -68,30 +64,31 @@ class Pool:
 
     async def start(self) -> None:
         """Raises IsolationError when the machine gives less isolation than asked for."""
-        refusal = ""
         self._jailed = self.settings.isolation != "none"
         if self._jailed:
             self._groups = Groups.find()
-            try:
-                self._zygotes.append(await self._start_zygote(0))
-            except ZygoteRefused as refused:
-                refusal, self._jailed = str(refused), False
+        self._plain = self._supply(self._slots.count, -(-self._slots.count // SLOTS_PER_ZYGOTE))
+        self._numeric = self._supply(1, 1, ("numpy",))
+        refusal = ""
+        try:
+            await self._plain.start()
+        except ZygoteRefused as refused:
+            refusal, self._jailed = str(refused), False
         self.layers = self._find_layers()
         try:
             check(self.settings.isolation, self.layers, refusal)
-        except IsolationError:
+            if refusal:
+                raise IsolationError(f"the process that starts the workers does not start: {refusal}")
+            await self._numeric.start()
+        except BaseException:
             await self.close()
             raise
-        if not self._zygotes:
-            self._zygotes.append(await self._start_zygote(0))
-        for index in range(1, -(-self._slots.count // SLOTS_PER_ZYGOTE)):
-            self._zygotes.append(await self._start_zygote(index))
         self._spawn(watch.watch(self._running))
         self._spawn(self.sessions.expire_idle())
-        self._refill()
 
-    async def _start_zygote(self, index: int) -> Zygote:
-        return await Zygote.start(index, self._jailed, self._jailed, self.settings.scratch_mb)
+    def _supply(self, spares: int, zygotes: int, warm: tuple[str, ...] = ()) -> Supply:
+        profile = Profile(self._jailed, self.settings.scratch_mb, spares, zygotes, warm)
+        return Supply(profile, self._groups, self._spawn)
 
     def _find_layers(self) -> dict[str, bool]:
         groups = self._groups.controllers if self._groups else []
@@ -102,6 +99,11 @@ class Pool:
             "processor control group": "cpu" in groups,
             "memory watch": self._groups is None,
         }
+
+    @property
+    def workers_restarted(self) -> int:
+        """Zygotes that died and were started again."""
+        return self._plain.restarts + self._numeric.restarts
 
     def describe(self) -> dict:
         return {
@@ -126,12 +128,10 @@ class Pool:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for zygote in self._zygotes:
-            zygote.close()
-        for worker in [*self._spares, *self._running]:
+        self._plain.close()
+        self._numeric.close()
+        for worker in self._running:
             worker.close()
-            self._release_group(worker)
-        self._spares.clear()
         if self._groups is not None:
             self._groups.close()
 
@@ -216,28 +216,28 @@ class Pool:
     # ---- workers ----
 
     @asynccontextmanager
-    async def _worker(self, limits: Limits) -> AsyncIterator[Worker]:
-        """A worker for one run, held to `limits`; it and all it started are gone when the block is left."""
-        worker = await self._take_spare()
+    async def _worker(self, limits: Limits, source: str = "") -> AsyncIterator[Worker]:
+        """A worker for one run of `source`, held to `limits`; it and all it started are gone when the block is left."""
+        supply = self._numeric if NUMERIC.search(source) else self._plain
+        worker = await supply.take()
         try:
             self._hold_to(worker, limits)
             self._running.add(worker)
             yield worker
         finally:
             self._running.discard(worker)
-            burial = self._spawn(self._bury(worker))
-            await asyncio.shield(burial)
+            await asyncio.shield(self._spawn(supply.bury(worker)))
 
     async def _session_worker(self, limits: Limits) -> tuple[Worker, Limits]:
         limits = self._limits(limits)
-        worker = await self._take_spare()
+        worker = await self._numeric.take()
         self._hold_to(worker, limits)
         self._running.add(worker)
         return worker, limits
 
     def _end_session_worker(self, worker: Worker) -> None:
         self._running.discard(worker)
-        self._spawn(self._bury(worker))
+        self._spawn(self._numeric.bury(worker))
 
     def _hold_to(self, worker: Worker, limits: Limits) -> None:
         if worker.group is None:
@@ -245,98 +245,6 @@ class Pool:
             worker.base_memory = watch.base_memory(worker)
         else:
             worker.group.limit(limits.memory_mb << 20, limits.processes)
-
-    async def _bury(self, worker: Worker) -> None:
-        worker.stop_timer()
-        worker.kill()
-        with contextlib.suppress(WorkerLost):
-            await worker.ended
-        worker.close()
-        self._release_group(worker)
-
-    def _release_group(self, worker: Worker) -> None:
-        if worker.group is not None and self._groups is not None:
-            self._groups.give_back(worker.group)
-            worker.group = None
-
-    async def _take_spare(self) -> Worker:
-        while self._spares:
-            worker = self._spares.popleft()
-            if not worker.ended.done():
-                self._refill()
-                return worker
-            self._spawn(self._bury(worker))
-        future = asyncio.get_running_loop().create_future()
-        self._wanted.append(future)
-        self._refill()
-        try:
-            return await future
-        except asyncio.CancelledError:
-            if future.done() and not future.cancelled() and future.exception() is None:
-                self._spawn(self._bury(future.result()))
-            raise
-
-    def _refill(self) -> None:
-        """Keeps as many workers ready as there are slots."""
-        while not self._closed and len(self._spares) + self._preparing < self._slots.count + len(self._wanted):
-            self._preparing += 1
-            self._spawn(self._prepare())
-
-    async def _prepare(self) -> None:
-        """Makes a worker for whoever waits longest, or as a spare. A zygote that dies meanwhile is no reason to fail."""
-        made: Worker | WorkerLost = WorkerLost("the sandbox is closed")
-        try:
-            for _ in range(TRIES):
-                try:
-                    made = await self._make_worker()
-                    break
-                except WorkerLost as lost:
-                    made = lost
-        finally:
-            self._preparing -= 1
-        while self._wanted:
-            future = self._wanted.popleft()
-            if not future.done():
-                future.set_exception(made) if isinstance(made, WorkerLost) else future.set_result(made)
-                return
-        if isinstance(made, Worker):
-            self._spares.append(made)
-
-    async def _make_worker(self) -> Worker:
-        zygote = await self._living_zygote()
-        worker = await zygote.fork()
-        try:
-            if self._groups is not None:
-                worker.group = self._take_group(worker)
-            ready = await asyncio.wait_for(worker.receive(64), READY_SECONDS)
-        except (ChannelClosed, TimeoutError, OSError) as error:
-            await self._bury(worker)
-            said = worker.stderr.take().decode("utf-8", "replace").strip()
-            raise WorkerLost(f"a worker did not become ready: {said[-500:] or error}") from None
-        except BaseException:
-            worker.kill()
-            worker.close()
-            raise
-        assert ready == b"ready", ready
-        return worker
-
-    def _take_group(self, worker: Worker) -> Group:
-        assert self._groups is not None
-        group = self._groups.take()
-        group.add(worker.pid)
-        return group
-
-    async def _living_zygote(self) -> Zygote:
-        """The zygotes take turns; one that has died is started again."""
-        async with self._zygote_lock:
-            self._zygotes.append(self._zygotes.pop(0))
-            if not self._zygotes[-1].alive and not self._closed:
-                self.metrics.workers_restarted += 1
-                try:
-                    self._zygotes[-1] = await self._start_zygote(len(self._zygotes))
-                except ZygoteRefused as refused:
-                    raise WorkerLost(str(refused)) from None
-            return self._zygotes[-1]
 
     def _spawn(self, work: Awaitable) -> asyncio.Task:
         task = asyncio.ensure_future(work)

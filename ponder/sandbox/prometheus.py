@@ -31,7 +31,9 @@ class _Collector:
         yield _histogram("queue_seconds", "Seconds a job waited for a slot", metrics.queue_seconds)
         yield _histogram("run_seconds", "Seconds a job held its slot", metrics.run_seconds)
         yield CounterMetricFamily(
-            f"{PREFIX}_workers_restarted", "Zygotes that died and were started again", value=metrics.workers_restarted
+            f"{PREFIX}_workers_restarted",
+            "Zygotes that died and were started again",
+            value=self._pool.workers_restarted,
         )
         yield CounterMetricFamily(
             f"{PREFIX}_jobs_retried", "Jobs tried again after losing a worker", value=metrics.jobs_retried

@@ -29,7 +29,6 @@ class PoolMetrics:
     outcomes: Counter = field(default_factory=Counter)
     queue_seconds: Histogram = field(default_factory=Histogram)
     run_seconds: Histogram = field(default_factory=Histogram)
-    workers_restarted: int = 0  # zygotes that died and were started again
     jobs_retried: int = 0
     queued: int = 0
     running: int = 0

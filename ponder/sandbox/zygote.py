@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import importlib.util
+import itertools
 import json
 import os
 import resource
@@ -33,6 +34,7 @@ ENVIRONMENT = {
 }
 MAX_CPU_S = 7200
 FIRST_UID, UIDS = 60_600, 500  # a range that neither Debian nor systemd gives to anyone
+_STARTED = itertools.count()
 JAIL = Path(__file__).parent / "jail"
 # Takes the package `jail` from the sources on standard input: nothing in the process then names a path of this machine.
 _START = """
@@ -70,23 +72,23 @@ class Zygote:
         self._loop.add_reader(control, self._hear)
 
     @classmethod
-    async def start(cls, index: int, namespaces: bool, seccomp: bool, scratch_mb: int) -> "Zygote":
-        """Raises ZygoteRefused."""
+    async def start(cls, jailed: bool, scratch_mb: int, warm: tuple[str, ...]) -> "Zygote":
+        """`warm` are modules to import beside the usual ones. Raises ZygoteRefused."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        binds, paths = _packages(namespaces)
-        scratch = None if namespaces else tempfile.mkdtemp(prefix="ponder-sandbox-")
+        binds, paths = _packages(jailed)
+        scratch = None if jailed else tempfile.mkdtemp(prefix="ponder-sandbox-")
         settings = {
             "control": theirs.fileno(),
-            "namespaces": namespaces,
-            "seccomp": seccomp,
+            "namespaces": jailed,
+            "seccomp": jailed,
             "binds": binds | _interpreter(),
-            "user": FIRST_UID + index % UIDS if os.geteuid() == 0 else None,
+            "user": FIRST_UID + next(_STARTED) % UIDS if os.geteuid() == 0 else None,
+            "warm": warm,
             "paths": paths,
             "scratch": scratch,
             "scratch_mb": scratch_mb,
             "scratch_inodes": 16_384,
             "cpu_s": MAX_CPU_S,
-            "environment": ENVIRONMENT,
         }
         python = getattr(sys, "_base_executable", None) or sys.executable
         process = subprocess.Popen(
@@ -123,6 +125,10 @@ class Zygote:
         told = json.loads(answer) if answer else {"refused": "it died at once"}
         if "refused" in told:
             raise ZygoteRefused(told["refused"])
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     async def fork(self) -> Worker:
         """A worker, started and on its way to being ready. Raises WorkerLost."""

@@ -34,6 +34,8 @@ def decide(
             (accumulator,) = struct.unpack_from("=I", data, value)
         elif code == 0x06:
             return value
+        elif code == 0x05:
+            at += value
         else:
             holds = {0x15: accumulator == value, 0x35: accumulator >= value, 0x45: bool(accumulator & value)}[code]
             at += if_true if holds else if_false

@@ -256,11 +256,10 @@ def put_stdin(data: bytes) -> None:
     os.lseek(descriptor, 0, os.SEEK_SET)
     os.dup2(descriptor, 0)
     os.close(descriptor)
-    open_streams()
 
 
 def open_streams() -> None:
-    """Fresh text streams over descriptors 0 to 2."""
+    """Text streams over descriptors 0 to 2. The zygote makes them once, for all its workers."""
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         errors_ = "backslashreplace" if number == 2 else "strict"
         stream = open(number, mode, encoding="utf-8", errors=errors_, closefd=False)  # noqa: SIM115 - stays open

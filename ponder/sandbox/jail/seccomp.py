@@ -101,7 +101,7 @@ AF_UNIX, PR_SET_PDEATHSIG = 1, 1
 RLIMIT_CPU = 0  # whoever lowers it is killed by the kernel, which would look like a kill from outside
 TERMINAL_INJECTION = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX
 
-_LOAD, _JUMP_EQUAL, _JUMP_AT_LEAST, _JUMP_ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_LOAD, _RETURN, _JUMP_ALWAYS, _JUMP_EQUAL, _JUMP_AT_LEAST, _JUMP_ANY_BIT = 0x20, 0x06, 0x05, 0x15, 0x35, 0x45
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 _NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT, _SECOND_ARGUMENT = 0, 4, 16, 24  # low halves: both machines are little-endian
 
@@ -109,33 +109,53 @@ _NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT, _SECOND_ARGUMENT = 0, 4, 16, 24  # low 
 def build(machine: str = os.uname().machine) -> bytes:
     """The filter for one machine as an array of struct sock_filter."""
     column = list(ARCHITECTURES).index(machine)
+    refuse, absent = _statement(_RETURN, _ERRNO | errno.EPERM), _statement(_RETURN, _ERRNO | errno.ENOSYS)
+    allow = _statement(_RETURN, _ALLOW)
+    limit = [_jump(_JUMP_EQUAL, RLIMIT_CPU, 0, 1), refuse, allow]
+    inject = [check for request in TERMINAL_INJECTION for check in (_jump(_JUMP_EQUAL, request, 0, 1), refuse)]
+    # What to do with each call that is not simply allowed.
+    answers: dict[int, list[bytes]] = {numbers[column]: [refuse] for numbers in FORBIDDEN.values()}
+    answers |= {numbers[column]: [absent] for numbers in ABSENT.values()}
+    answers |= {
+        CLONE[column]: [_load(_FIRST_ARGUMENT), _jump(_JUMP_ANY_BIT, NEW_NAMESPACES, 0, 1), refuse, allow],
+        SOCKETPAIR[column]: [_load(_FIRST_ARGUMENT), _jump(_JUMP_EQUAL, AF_UNIX, 1, 0), refuse, allow],
+        PRCTL[column]: [_load(_FIRST_ARGUMENT), _jump(_JUMP_EQUAL, PR_SET_PDEATHSIG, 0, 1), refuse, allow],
+        IOCTL[column]: [_load(_SECOND_ARGUMENT), *inject, allow],
+        SETRLIMIT[column]: [_load(_FIRST_ARGUMENT), *limit],
+        PRLIMIT[column]: [_load(_SECOND_ARGUMENT), *limit],
+    }
+    answers.pop(None, None)
     program = [
-        _statement(_LOAD, _ARCHITECTURE),
+        _load(_ARCHITECTURE),
         _jump(_JUMP_EQUAL, ARCHITECTURES[machine], 1, 0),
         _statement(_RETURN, _KILL),
-        _statement(_LOAD, _NUMBER),
+        _load(_NUMBER),
     ]
     if machine == "x86_64":  # the x32 calls have numbers of their own, with this bit set
-        program += [_jump(_JUMP_AT_LEAST, 0x40000000, 0, 1), _statement(_RETURN, _ERRNO | errno.ENOSYS)]
-    for table, code in ((FORBIDDEN, errno.EPERM), (ABSENT, errno.ENOSYS)):
-        for numbers in table.values():
-            if numbers[column] is not None:
-                program += [_jump(_JUMP_EQUAL, numbers[column], 0, 1), _statement(_RETURN, _ERRNO | code)]
-    refuse = _statement(_RETURN, _ERRNO | errno.EPERM)
-    allow = _statement(_RETURN, _ALLOW)
-    program += _on(CLONE[column], _FIRST_ARGUMENT, [_jump(_JUMP_ANY_BIT, NEW_NAMESPACES, 0, 1), refuse, allow])
-    program += _on(SOCKETPAIR[column], _FIRST_ARGUMENT, [_jump(_JUMP_EQUAL, AF_UNIX, 1, 0), refuse, allow])
-    program += _on(PRCTL[column], _FIRST_ARGUMENT, [_jump(_JUMP_EQUAL, PR_SET_PDEATHSIG, 0, 1), refuse, allow])
-    limit = [_jump(_JUMP_EQUAL, RLIMIT_CPU, 0, 1), refuse, allow]
-    program += _on(SETRLIMIT[column], _FIRST_ARGUMENT, limit) + _on(PRLIMIT[column], _SECOND_ARGUMENT, limit)
-    inject = [check for request in TERMINAL_INJECTION for check in (_jump(_JUMP_EQUAL, request, 0, 1), refuse)]
-    program += _on(IOCTL[column], _SECOND_ARGUMENT, [*inject, allow])
-    return b"".join([*program, allow])
+        program += [_jump(_JUMP_AT_LEAST, 0x40000000, 0, 1), absent]
+    return b"".join([*program, *_search(sorted(answers.items()), allow)])
 
 
-def _on(number: int, argument: int, body: list[bytes]) -> list[bytes]:
-    """`body` for one call, with the low half of one of its arguments loaded; it must return on every way."""
-    return [_jump(_JUMP_EQUAL, number, 0, len(body) + 1), _statement(_LOAD, argument), *body]
+def _search(answers: list[tuple[int, list[bytes]]], allow: bytes) -> list[bytes]:
+    """A binary search for the loaded number. The kernel tries a new filter on every call there is: short ways pay."""
+    if len(answers) <= 2:
+        program = []
+        for number, body in answers:
+            program += [_jump(_JUMP_EQUAL, number, 0, len(body)), *body]
+        return [*program, allow]
+    middle = len(answers) // 2
+    lower, upper = _search(answers[:middle], allow), _search(answers[middle:], allow)
+    # A conditional jump reaches 255 instructions; an unconditional one any.
+    return [
+        _jump(_JUMP_AT_LEAST, answers[middle][0], 0, 1),
+        _statement(_JUMP_ALWAYS, len(lower)),
+        *lower,
+        *upper,
+    ]
+
+
+def _load(offset: int) -> bytes:
+    return _statement(_LOAD, offset)
 
 
 def _statement(code: int, value: int) -> bytes:

@@ -74,8 +74,6 @@ def _lock_in(settings: dict, filter_program: bytes) -> None:
     if filter_program:
         sys_.install_seccomp(filter_program)
     sys.set_int_max_str_digits(MAX_DIGITS)
-    os.environ.clear()
-    os.environ.update(settings["environment"])
 
 
 def _set_limits(limits: dict) -> None:

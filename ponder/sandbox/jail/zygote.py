@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 
-from jail import root, seccomp, worker
+from jail import execution, root, seccomp, worker
 from jail import syscalls as sys_
 
 WORKER_NAMESPACES = sys_.CLONE_NEWPID | sys_.CLONE_NEWNS | sys_.CLONE_NEWIPC
@@ -23,7 +23,7 @@ WARM = (
     *("dataclasses", "datetime", "decimal", "enum", "fractions", "functools", "glob", "hashlib", "heapq", "inspect"),
     *("io", "itertools", "json", "linecache", "math", "numbers", "operator", "pathlib", "pprint", "queue", "random"),
     *("re", "shutil", "statistics", "string", "struct", "subprocess", "tempfile", "textwrap", "threading", "time"),
-    *("traceback", "types", "typing", "unicodedata", "unittest", "uuid", "numpy"),
+    *("traceback", "types", "typing", "unicodedata", "unittest", "uuid"),
 )
 
 
@@ -41,13 +41,27 @@ def main(settings: dict) -> None:
 
     site.setquit()  # exit() and quit(), which `python -S` leaves out
     sys.path += settings.pop("paths")
-    warmed = [name for name in WARM if _import(name)]
+    _open_streams()
+    warmed = [name for name in (*WARM, *settings["warm"]) if _import(name)]
     gc.collect()
     gc.freeze()  # the collector of a worker need not look at, and so copy, what the zygote holds
     control.send(json.dumps({"ready": os.getpid(), "warmed": len(warmed)}).encode())
     # The limit that counts is the one of this moment; threads took their default size from the smaller one at start.
     worker.raise_stack_limit()
     _serve(control, settings, filter_program)
+
+
+def _open_streams() -> None:
+    """The standard streams that workers find: made over pipes, as most programs have them, which are then let go."""
+    kept = os.dup(2)
+    readable, writable = os.pipe()
+    for place, descriptor in enumerate((readable, writable, writable)):
+        os.dup2(descriptor, place)
+    os.close(readable)
+    os.close(writable)
+    execution.open_streams()
+    os.dup2(kept, 2)
+    os.close(kept)
 
 
 def _import(name: str) -> bool:
