@@ -5,20 +5,28 @@ without them a job is held by resource limits and a watch on its memory (ponder.
 """
 
 import contextlib
+import itertools
 import os
 from pathlib import Path
 
 CONTROLLERS = ("memory", "pids", "cpu")
+_NUMBERS = itertools.count()  # this process may hold several sandboxes
 BASE_BYTES = 24 << 20  # a worker's own share: page tables, copied pages of the zygote, kernel memory
 
 
 class Group:
-    """The group of one worker at a time; used again when all its processes have ended."""
+    """The group of one worker at a time; used again when all its processes have ended.
+
+    The files that every job needs stay open: opening them takes longer than writing.
+    """
 
     def __init__(self, directories: dict[str, Path], version: int):
         self._directories, self._version = directories, version
         self._limits: tuple[int, int] | None = None
         self._ooms_before = 0
+        self._members = [os.open(d / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC) for d in {*directories.values()}]
+        events = "memory.oom_control" if version == 1 else "memory.events"
+        self._events = os.open(directories["memory"] / events, os.O_RDONLY | os.O_CLOEXEC)
 
     def limit(self, memory_bytes: int, processes: int) -> None:
         """Raises OSError where the kernel refuses, as it does while an earlier job's memory is still being freed."""
@@ -36,23 +44,24 @@ class Group:
         self._limits = memory_bytes, processes
 
     def add(self, pid: int) -> None:
-        for directory in {*self._directories.values()}:
-            (directory / "cgroup.procs").write_text(str(pid))
+        for members in self._members:
+            os.write(members, str(pid).encode())
 
     def ran_out_of_memory(self) -> bool:
         """Whether the kernel has killed a process of the group since `limit` for want of memory."""
         return self._oom_count() > self._ooms_before
 
     def remove(self) -> None:
+        for descriptor in (*self._members, self._events):
+            os.close(descriptor)
         for directory in {*self._directories.values()}:
             with contextlib.suppress(OSError):  # busy for a moment longer, or gone: the next start sweeps it up
                 directory.rmdir()
 
     def _oom_count(self) -> int:
-        name = "memory.oom_control" if self._version == 1 else "memory.events"
-        for line in (self._directories["memory"] / name).read_text().splitlines():
-            key, _, value = line.partition(" ")
-            if key == "oom_kill":
+        for line in os.pread(self._events, 4096, 0).splitlines():
+            key, _, value = line.partition(b" ")
+            if key == b"oom_kill":
                 return int(value)
         return 0
 
@@ -63,7 +72,6 @@ class Groups:
     def __init__(self, parents: dict[str, Path], version: int):
         self._parents, self._version = parents, version
         self._free: list[Group] = []
-        self._made = 0
         self._sweep()
 
     @classmethod
@@ -86,11 +94,10 @@ class Groups:
     def take(self) -> Group:
         if self._free:
             return self._free.pop()
-        self._made += 1
-        directories = {}
-        for name, parent in self._parents.items():
-            directories[name] = parent / f"ponder-{os.getpid()}-{self._made}"
-            directories[name].mkdir(exist_ok=True)
+        own_name = f"ponder-{os.getpid()}-{next(_NUMBERS)}"
+        directories = {name: parent / own_name for name, parent in self._parents.items()}
+        for directory in {*directories.values()}:
+            directory.mkdir()
         group = Group(directories, self._version)
         group.limit(1 << 30, 1024)
         return group
