@@ -53,6 +53,7 @@ class Pool:
         self._slots = Slots(settings.workers or 2 * len(os.sched_getaffinity(0)), settings.queue_limit)
         self._running: set[Worker] = set()
         self._tasks: set[asyncio.Task] = set()
+        self._watching: list[asyncio.Task] = []
         self._groups: Groups | None = None
         self._jailed = True
         self.draining = self._closed = False
@@ -83,8 +84,7 @@ class Pool:
         except BaseException:
             await self.close()
             raise
-        self._spawn(watch.watch(self._running))
-        self._spawn(self.sessions.expire_idle())
+        self._watching = [self._spawn(watch.watch(self._running)), self._spawn(self.sessions.expire_idle())]
 
     def _supply(self, spares: int, zygotes: int, warm: tuple[str, ...] = ()) -> Supply:
         profile = Profile(self._jailed, self.settings.scratch_mb, spares, zygotes, warm)
@@ -122,16 +122,16 @@ class Pool:
             await asyncio.sleep(0.02)
 
     async def close(self) -> None:
-        """Kills all that runs. Jobs in flight raise WorkerLost."""
+        """Kills all that runs. Jobs in flight and those that wait are reported as infrastructure errors."""
         self._closed = self.draining = True
         self.sessions.close_all()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
         self._plain.close()
         self._numeric.close()
-        for worker in self._running:
-            worker.close()
+        while self.metrics.running or self.metrics.queued:
+            await asyncio.sleep(0.002)
+        for task in self._watching:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._groups is not None:
             self._groups.close()
 
@@ -184,14 +184,14 @@ class Pool:
         self.metrics.running += 1
         started = monotonic()
         try:
-            for last in [False] * (TRIES - 1) + [True]:
+            for tries in range(1, TRIES + 1):
                 try:
                     return await work(), waited
                 except WorkerLost as lost:
-                    if last or self._closed:
-                        return str(lost), waited
+                    reason = str(lost)
+                if tries < TRIES and not self._closed:
                     self.metrics.jobs_retried += 1
-            raise AssertionError("the last try returns")
+            return reason, waited
         finally:
             self.metrics.running -= 1
             self.metrics.run_seconds.observe(monotonic() - started)

@@ -55,6 +55,8 @@ class Supply:
                 self._refill()
                 return worker
             self._spawn(self.bury(worker))
+        if self._closed:
+            raise WorkerLost("the sandbox is closed")
         future = asyncio.get_running_loop().create_future()
         self._wanted.append(future)
         self._refill()

@@ -5,6 +5,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -92,14 +93,16 @@ def test_strict_needs_control_groups():
         assert "control group" in str(error) or "namespace" in str(error)
 
 
-def test_without_isolation_by_name_only(tmp_path):
+def test_without_isolation_by_name_only(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with Sandbox(workers=1, isolation="none", timeout_s=5.0) as sandbox:
         assert not sandbox.describe()["layers"]["system call filter"]
         job = Job(source="print(input())", tests=[StdioTest(stdin="a", stdout="a")])
         assert sandbox.run(job).outcome == "passed"
         job = Job(source="def f(x): return x", tests=[CallTest(function="f", args=[1], expected=2)])
         assert sandbox.run(job).outcome == "wrong_answer"
-    assert not list(Path(os.environ.get("TMPDIR", "/tmp")).glob(f"ponder-sandbox-{os.getpid()}-*"))
+        assert list(tmp_path.iterdir())
+    assert not list(tmp_path.iterdir()), "the scratch goes with the sandbox"
 
 
 ROOTLESS = """

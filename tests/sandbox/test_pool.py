@@ -108,6 +108,19 @@ def test_nothing_outlives_the_pool():
     assert not any(Path(f"/proc/{pid}").exists() for pid in family)
 
 
+def test_closing_answers_whoever_waits():
+    reports = []
+
+    async def tell(pool: Pool) -> None:
+        jobs = [asyncio.ensure_future(pool.run(SLEEPS)) for _ in range(6)]
+        await until(lambda: len(pool._running) == 2)
+        await pool.close()
+        reports.extend([job.result() for job in jobs])
+
+    story(tell)
+    assert [report.outcome for report in reports] == ["infrastructure_error"] * 6
+
+
 def test_no_state_passes_from_job_to_job():
     plant = (
         "import builtins, json, sys, os\nbuiltins.PLANTED = json.PLANTED = 1\nsys.modules['planted'] = sys\n"
