@@ -16,6 +16,7 @@ Outcome = Literal[
     "compile_error",
     "infrastructure_error",
 ]
+MAX_STDIN = 16 << 20  # characters; up to four bytes each, and the scratch that holds them has 64 MB
 Comparison = Literal["exact", "tokens", "numeric", "unordered"]
 
 
@@ -42,7 +43,7 @@ class Limits(Strict):
 class StdioTest(Strict):
     """One run of the program: it reads `stdin`, and its standard output must agree with `stdout`."""
 
-    stdin: str
+    stdin: str = Field(max_length=MAX_STDIN)
     stdout: str = Field(description="what a right program prints; the program never sees it")
 
 
@@ -125,7 +126,7 @@ class Execution(Strict):
 
     source: str
     language: str = "python"
-    stdin: str = ""
+    stdin: str = Field("", max_length=MAX_STDIN)
     files: dict[str, bytes] = Field({}, description="files put into the working directory, by relative name")
     fetch_files: list[str] = Field([], description="files of the working directory to bring back")
     limits: Limits = Limits()

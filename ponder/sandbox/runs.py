@@ -1,5 +1,6 @@
 """One run in one worker: a program for what it prints, a command, a compiler, or a program whose functions are called."""
 
+import contextlib
 import json
 import os
 import secrets
@@ -88,13 +89,11 @@ async def run_and_collect(
     began = time.monotonic()
     collected: dict[str, bytes] = {}
     exit_code = None
-    try:
+    with contextlib.suppress(ChannelClosed):  # where it was killed, `_finish` finds out why
         told = json.loads(await worker.receive(1 << 16))
         exit_code = told["exit_code"]
         for name in told["files"]:
             collected[name] = await worker.receive(MAX_COLLECTED)
-    except ChannelClosed:
-        pass  # it was killed: `_finish` finds out why
     ran = await _finish(worker, limits, began)
     if exit_code is not None:
         ran.outcome, ran.reason, ran.exit_code = (*_by_exit(exit_code, ran.stderr), exit_code)

@@ -6,7 +6,6 @@ import importlib.util
 import itertools
 import json
 import os
-import resource
 import socket
 import subprocess
 import sys
@@ -34,6 +33,8 @@ ENVIRONMENT = {
 }
 MAX_CPU_S = 7200
 FIRST_UID, UIDS = 60_600, 500  # a range that neither Debian nor systemd gives to anyone
+# Threads of a worker take the stack limit with which the interpreter starts as their size.
+SMALL_STACK = ("/bin/sh", "-c", 'ulimit -S -s 8192; exec "$@"', "sh")
 _STARTED = itertools.count()
 JAIL = Path(__file__).parent / "jail"
 # Takes the package `jail` from the sources on standard input: nothing in the process then names a path of this machine.
@@ -92,14 +93,13 @@ class Zygote:
         }
         python = getattr(sys, "_base_executable", None) or sys.executable
         process = subprocess.Popen(
-            [python, "-P", "-s", "-S", "-X", "utf8", "-c", _START],
+            [*SMALL_STACK, python, "-P", "-s", "-S", "-X", "utf8", "-c", _START],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             pass_fds=[theirs.fileno()],
             env=ENVIRONMENT,
             cwd="/",
             start_new_session=True,  # Ctrl+C in the terminal is for the server
-            preexec_fn=_small_stack,
         )
         theirs.close()
         sources = [(name, (JAIL / f"{name}.py").read_text()) for name in MODULES]
@@ -209,12 +209,6 @@ class Zygote:
     def close(self) -> None:
         """Ends the zygote and with it all its workers."""
         self._die()
-
-
-def _small_stack() -> None:
-    # Threads of a worker take the stack limit that the interpreter starts with as their size.
-    hard = resource.getrlimit(resource.RLIMIT_STACK)[1]
-    resource.setrlimit(resource.RLIMIT_STACK, (8 << 20, hard))
 
 
 def _interpreter() -> dict[str, str]:
