@@ -10,9 +10,13 @@ from ponder.sandbox.job import Comparison
 def same_text(got: str, expected: str, rule: Comparison, tolerance: float) -> bool:
     """Printed text against expected text. Line ends, trailing white space and trailing empty lines never count.
 
+    More than twice what is expected, and a megabyte, is not looked at: the server compares for all its clients.
+
     >>> same_text("1 \\n2\\n", "1\\n2", "exact", 0), same_text("0.30000001", "0.3", "numeric", 1e-6)
     (True, True)
     """
+    if len(got) > 2 * len(expected) + (1 << 20):
+        return False
     match rule:
         case "exact":
             return _lines(got) == _lines(expected)

@@ -124,16 +124,22 @@ async def _call_results(job: Job, source: bytes, limits: Limits, workers: Worker
                 async with workers(limits, job.source) as worker:
                     calls = Calls(worker, limits, job.compare == "unordered")
                     await calls.load(source)
-                    requests = [{"function": t.function, "args": t.args, "kwargs": t.kwargs} for t in rest]
-                    async for got in calls.call_each(requests):
-                        yield await _judge_result(job.tests[done], got, job, checker, monotonic() - began)
-                        done += 1
-                        began = monotonic()
+                    asked = [(test.function, test.args, test.kwargs) for test in rest]
+                    async with aclosing(calls.call_each(asked, [_most(test, job) for test in rest])) as results:
+                        async for got in results:
+                            yield await _judge_result(job.tests[done], got, job, checker, monotonic() - began)
+                            done += 1
+                            began = monotonic()
             except Failed as failure:
                 if failure.outcome == "compile_error":
                     raise
                 yield TestResult(failure.outcome, failure.reason, stderr=failure.stderr, seconds=monotonic() - began)
                 done += 1
+
+
+def _most(test: CallTest, job: Job) -> int:
+    """Bytes that a result may have: a right one is about as long as what is expected, or the checker decides."""
+    return runs.MAX_MESSAGE if job.checker else 2 * len(json.dumps(test.expected)) + (1 << 20)
 
 
 async def _judge_result(
@@ -209,10 +215,8 @@ async def _relay(test: CodeTest, calls: Calls, tester: Worker, limits: Limits) -
     await tester.send(runs.header(tester, "tests", limits), json.dumps(request).encode())
     try:
         assert await tester.receive(64) == b"started"
-        while "verdict" not in (asked := json.loads(await tester.receive(runs.MAX_MESSAGE))):
-            answer = await calls.ask(asked)
-            forwarded = {"error": answer["error"]} if "error" in answer else {"value": answer.get("value")}
-            await tester.send(json.dumps(forwarded).encode())
+        while (asked := await tester.receive(runs.MAX_MESSAGE))[:1] == b"?":
+            await tester.send(await calls.relay(asked[1:]))
     except TooLarge as large:
         raise WorkerLost(f"the test code sent {large}") from None
     except ChannelClosed:
@@ -220,7 +224,7 @@ async def _relay(test: CodeTest, calls: Calls, tester: Worker, limits: Limits) -
         if outcome in ("timeout", "memory"):
             raise Failed(outcome, f"in the test code: {reason}") from None
         raise WorkerLost(f"the test code broke off: {reason or 'it ended its process'}") from None
-    verdict = asked["verdict"]
+    verdict = json.loads(asked[1:])
     if verdict is not None:
         _raise_verdict(verdict)
 

@@ -240,11 +240,15 @@ class Pool:
         self._spawn(self._numeric.bury(worker))
 
     def _hold_to(self, worker: Worker, limits: Limits) -> None:
+        """Raises WorkerLost where the kernel does not take the limits (yet)."""
         if worker.group is None:
             worker.memory_limit = limits.memory_mb << 20
             worker.base_memory = watch.base_memory(worker)
-        else:
+            return
+        try:
             worker.group.limit(limits.memory_mb << 20, limits.processes)
+        except OSError as error:
+            raise WorkerLost(f"the control group refuses the limits: {error}") from None
 
     def _spawn(self, work: Awaitable) -> asyncio.Task:
         task = asyncio.ensure_future(work)

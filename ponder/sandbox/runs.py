@@ -7,7 +7,8 @@ import secrets
 import signal
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
 
@@ -17,7 +18,8 @@ from ponder.sandbox.process import ChannelClosed, End, Forged, TooLarge, Worker,
 FORGED = "the program wrote into the judge's channel"
 STDERR_KEPT = 64 << 10  # bytes
 MAX_SOURCE = 4 << 20  # bytes
-MAX_MESSAGE = 32 << 20  # bytes that a program may return from one call
+MAX_MESSAGE = 32 << 20  # bytes that a program may return to test code, or a checker
+NUMBER = 8  # bytes of the secret number before each call and its answer
 PLAUSIBLE_MESSAGE = 1 << 28
 MAX_COLLECTED = 64 << 20  # bytes of files brought back
 AHEAD, AHEAD_BYTES = 8, 32 << 10  # calls that travel ahead of their answers: less than a socket holds
@@ -118,53 +120,54 @@ class Calls:
         head = header(worker, "calls", self._limits, sets_as_lists=self._sets_as_lists)
         await worker.send(head, source, b"")
         await _wait_for_start(worker, self._limits)
-        answer = await self._answer()
+        answer = self._parse(await self._answer(b"loading.", 1 << 16))
         if answer != {"loaded": True}:
             raise self._raised(answer, "while it was loaded")
 
     async def call(self, function: str, args: list, kwargs: dict) -> object:
         """The result of one call, as JSON. Raises Failed, WorkerLost."""
-        async for result in self.call_each([{"function": function, "args": args, "kwargs": kwargs}]):
-            return result
-        raise AssertionError("one call has one result")
+        async with aclosing(self.call_each([(function, args, kwargs)], [MAX_MESSAGE])) as results:
+            return await anext(results)
 
-    async def call_each(self, requests: list[dict]) -> AsyncIterator[object]:
-        """The results in order, each with the whole time limit. Raises Failed, WorkerLost.
+    async def call_each(self, calls: list[tuple[str, list, dict]], most: list[int]) -> AsyncGenerator[object, None]:
+        """The results of (function, args, kwargs) in order, each with the whole time limit. Raises Failed, WorkerLost.
 
+        `most` are the bytes that each may return: reading and comparing happens in the server, for all its clients.
         A few requests travel ahead of the answers, so that neither side waits for the other; what a program could read
         there are arguments that it is about to be given anyway.
         """
         coded = (
-            (number, json.dumps({**r, "id": number}).encode()) for r in requests for number in [secrets.randbits(62)]
+            secrets.token_bytes(NUMBER) + json.dumps({"function": f, "args": a, "kwargs": k}).encode()
+            for f, a, k in calls
         )
         following = next(coded, None)
-        ahead: deque[tuple[int, int]] = deque()  # (number, bytes) of requests that are not answered yet
-        for request in requests:
-            while following is not None and self._may_travel(len(following[1]), ahead):
-                ahead.append((following[0], len(following[1])))
-                await self._worker.send(following[1])
+        ahead: deque[tuple[bytes, int]] = deque()  # (number, bytes) of requests that are not answered yet
+        for (function, _, _), limit in zip(calls, most, strict=True):
+            while following is not None and self._may_travel(len(following), ahead):
+                ahead.append((following[:NUMBER], len(following)))
+                await self._worker.send(following)
                 following = next(coded, None)
             self._worker.set_timer(self._limits.timeout_s)
-            answer = await self._answer(ahead.popleft()[0])
+            answer = self._parse(await self._answer(ahead.popleft()[0], limit))
             if "result" not in answer:
                 if isinstance(answer.get("not_data"), str):
                     raise Failed("wrong_answer", f"the result cannot be compared: {answer['not_data'][:200]}")
-                raise self._raised(answer, f"in {request['function']}")
+                raise self._raised(answer, f"in {function}")
             if not ahead:
                 self._check_silence()
             yield answer["result"]
 
     @staticmethod
-    def _may_travel(size: int, ahead: deque[tuple[int, int]]) -> bool:
+    def _may_travel(size: int, ahead: deque[tuple[bytes, int]]) -> bool:
         return not ahead or (len(ahead) < AHEAD and size + sum(s for _, s in ahead) <= AHEAD_BYTES)
 
-    async def ask(self, request: dict) -> dict:
-        """One request, one answer with the same secret number; anything else in the channel is a forgery."""
+    async def relay(self, request: bytes) -> bytes:
+        """A request of test code as it is, and the program's answer as it is: nobody reads them here."""
         self._check_silence()
-        number = secrets.randbits(62)
+        number = secrets.token_bytes(NUMBER)
         self._worker.set_timer(self._limits.timeout_s)
-        await self._worker.send(json.dumps({**request, "id": number}).encode())
-        answer = await self._answer(number)
+        await self._worker.send(number + request)
+        answer = await self._answer(number, MAX_MESSAGE)
         self._check_silence()
         self._worker.stop_timer()
         return answer
@@ -175,21 +178,29 @@ class Calls:
         except Forged as forgery:
             raise Failed("wrong_answer", str(forgery)) from None
 
-    async def _answer(self, number: int | None = None) -> dict:
+    async def _answer(self, number: bytes, most: int) -> bytes:
         """The next answer, which must carry the number of its request. Raises Failed, WorkerLost."""
         try:
-            answer = json.loads(await self._worker.receive(MAX_MESSAGE), parse_int=parse_int)
+            answer = await self._worker.receive(most + NUMBER)
         except TooLarge as large:
             if large.size > PLAUSIBLE_MESSAGE:  # no answer has such a length: other bytes stand in its place
                 raise Failed("wrong_answer", FORGED) from None
-            raise Failed("output_limit", f"the program returned {large}") from None
+            raise Failed("output_limit", f"the program returned {large}, more than {most:,}") from None
         except ChannelClosed:
             raise await self._ended() from None
+        if answer[:NUMBER] != number:
+            raise Failed("wrong_answer", FORGED)
+        return answer[NUMBER:]
+
+    @staticmethod
+    def _parse(answer: bytes) -> dict:
+        try:
+            parsed = json.loads(answer, parse_int=parse_int)
         except (ValueError, RecursionError) as error:
             raise Failed("wrong_answer", f"what came back is not JSON: {str(error)[:200]}") from None
-        if not isinstance(answer, dict) or answer.get("id") != number:
+        if not isinstance(parsed, dict):
             raise Failed("wrong_answer", FORGED)
-        return answer
+        return parsed
 
     async def _ended(self) -> Failed:
         worker = self._worker

@@ -13,6 +13,7 @@ from ponder.sandbox.process import ChannelClosed, Forged, TooLarge, Worker, Work
 from ponder.sandbox.slots import QueueFull
 
 OUTPUT_KEPT = 1 << 20  # bytes of a cell's output; the rest is read and dropped
+MAX_ANSWER = 1 << 20  # bytes of a cell's result and traceback
 GRACE_S = 1.0  # between the interrupt of a cell and the end of its session
 EXPIRY_CHECK_S = 1.0
 
@@ -63,7 +64,7 @@ class Session:
         try:
             worker.nothing_unasked()
             await worker.send(json.dumps({"code": code}).encode())
-            answer = json.loads(await worker.receive(runs.MAX_MESSAGE))
+            answer = json.loads(await worker.receive(MAX_ANSWER))
             result, error = answer["result"], answer["error"]
             error_type = error["type"] if error else ""
             trace = error["traceback"] if error else None

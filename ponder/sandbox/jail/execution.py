@@ -10,11 +10,12 @@ import threading
 import types
 
 # Held by name here: a program may replace what the module offers.
-from json import dumps
+from json import dumps, loads
 
 from jail import errors, wire
 
 STARTED = b"started"
+LOADING = b"loading."  # in place of a number: the one answer that nobody asked for
 MAX_COLLECTED = 64 << 20  # bytes of files brought back
 
 
@@ -83,19 +84,20 @@ def serve_calls(judge: socket.socket, job: dict) -> int:
     try:
         exec(code, module.__dict__)
     except BaseException as error:
-        wire.send_json(judge, {"error": errors.describe(error)})
+        wire.send(judge, LOADING + dumps({"error": errors.describe(error)}).encode())
         return 1
     leave_if_forked(own_pid)
-    wire.send_json(judge, {"loaded": True})
+    wire.send(judge, LOADING + dumps({"loaded": True}).encode())
     calls = _Calls(module.__dict__, job["sets_as_lists"])
     while True:
         try:
-            request = wire.receive_json(judge)
+            message = wire.receive(judge)
         except EOFError:
             return 0
+        number, request = message[: wire.NUMBER], message[wire.NUMBER :]
         answer = calls.answer(request)
         leave_if_forked(own_pid)
-        wire.send(judge, answer)
+        wire.send(judge, number + answer)
 
 
 def leave_if_forked(own_pid: int) -> None:
@@ -111,22 +113,22 @@ class _Calls:
         self._names, self._sets_as_lists = names, sets_as_lists
         self._kept: list[object] = []
 
-    def answer(self, request: dict) -> bytes:
-        """What the program returns or raises, as one JSON object with the request's number.
+    def answer(self, asked: bytes) -> bytes:
+        """What the program returns or raises, as one JSON object.
 
         The program may replace what this code uses: it can only fool itself, since all that leaves here is its answer.
         """
-        number = request["id"]
+        request = loads(asked)
         try:
             if "function" in request:
                 value = self._resolve(request["function"])(*request["args"], **request["kwargs"])
-                return dumps({"id": number, "result": value}, default=self._as_json).encode()
+                return dumps({"result": value}, default=self._as_json).encode()
             value = self._operate(request)
-            return dumps({"id": number, "value": wire.to_data(value, self._keep)}).encode()
+            return dumps({"value": wire.to_data(value, self._keep)}).encode()
         except _NotData as error:
-            return dumps({"id": number, "not_data": str(error)}).encode()
+            return dumps({"not_data": str(error)}).encode()
         except BaseException as error:
-            return dumps({"id": number, "error": errors.describe(error)}).encode()
+            return dumps({"error": errors.describe(error)}).encode()
 
     def _resolve(self, path: str):
         """`f`, `Class.method` (an instance made without arguments), or a method of the class Solution."""

@@ -14,9 +14,11 @@ import socket
 import sys
 import types
 import unittest
+from json import dumps, loads
 
 from jail import errors, execution, wire
 
+REQUEST, VERDICT = b"?", b"!"  # the first byte of a message tells
 # Raised on this side they would end a loop or the tests early, as if all were well.
 NOT_RAISED_HERE = (StopIteration, StopAsyncIteration)
 
@@ -34,7 +36,7 @@ class JudgeGone(BaseException):
 
 
 def run_tests(judge: socket.socket, job: dict) -> int:
-    """Message in: {"code", "setup", "entry_point"}; out: requests to the program, at the end {"verdict": ...}."""
+    """Message in: {"code", "setup", "entry_point"}; out: requests to the program, and at the end the verdict."""
     execution.put_stdin(b"")
     request = wire.receive_json(judge)
     wire.send(judge, execution.STARTED)
@@ -42,7 +44,7 @@ def run_tests(judge: socket.socket, job: dict) -> int:
         failure = _failure(judge, request)
     except JudgeGone:
         return 0
-    wire.send_json(judge, {"verdict": failure})
+    wire.send(judge, VERDICT + dumps(failure).encode())
     return 0
 
 
@@ -163,13 +165,18 @@ class _Link:
             "kwargs": {name: wire.to_data(item, _number_of) for name, item in (kwargs or {}).items()},
         }
         try:
-            wire.send_json(self._judge, request)
-            answer = wire.receive_json(self._judge)
+            wire.send(self._judge, REQUEST + dumps(request).encode())
+            answer = wire.receive(self._judge)
         except (EOFError, OSError):
             raise JudgeGone from None
-        if "error" in answer:
-            raise _exception(answer["error"])
-        return wire.from_data(answer["value"], lambda number: Handle(self, number))
+        try:  # the program's process wrote this: it may be anything
+            answer = loads(answer)
+            if "error" not in answer:
+                return wire.from_data(answer["value"], lambda number: Handle(self, number))
+            raised = _exception(answer["error"]["type"], answer["error"]["message"])
+        except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError, MemoryError) as error:
+            raise CandidateError(f"what came back is no value: {type(error).__name__}") from None
+        raise raised
 
 
 def _number_of(value: object) -> int:
@@ -179,15 +186,15 @@ def _number_of(value: object) -> int:
     raise TypeError(f"a {type(value).__name__} of the test code cannot be handed to the program: it is not data")
 
 
-def _exception(described: dict) -> Exception:
+def _exception(name: str, message: str) -> Exception:
     """The program's exception by its name, if it is a built-in one that is safe to raise here."""
-    kind = getattr(builtins, str(described["type"]), None)
+    kind = getattr(builtins, name, None)
     if isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, NOT_RAISED_HERE):
         try:
-            return kind(described["message"])
-        except TypeError:
-            return CandidateError(f"{described['type']}: {described['message']}")
-    return CandidateError(f"{described['type']}: {described['message']}")
+            return kind(message)
+        except TypeError:  # some want more than a message
+            return CandidateError(f"{name}: {message}")
+    return CandidateError(f"{name}: {message}")
 
 
 class Proxy:

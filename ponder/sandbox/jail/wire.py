@@ -11,6 +11,7 @@ import socket
 from json import dumps, loads
 
 TAG = "~"
+NUMBER = 8  # bytes before each call and its answer: a secret number that says which answer belongs to which call
 
 
 def send(channel: socket.socket, data: bytes) -> None:
