@@ -23,6 +23,7 @@ from ponder.sandbox.languages import Language, find_language
 from ponder.sandbox.process import ChannelClosed, TooLarge, Worker, WorkerLost
 from ponder.sandbox.runs import Calls, Failed, Ran, encode_source
 
+MAX_CHECKED = 4 << 20  # bytes of a result that a checker looks at
 GOT = 2_000  # characters of an answer that a report shows
 # Opens a worker for a source, for as long as the block lasts.
 Workers = Callable[[Limits, str], AbstractAsyncContextManager[Worker]]
@@ -72,7 +73,7 @@ async def _stdio_results(job: Job, source: bytes, limits: Limits, workers: Worke
             if ran.outcome != "passed":
                 yield TestResult(ran.outcome, ran.reason, got[:GOT], stderr, ran.seconds)
             elif checker is not None:
-                agrees, reason = await checker.check(test.stdin, got, test.stdout)
+                agrees, reason = await checker.check(test.stdin, json.dumps(got), test.stdout)
                 yield TestResult("passed" if agrees else "wrong_answer", reason, got[:GOT], stderr, ran.seconds)
             elif same_text(got, test.stdout, job.compare, job.tolerance):
                 yield TestResult("passed", "", got[:GOT], stderr, ran.seconds)
@@ -126,8 +127,8 @@ async def _call_results(job: Job, source: bytes, limits: Limits, workers: Worker
                     await calls.load(source)
                     asked = [(test.function, test.args, test.kwargs) for test in rest]
                     async with aclosing(calls.call_each(asked, [_most(test, job) for test in rest])) as results:
-                        async for got in results:
-                            yield await _judge_result(job.tests[done], got, job, checker, monotonic() - began)
+                        async for result in results:
+                            yield await _judge_result(job.tests[done], result, job, checker, monotonic() - began)
                             done += 1
                             began = monotonic()
             except Failed as failure:
@@ -138,53 +139,75 @@ async def _call_results(job: Job, source: bytes, limits: Limits, workers: Worker
 
 
 def _most(test: CallTest, job: Job) -> int:
-    """Bytes that a result may have: a right one is about as long as what is expected, or the checker decides."""
-    return runs.MAX_MESSAGE if job.checker else 2 * len(json.dumps(test.expected)) + (1 << 20)
+    """Bytes that a result may have: a right one is about as long as what is expected; with a checker, who knows."""
+    return MAX_CHECKED if job.checker else 2 * len(_json(test.expected)) + (64 << 10)
 
 
 async def _judge_result(
-    test: CallTest, got: object, job: Job, checker: "_Checker | None", seconds: float
+    test: CallTest, result: bytes, job: Job, checker: "_Checker | None", seconds: float
 ) -> TestResult:
-    shown = _shown(got)
+    """The verdict on one result, JSON as it came. Raises Failed where it is no JSON."""
+    shown = result[:GOT].decode("ascii", "replace")
     if checker is not None:
-        agrees, reason = await checker.check(test.args, got, test.expected)
+        agrees, reason = await checker.check(test.args, result.decode("ascii", "replace"), test.expected)
     else:
-        try:
-            agrees, reason = same_value(got, test.expected, job.compare, job.tolerance), "the result differs"
-        except RecursionError:
-            agrees, reason = False, "the result is nested too deeply"
+        got = runs.read_result(result, _longest_integer(test.expected))
+        agrees, reason = same_value(got, test.expected, job.compare, job.tolerance), "the result differs"
     return TestResult("passed" if agrees else "wrong_answer", "" if agrees else reason, shown, seconds=seconds)
 
 
-def _shown(value: object) -> str:
+def _longest_integer(value: object) -> int:
+    """Digits of the longest integer in a JSON value, by its bits; a result needs to be read no further than that."""
+    if isinstance(value, int):
+        return value.bit_length() * 302 // 1000 + 2
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return max(map(_longest_integer, inner), default=0)
+
+
+def _json(value: object) -> str:
+    """Of what the task gives. An integer too long for Python to write counts as a long text."""
     try:
-        return json.dumps(value, ensure_ascii=False)[:GOT]
-    except (RecursionError, ValueError):
-        return "(a value that cannot be shown)"
+        return json.dumps(value)
+    except ValueError:
+        return " " * runs.MAX_DIGITS
 
 
 class _Checker:
     """The problem's own judge of many right answers, in a worker of its own: it sees outputs as data only."""
 
-    def __init__(self, calls: Calls):
-        self._calls = calls
+    def __init__(self, job: Job, limits: Limits, workers: Workers):
+        self._job, self._limits, self._workers = job, limits, workers
+        self._calls: Calls | None = None
+        self._stack = AsyncExitStack()
 
     @classmethod
     async def open(cls, job: Job, limits: Limits, workers: Workers, stack: AsyncExitStack) -> "_Checker | None":
         if job.checker is None:
             return None
-        calls = Calls(await stack.enter_async_context(workers(limits, job.checker)), limits)
+        checker = cls(job, limits, workers)
+        stack.push_async_callback(lambda: checker._stack.aclose())
+        await checker._load()
+        return checker
+
+    async def _load(self) -> Calls:
+        """The checker in a new worker. Raises WorkerLost where it cannot be used."""
+        await self._stack.aclose()
+        self._stack = AsyncExitStack()
+        worker = await self._stack.enter_async_context(self._workers(self._limits, self._job.checker))
+        self._calls = Calls(worker, self._limits)
         try:
-            await calls.load(encode_source(job.checker))
+            await self._calls.load(encode_source(self._job.checker))
         except Failed as failure:
             raise WorkerLost(f"the checker cannot be used: {failure.reason}") from None
-        return cls(calls)
+        return self._calls
 
-    async def check(self, given: object, got: object, expected: object) -> tuple[bool, str]:
-        """(agrees, reason). A checker that fails on an output has not accepted it."""
+    async def check(self, given: object, got: str, expected: object) -> tuple[bool, str]:
+        """(agrees, reason); `got` is JSON text. A checker that fails on an output has not accepted it."""
+        calls = self._calls or await self._load()
         try:
-            said = await self._calls.call("check", [given, got, expected], {})
+            said = await calls.check(given, got, expected)
         except Failed as failure:
+            self._calls = None  # it may have ended; the next output meets a new one
             return False, f"the checker did not accept it: {failure.reason}"
         return said is True or said == 1, "the checker did not accept it"
 
@@ -211,18 +234,23 @@ async def _code_results(job: Job, source: bytes, limits: Limits, workers: Worker
 async def _relay(test: CodeTest, calls: Calls, tester: Worker, limits: Limits) -> None:
     """Carries the test code's requests to the program and the answers back, until the verdict. Raises Failed."""
     tester.set_timer(limits.timeout_s + 1.0)  # a program that is too slow is noticed at its own worker first
+    given = False
     request = {"code": test.code, "setup": test.setup, "entry_point": test.entry_point}
     await tester.send(runs.header(tester, "tests", limits), json.dumps(request).encode())
     try:
         assert await tester.receive(64) == b"started"
         while (asked := await tester.receive(runs.MAX_MESSAGE))[:1] == b"?":
-            await tester.send(await calls.relay(asked[1:]))
-    except TooLarge as large:
-        raise WorkerLost(f"the test code sent {large}") from None
-    except ChannelClosed:
-        outcome, reason = runs.judge_end(tester, await tester.end(), limits)
-        if outcome in ("timeout", "memory"):
-            raise Failed(outcome, f"in the test code: {reason}") from None
+            await tester.send(await calls.relay(asked[1:], runs.MAX_MESSAGE))
+            given = True
+    except (TooLarge, ChannelClosed) as broken:
+        if isinstance(broken, ChannelClosed):
+            outcome, reason = runs.judge_end(tester, await tester.end(), limits)
+        else:
+            outcome, reason = "output_limit", str(broken)
+        # What the program has answered may have done that to the tests; without an answer they did it themselves.
+        if given or outcome in ("timeout", "memory"):
+            outcome = "runtime_error" if outcome == "passed" else outcome
+            raise Failed(outcome, f"in the test code: {reason or 'it ended its process'}") from None
         raise WorkerLost(f"the test code broke off: {reason or 'it ended its process'}") from None
     verdict = json.loads(asked[1:])
     if verdict is not None:

@@ -36,7 +36,7 @@ class Limits(Strict):
 
     timeout_s: float | None = Field(None, gt=0, le=3600, description="seconds by the clock, for each test or cell")
     memory_mb: int | None = Field(None, ge=16, le=1 << 20, description="of the whole job, all its processes together")
-    processes: int = Field(64, ge=1, le=1024, description="processes and threads at a time")
+    processes: int = Field(128, ge=1, le=1024, description="processes and threads at a time")
     output_bytes: int = Field(16 << 20, ge=0, le=1 << 30, description="of standard output; more ends the run")
 
 
@@ -127,8 +127,10 @@ class Execution(Strict):
     source: str
     language: str = "python"
     stdin: str = Field("", max_length=MAX_STDIN)
-    files: dict[str, bytes] = Field({}, description="files put into the working directory, by relative name")
-    fetch_files: list[str] = Field([], description="files of the working directory to bring back")
+    files: dict[str, bytes] = Field(
+        {}, max_length=100, description="files put into the working directory, by relative name"
+    )
+    fetch_files: list[str] = Field([], max_length=100, description="files of the working directory to bring back")
     limits: Limits = Limits()
 
     @model_validator(mode="after")

@@ -39,7 +39,7 @@ LANGUAGES = {
             "cpp",
             "main.cpp",
             ("./program",),
-            ("g++", "-std=c++17", "-O2", "-pipe", "-o", "program", "main.cpp"),
+            ("g++", "-std=gnu++20", "-O2", "-pipe", "-o", "program", "main.cpp"),
             "program",
         ),
     )

@@ -1,6 +1,7 @@
 """The sandbox proper, in one event loop: zygotes, workers made ready in advance, slots, retries and sessions."""
 
 import asyncio
+import logging
 import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -21,6 +22,7 @@ from ponder.sandbox.stats import PoolMetrics
 from ponder.sandbox.supply import Profile, Supply
 from ponder.sandbox.zygote import ZygoteRefused
 
+_LOG = logging.getLogger(__name__)
 TRIES = 2  # a job whose worker is lost is tried once more
 SLOTS_PER_ZYGOTE = 8
 # Programs that name one of these get a worker in which numpy is loaded already; the others are spared its weight.
@@ -189,6 +191,10 @@ class Pool:
                     return await work(), waited
                 except WorkerLost as lost:
                     reason = str(lost)
+                except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+                    # A fault of the judge's own, met by whatever a hostile program has answered: never a verdict.
+                    _LOG.exception("a job could not be judged")
+                    return f"{type(error).__name__}: {error}", waited
                 if tries < TRIES and not self._closed:
                     self.metrics.jobs_retried += 1
             return reason, waited

@@ -8,7 +8,6 @@ import signal
 import time
 from collections import deque
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
 
@@ -18,7 +17,8 @@ from ponder.sandbox.process import ChannelClosed, End, Forged, TooLarge, Worker,
 FORGED = "the program wrote into the judge's channel"
 STDERR_KEPT = 64 << 10  # bytes
 MAX_SOURCE = 4 << 20  # bytes
-MAX_MESSAGE = 32 << 20  # bytes that a program may return to test code, or a checker
+MAX_MESSAGE = 32 << 20  # bytes that a program may return to test code
+MAX_DESCRIPTION = 64 << 10  # bytes of an exception's description
 NUMBER = 8  # bytes of the secret number before each call and its answer
 PLAUSIBLE_MESSAGE = 1 << 28
 MAX_COLLECTED = 64 << 20  # bytes of files brought back
@@ -120,26 +120,16 @@ class Calls:
         head = header(worker, "calls", self._limits, sets_as_lists=self._sets_as_lists)
         await worker.send(head, source, b"")
         await _wait_for_start(worker, self._limits)
-        answer = self._parse(await self._answer(b"loading.", 1 << 16))
-        if answer != {"loaded": True}:
-            raise self._raised(answer, "while it was loaded")
+        self._result(await self._answer(b"loading.", 1 << 16), "while it was loaded")
 
-    async def call(self, function: str, args: list, kwargs: dict) -> object:
-        """The result of one call, as JSON. Raises Failed, WorkerLost."""
-        async with aclosing(self.call_each([(function, args, kwargs)], [MAX_MESSAGE])) as results:
-            return await anext(results)
+    async def call_each(self, calls: list[tuple[str, list, dict]], most: list[int]) -> AsyncGenerator[bytes, None]:
+        """The results of (function, args, kwargs) in order, as JSON that nobody has read yet, each with the whole time
+        limit and of at most so many bytes. Raises Failed, WorkerLost.
 
-    async def call_each(self, calls: list[tuple[str, list, dict]], most: list[int]) -> AsyncGenerator[object, None]:
-        """The results of (function, args, kwargs) in order, each with the whole time limit. Raises Failed, WorkerLost.
-
-        `most` are the bytes that each may return: reading and comparing happens in the server, for all its clients.
         A few requests travel ahead of the answers, so that neither side waits for the other; what a program could read
         there are arguments that it is about to be given anyway.
         """
-        coded = (
-            secrets.token_bytes(NUMBER) + json.dumps({"function": f, "args": a, "kwargs": k}).encode()
-            for f, a, k in calls
-        )
+        coded = (secrets.token_bytes(NUMBER) + _encode({"function": f, "args": a, "kwargs": k}) for f, a, k in calls)
         following = next(coded, None)
         ahead: deque[tuple[bytes, int]] = deque()  # (number, bytes) of requests that are not answered yet
         for (function, _, _), limit in zip(calls, most, strict=True):
@@ -148,28 +138,29 @@ class Calls:
                 await self._worker.send(following)
                 following = next(coded, None)
             self._worker.set_timer(self._limits.timeout_s)
-            answer = self._parse(await self._answer(ahead.popleft()[0], limit))
-            if "result" not in answer:
-                if isinstance(answer.get("not_data"), str):
-                    raise Failed("wrong_answer", f"the result cannot be compared: {answer['not_data'][:200]}")
-                raise self._raised(answer, f"in {function}")
+            answer = await self._answer(ahead.popleft()[0], limit)
             if not ahead:
                 self._check_silence()
-            yield answer["result"]
+            yield self._result(answer, f"in {function}")
 
     @staticmethod
     def _may_travel(size: int, ahead: deque[tuple[bytes, int]]) -> bool:
         return not ahead or (len(ahead) < AHEAD and size + sum(s for _, s in ahead) <= AHEAD_BYTES)
 
-    async def relay(self, request: bytes) -> bytes:
-        """A request of test code as it is, and the program's answer as it is: nobody reads them here."""
+    async def check(self, given: object, got: str, expected: object) -> object:
+        """What the checker says of an output; `got` is JSON text, which only the checker's worker reads."""
+        return json.loads(
+            self._result(await self.relay(_encode({"check": [given, got, expected]}), 1 << 16), "in check")
+        )
+
+    async def relay(self, request: bytes, most: int) -> bytes:
+        """A request as it is, and the program's answer as it is. Raises Failed, WorkerLost."""
         self._check_silence()
         number = secrets.token_bytes(NUMBER)
         self._worker.set_timer(self._limits.timeout_s)
         await self._worker.send(number + request)
-        answer = await self._answer(number, MAX_MESSAGE)
+        answer = await self._answer(number, most)
         self._check_silence()
-        self._worker.stop_timer()
         return answer
 
     def _check_silence(self) -> None:
@@ -181,26 +172,32 @@ class Calls:
     async def _answer(self, number: bytes, most: int) -> bytes:
         """The next answer, which must carry the number of its request. Raises Failed, WorkerLost."""
         try:
-            answer = await self._worker.receive(most + NUMBER)
+            answer = await self._worker.receive(most + NUMBER + 1)
         except TooLarge as large:
             if large.size > PLAUSIBLE_MESSAGE:  # no answer has such a length: other bytes stand in its place
                 raise Failed("wrong_answer", FORGED) from None
             raise Failed("output_limit", f"the program returned {large}, more than {most:,}") from None
         except ChannelClosed:
             raise await self._ended() from None
+        self._worker.stop_timer()
         if answer[:NUMBER] != number:
             raise Failed("wrong_answer", FORGED)
         return answer[NUMBER:]
 
-    @staticmethod
-    def _parse(answer: bytes) -> dict:
-        try:
-            parsed = json.loads(answer, parse_int=parse_int)
-        except (ValueError, RecursionError) as error:
-            raise Failed("wrong_answer", f"what came back is not JSON: {str(error)[:200]}") from None
-        if not isinstance(parsed, dict):
+    def _result(self, answer: bytes, where: str) -> bytes:
+        """The JSON of a result. Raises Failed for an answer that is none."""
+        kind, content = answer[:1], answer[1:]
+        if kind == b"r":
+            return content
+        if kind not in (b"e", b"n") or len(content) > MAX_DESCRIPTION:
             raise Failed("wrong_answer", FORGED)
-        return parsed
+        try:
+            told = json.loads(content)
+        except (ValueError, RecursionError):
+            raise Failed("wrong_answer", FORGED) from None
+        if kind == b"n":
+            raise Failed("wrong_answer", f"the result cannot be compared: {str(told)[:200]}")
+        raise _raised(told, where)
 
     async def _ended(self) -> Failed:
         worker = self._worker
@@ -214,20 +211,36 @@ class Calls:
             outcome, reason = "runtime_error", "the program ended before it had answered"
         return Failed(outcome, reason, stderr)
 
-    def _raised(self, answer: dict, where: str) -> Failed:
-        error = answer.get("error")
-        if not isinstance(error, dict) or not all(isinstance(error.get(k), str) for k in ("type", "message")):
-            return Failed("wrong_answer", FORGED)
-        outcome: Outcome = "memory" if error["type"] == "MemoryError" else "runtime_error"
-        message = f": {error['message'][:300]}" if error["message"] else ""
-        return Failed(outcome, f"{error['type'][:100]}{message} ({where})", str(error.get("traceback", ""))[:8000])
+
+def _raised(error: object, where: str) -> Failed:
+    if not isinstance(error, dict) or not all(isinstance(error.get(k), str) for k in ("type", "message", "traceback")):
+        return Failed("wrong_answer", FORGED)
+    outcome: Outcome = "memory" if error["type"] == "MemoryError" else "runtime_error"
+    message = f": {error['message'][:300]}" if error["message"] else ""
+    return Failed(outcome, f"{error['type'][:100]}{message} ({where})", error["traceback"][:8000])
 
 
-def parse_int(digits: str) -> int:
-    """An integer of up to MAX_DIGITS digits; Python's own limit for text is lower, since its way takes square time."""
+def _encode(request: dict) -> bytes:
+    """Raises WorkerLost for what the task itself gives and cannot be sent."""
+    try:
+        return json.dumps(request).encode()
+    except (ValueError, RecursionError) as error:
+        raise WorkerLost(f"the test's own arguments cannot be sent: {error}") from None
+
+
+def read_result(result: bytes, longest_int: int) -> object:
+    """A result of at most `longest_int` digits in its integers. Raises Failed for what is not JSON."""
+    try:
+        return json.loads(result, parse_int=lambda digits: parse_int(digits, longest_int))
+    except (ValueError, RecursionError) as error:
+        raise Failed("wrong_answer", f"what came back is not JSON: {str(error)[:200]}") from None
+
+
+def parse_int(digits: str, longest: int = MAX_DIGITS) -> int:
+    """An integer of up to `longest` digits; Python's own limit for text is lower, since its way takes square time."""
     if len(digits) <= 4_000:
         return int(digits)
-    if len(digits) > MAX_DIGITS:
+    if len(digits) > longest + 1:  # a sign
         raise ValueError(f"an integer of {len(digits):,} digits")
     with localcontext(prec=MAX_DIGITS):
         return int(Decimal(digits))

@@ -14,6 +14,8 @@ from ponder.sandbox.slots import QueueFull
 
 OUTPUT_KEPT = 1 << 20  # bytes of a cell's output; the rest is read and dropped
 MAX_ANSWER = 1 << 20  # bytes of a cell's result and traceback
+MOST_READS = 16  # more than a pipe holds
+MAX_RESULT, MAX_TRACEBACK = 64 << 10, 8_000  # characters
 GRACE_S = 1.0  # between the interrupt of a cell and the end of its session
 EXPIRY_CHECK_S = 1.0
 
@@ -81,8 +83,9 @@ class Session:
             timer.cancel()
             worker.stop_timer()
         for drain in (worker.stdout, worker.stderr):  # what the cell has written is in the pipes by now
-            while not drain.ended.done() and drain.read():
-                pass
+            for _ in range(MOST_READS):  # a thread of the cell may go on writing
+                if not drain.read():
+                    break
         outcome = "passed"
         if error:
             outcome = "memory" if error_type == "MemoryError" else "runtime_error"
@@ -91,6 +94,8 @@ class Session:
         if worker.ran_out_of_memory():
             outcome = "memory"
             worker.group.limit(self.limits.memory_mb << 20, self.limits.processes)  # counted; the session goes on
+        result = None if result is None else result[:MAX_RESULT]
+        trace = None if trace is None else trace[-MAX_TRACEBACK:]
         return Cell(outcome, self._take(worker.stdout), self._take(worker.stderr), result, trace, monotonic() - began)
 
     async def _dead(self, interrupted: bool, seconds: float, timeout_s: float) -> Cell:

@@ -104,6 +104,8 @@ class Supply:
                     break
                 except WorkerLost as lost:
                     made = lost
+                except OSError as error:  # descriptors or watches have run out
+                    made = WorkerLost(f"no worker can be made: {error}")
         finally:
             self._preparing -= 1
         while self._wanted:

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from ponder.sandbox.process import Worker
 
 PERIOD_S = 0.01
+FEW_DESCRIPTORS = 64
+SOCKET_BYTES = 208 << 10  # what the kernel lets a socket hold unless it is told otherwise, which the filter refuses
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -34,14 +36,33 @@ def job_memory(pid: int, each: int, exactly: bool = False) -> int:
 
 
 def _resident(pid: int) -> int:
-    with open(f"/proc/{pid}/statm", "rb") as file:
-        return int(file.read().split()[1]) * _PAGE
+    """Resident pages, page tables, and what sockets may hold."""
+    total = descriptors = 0
+    with open(f"/proc/{pid}/status", "rb") as file:
+        for line in file:
+            name, _, value = line.partition(b":")
+            if name in (b"VmRSS", b"VmPTE", b"VmSwap"):
+                total += int(value.split()[0]) * 1024
+            elif name == b"FDSize":
+                descriptors = int(value)
+    return total + (_sockets(pid) * SOCKET_BYTES if descriptors > FEW_DESCRIPTORS else 0)
+
+
+def _sockets(pid: int) -> int:
+    try:
+        with os.scandir(f"/proc/{pid}/fd") as entries:
+            return sum(os.readlink(entry.path).startswith("socket:") for entry in entries)
+    except PermissionError:  # the program hides them: then all may be sockets
+        return 512
 
 
 def _proportional(pid: int) -> int:
     try:
         with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
-            return next(int(line.split()[1]) * 1024 for line in file if line.startswith(b"Pss:"))
+            shared = next(int(line.split()[1]) * 1024 for line in file if line.startswith(b"Pss:"))
+        with open(f"/proc/{pid}/statm", "rb") as file:
+            mapped = int(file.read().split()[1]) * _PAGE
+        return _resident(pid) - mapped + shared
     except PermissionError:  # the program hides it: then all it maps is its own
         return _resident(pid)
 

@@ -52,7 +52,20 @@ for name, source in sources:
 sys.modules["jail.zygote"].main(settings)
 """
 # In the order in which they import one another.
-MODULES = ("syscalls", "seccomp", "root", "wire", "errors", "execution", "session", "tester", "worker", "zygote")
+MODULES = (
+    "syscalls",
+    "seccomp",
+    "root",
+    "wire",
+    "errors",
+    "execution",
+    "calls",
+    "remote",
+    "session",
+    "tester",
+    "worker",
+    "zygote",
+)
 
 
 class ZygoteRefused(Exception):
@@ -85,7 +98,6 @@ class Zygote:
             "binds": binds | _interpreter(),
             "user": FIRST_UID + next(_STARTED) % UIDS if os.geteuid() == 0 else None,
             "warm": warm,
-            "paths": paths,
             "scratch": scratch,
             "scratch_mb": scratch_mb,
             "scratch_inodes": 16_384,
@@ -97,7 +109,7 @@ class Zygote:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             pass_fds=[theirs.fileno()],
-            env=ENVIRONMENT,
+            env=ENVIRONMENT | {"PYTHONPATH": os.pathsep.join(paths)},  # also for Pythons that programs start
             cwd="/",
             start_new_session=True,  # Ctrl+C in the terminal is for the server
         )
@@ -158,22 +170,27 @@ class Zygote:
             os.close(far_stderr)
 
     def _hear(self) -> None:
+        while self.alive and self._hear_one():
+            continue
+
+    def _hear_one(self) -> bool:
+        """Takes one message; False when there is none."""
         try:
             message, descriptors, _, _ = socket.recv_fds(self._control, 4096, 1)
         except BlockingIOError:
-            return
+            return False
         except OSError:
             message = b""
         if not message:
             self._die()
-            return
+            return False
         told = json.loads(message)
         if "started" in told:
             worker, future = self._starting.get(told["started"], (None, None))
             if worker is None:  # whoever asked has been cancelled: nobody wants it
                 for descriptor in descriptors:
                     os.close(descriptor)
-                return
+                return True
             worker.started(told["pid"], descriptors[0])
             self._workers[worker.number] = worker
             if not future.done():
@@ -184,6 +201,7 @@ class Zygote:
                 future.set_exception(WorkerLost(f"no new process can be started: {told['reason']}"))
         elif (worker := self._workers.pop(told["ended"], None)) is not None and not worker.ended.done():
             worker.ended.set_result(End(told["status"], told["cpu_s"]))
+        return True
 
     def _die(self) -> None:
         if not self.alive:

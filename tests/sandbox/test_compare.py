@@ -176,5 +176,5 @@ def test_long_integers_are_read(digits, digit):
 
 
 def test_integers_beyond_all_measure_are_not():
-    with pytest.raises(ValueError, match="50,001 digits"):
-        parse_int("9" * 50_001)
+    with pytest.raises(ValueError, match="50,002 digits"):
+        parse_int("9" * 50_002)

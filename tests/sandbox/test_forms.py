@@ -208,6 +208,167 @@ def test_test_code(sandbox, source, code, expected):
     assert outcome(sandbox, source, tests, limits=Limits(timeout_s=1.0)) == expected
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        "ImportError",
+        "SyntaxError",
+        "ModuleNotFoundError",
+        "type('ImportError', (Exception,), {})",
+        "type('X', (ImportError,), {})",
+    ],
+)
+def test_a_program_cannot_blame_the_tests(sandbox, error):
+    """An infrastructure error would take a bad answer out of the loss."""
+    tests = [CodeTest(code="assert f(1) == 2")]
+    assert outcome(sandbox, f"def f(x): raise {error}", tests) == "runtime_error"
+    again = [CodeTest(code="try:\n    f(1)\nexcept Exception as error:\n    raise ValueError from error")]
+    assert outcome(sandbox, f"def f(x): raise {error}", again) == "runtime_error"
+
+
+def test_large_answers_do_not_blame_the_tests(sandbox):
+    tests = [CodeTest(code="assert dec(enc(1), enc(2)) == 3")]
+    source = "def enc(x): return 'a' * (20 << 20)\ndef dec(a, b): return 3"
+    assert outcome(sandbox, source, tests) == "output_limit"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def check(candidate):\n    assert candidate(1) == 2",
+        "def not_a_test():\n    assert f(1) == 2",
+        "pass",
+    ],
+)
+def test_tests_that_test_nothing_do_not_pass(sandbox, code):
+    assert outcome(sandbox, "def f(x): return 0", [CodeTest(code=code)]) == "infrastructure_error"
+
+
+CLASSES = """
+from dataclasses import dataclass
+import asyncio
+PI = 3.14
+class MyError(ValueError): pass
+@dataclass
+class P:
+    x: int
+    y: object = None
+    def __add__(self, other): return P(self.x + other.x)
+    def __lt__(self, other): return self.x < other.x
+    def __contains__(self, item): return item == self.x
+def fail(): raise MyError("no")
+async def later(x): return x + 1
+def same(kind, x): return kind(x)
+class Liar:
+    def __init__(self, x): self.x = x
+    def __eq__(self, other): return True
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("assert PI == 3.14 and PI > 3", "passed"),
+        ("p = P(1)\nassert p.x == 1 and p.y is None and p.x + 1 == 2 and isinstance(p.x, int)", "passed"),
+        ("assert P(1) == P(1) and P(1) != P(2) and P(1) + P(2) == P(3) and P(1) < P(2) and 1 in P(1)", "passed"),
+        ("p = P(1)\np.y = P(2)\nassert p.y.x == 2 and repr(P(1)) == 'P(x=1, y=None)'", "passed"),
+        ("assert isinstance(P(1), P) and not isinstance(3, P)", "passed"),
+        ("import asyncio\nassert asyncio.run(later(1)) == 2", "passed"),
+        ("async def test_it():\n    assert await later(1) == 2", "passed"),
+        ("async def test_it():\n    assert await later(1) == 3", "wrong_answer"),
+        ("try:\n    fail()\nexcept MyError as error:\n    assert str(error) == 'no'", "passed"),
+        ("try:\n    fail()\nexcept ValueError:\n    pass", "passed"),
+        ("import pytest\nwith pytest.raises(MyError):\n    fail()", "passed"),
+        ("assert same(str, 1) == '1'", "passed"),
+        ("assert Liar(1) == Liar(2)", "wrong_answer"),
+        ("assert Liar(1) != 1", "wrong_answer"),
+        ("if __name__ == '__main__':\n    assert P(1).x == 2", "wrong_answer"),
+        ("import unittest\nclass T(unittest.TestCase):\n    @classmethod\n    def setUpClass(cls): cls.p = P(1)\n"
+         "    @unittest.skip('')\n    def test_a(self): self.fail()\n    def test_b(self): self.assertEqual(self.p.x, 1)\n"
+         "unittest.main()", "passed"),
+        ("import pytest\nclass TestP:\n    def setup_method(self): self.p = P(1)\n"
+         "    @pytest.mark.parametrize('a', [1])\n    def test_a(self, a): assert self.p.x == a", "passed"),
+    ],
+)  # fmt: skip
+def test_classes_of_the_program(sandbox, code, expected):
+    assert outcome(sandbox, CLASSES, [CodeTest(code=code)]) == expected
+
+
+def test_setup_may_use_the_program(sandbox):
+    source = "class Node:\n    def __init__(self, x): self.x, self.left = x, None\ndef depth(n): return 0 if n is None else 1 + depth(n.left)"
+    test = CodeTest(setup="root = Node(1)\nroot.left = Node(2)", code="assert depth(root) == 2")
+    assert outcome(sandbox, source, [test]) == "passed"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "out = open(1, 'w')\nout.write('abc')",
+        "import io, sys\nout = io.TextIOWrapper(sys.stdout.buffer)\nout.write('abc')",
+        "import io, sys\nprint('abc')\nsys.stdout = io.StringIO()\nprint('x')",
+        "class D:\n    def __del__(self): print('abc')\nd = D()",
+        "def g():\n    try: yield\n    finally: print('abc')\nit = g()\nnext(it)",
+        "import sys\nprint('abc')\nsys.stdout.flush()\nsys.stdout.close()",
+        "import sys\nprint('abc')\nsys.stdout.flush()\nsys.stdout = None",
+        "import resource\nresource.getrlimit(resource.RLIMIT_CPU)\nprint('abc')",
+        "import threading, time\nts = [threading.Thread(target=time.sleep, args=(0.1,)) for _ in range(100)]\n"
+        "[t.start() for t in ts]\n[t.join() for t in ts]\nprint('abc')",
+        "import os\nos.mkfifo('p')\nprint('abc')",
+        "help\ncopyright\nprint('abc')",
+        "import subprocess, sys\nprint(subprocess.run([sys.executable, '-c', 'import numpy; print(\"abc\")'], capture_output=True, text=True).stdout)",
+    ],
+)  # fmt: skip
+def test_programs_end_as_python_ends_them(sandbox, source):
+    report = sandbox.run(Job(source=source, tests=ECHO))
+    assert report.outcome == "passed", report
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGALRM", "SIGHUP", "SIGUSR1"])
+def test_signals_end_a_program(sandbox, name):
+    assert (
+        outcome(sandbox, f"import os, signal\nprint('abc', flush=True)\nos.kill(os.getpid(), signal.{name})", ECHO)
+        == "runtime_error"
+    )
+
+
+def test_descriptors_in_flight_do_not_hold_a_job(sandbox):
+    source = (
+        "import socket\na, b = socket.socketpair()\n"
+        "socket.send_fds(a, [b'x'], [a.fileno(), b.fileno(), 1, 2])\nsocket.send_fds(b, [b'x'], [a.fileno(), b.fileno(), 1, 2])\n"
+        "print('abc')"
+    )
+    for _ in range(5):
+        assert outcome(sandbox, source, ECHO) == "passed"
+
+
+@pytest.mark.parametrize("rule", ["exact", "unordered", "numeric"])
+def test_answers_that_are_hard_to_read(sandbox, rule):
+    tests = [CallTest(function="f", expected=[1])]
+    for source in (
+        "return [10**10000]",
+        "return [10**49980] * 20",
+        "return [[]] * 100_000",
+        "x = []\n    for _ in range(900): x = [x]\n    return x",
+    ):
+        assert outcome(sandbox, f"def f():\n    {source}", tests, compare=rule) in ("wrong_answer", "output_limit")
+    checker = "def check(args, result, expected): return result == expected"
+    assert outcome(sandbox, "def f(): return 10**10000", tests, checker=checker) == "wrong_answer"
+    long = [CallTest(function="f", expected=10**10_000)]
+    assert outcome(sandbox, "def f(): return 10**10_000", long) == "passed"
+
+
+def test_a_checker_is_there_for_every_output(sandbox):
+    checker = "def check(input, output, expected):\n    while output == 'loop\\n': pass\n    return output == input"
+    tests = [StdioTest(stdin=text, stdout="") for text in ("loop\n", "a\n", "b\n")]
+    limits = Limits(timeout_s=0.5)
+    report = sandbox.run(
+        Job(source="print(input())", tests=tests, checker=checker, stop_at_failure=False, limits=limits)
+    )
+    assert [result.outcome for result in report.results] == ["wrong_answer", "passed", "passed"]
+    slow = "import time\ntime.sleep(0.45)\nprint(input())"
+    assert outcome(sandbox, slow, tests[1:], checker=checker, limits=limits) == "passed"
+
+
 def test_helpers_of_the_tests_are_not_the_programs(sandbox):
     """A program that redefines what the tests are built on gains nothing."""
     test = CodeTest(code="assert decode(encode('ab')) == 'ab'", setup="def encode(s): return s[::-1]")

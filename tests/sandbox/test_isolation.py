@@ -37,6 +37,8 @@ def decide(
             return value
         elif code == 0x05:
             at += value
+        elif code == 0x54:
+            accumulator &= value
         else:
             holds = {0x15: accumulator == value, 0x35: accumulator >= value, 0x45: bool(accumulator & value)}[code]
             at += if_true if holds else if_false
@@ -46,7 +48,8 @@ def decide(
 def test_the_filter_refuses_what_it_lists_and_nothing_else(machine):
     program, column = seccomp.build(machine), list(seccomp.ARCHITECTURES).index(machine)
     special = {t[column] for t in (seccomp.CLONE, seccomp.SOCKETPAIR, seccomp.PRCTL, seccomp.IOCTL)}
-    special |= {seccomp.SETRLIMIT[column], seccomp.PRLIMIT[column]}
+    special |= {seccomp.SETRLIMIT[column], seccomp.PRLIMIT[column], seccomp.SETSOCKOPT[column]}
+    special |= {seccomp.MKNOD[column], seccomp.MKNODAT[column]}
     wanted = {numbers[column]: EPERM for numbers in seccomp.FORBIDDEN.values()}
     wanted |= {numbers[column]: ENOSYS for numbers in seccomp.ABSENT.values()}
     for number in range(600):
@@ -66,7 +69,10 @@ def test_calls_refused_by_their_arguments():
     assert decide(program, 53, (1,)) == ALLOW and decide(program, 53, (2,)) == EPERM  # socketpair: AF_UNIX only
     assert decide(program, 157, (1, 9)) == EPERM and decide(program, 157, (15,)) == ALLOW  # PR_SET_PDEATHSIG
     assert decide(program, 16, (0, 0x5412)) == EPERM and decide(program, 16, (0, 0x5401)) == ALLOW  # TIOCSTI
-    assert decide(program, 302, (0, 0)) == EPERM and decide(program, 302, (0, 7)) == ALLOW  # RLIMIT_CPU
+    assert decide(program, 302, (0, 0, 1)) == EPERM and decide(program, 302, (0, 0, 1 << 40)) == EPERM  # RLIMIT_CPU
+    assert decide(program, 302, (0, 0, 0, 9)) == ALLOW and decide(program, 302, (0, 7, 1)) == ALLOW
+    assert decide(program, 259, (0, 0, 0o010644)) == ALLOW and decide(program, 259, (0, 0, 0o020644)) == EPERM  # mkfifo
+    assert decide(program, 54, (3, 1, 7)) == EPERM and decide(program, 54, (3, 1, 2)) == ALLOW  # SO_SNDBUF
     assert decide(program, 39, architecture=0x40000003) == KILL  # the calls of 32-bit x86
     assert decide(program, 0x40000000 + 39) == ENOSYS  # x32
 

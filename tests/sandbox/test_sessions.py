@@ -90,6 +90,15 @@ def test_cells_that_end_the_process(session, code, outcome):
     assert cell.outcome == outcome and not cell.alive
 
 
+def test_a_channel_that_is_full_does_not_hold_a_session(session):
+    code = (
+        "import socket\nc = socket.socket(fileno=3)\nb = b'x' * 300000\nc.setblocking(False)\n"
+        "c.send(len(b).to_bytes(4, 'big') + b + b'yy')\n"
+        "for _ in range(50):\n    try: socket.send_fds(c, [b'z' * 4000], [1, 2])\n    except OSError: break"
+    )
+    assert not session.run(code, timeout_s=1.0).alive
+
+
 def test_memory_of_a_session_is_limited(session):
     assert session.run("x = bytearray(1 << 31)\nfor i in range(0, len(x), 4096): x[i] = 1").outcome == "memory"
 

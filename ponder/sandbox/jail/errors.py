@@ -1,5 +1,6 @@
 """An exception of the program as data, and on standard error as Python itself would print it."""
 
+import builtins
 import sys
 import traceback
 
@@ -8,7 +9,10 @@ MESSAGE, TRACEBACK = 4_000, 8_000  # characters kept
 
 
 def describe(error: BaseException) -> dict:
-    """{"type", "message", "traceback"}; whatever the exception's own code does wrong stays out of it."""
+    """{"type", "bases", "message", "traceback"}; whatever the exception's own code does wrong stays out of it.
+
+    `bases` are the names of the built-in classes it descends from, the nearest first.
+    """
     try:
         message = str(error)
     except BaseException as another:
@@ -19,7 +23,16 @@ def describe(error: BaseException) -> dict:
         text = "".join(shown.format())
     except BaseException as another:
         text = f"(its traceback cannot be made: {type(another).__name__})"
-    return {"type": type(error).__name__, "message": message[:MESSAGE], "traceback": text[-TRACEBACK:]}
+    return {
+        "type": type(error).__name__,
+        "bases": builtin_bases(type(error)),
+        "message": message[:MESSAGE],
+        "traceback": text[-TRACEBACK:],
+    }
+
+
+def builtin_bases(kind: type) -> list[str]:
+    return [base.__name__ for base in type.mro(kind) if getattr(builtins, base.__name__, None) is base]
 
 
 def show(error: BaseException) -> None:

@@ -1,6 +1,7 @@
-"""Running a program in a worker: as a main program, as another language's command, or as functions to be called."""
+"""Running a program in a worker: as a main program, or as another language's command."""
 
 import atexit
+import gc
 import os
 import signal
 import socket
@@ -9,19 +10,15 @@ import sys
 import threading
 import types
 
-# Held by name here: a program may replace what the module offers.
-from json import dumps, loads
-
 from jail import errors, wire
 
 STARTED = b"started"
-LOADING = b"loading."  # in place of a number: the one answer that nobody asked for
 MAX_COLLECTED = 64 << 20  # bytes of files brought back
 
 
 def run_program(judge: socket.socket, job: dict) -> int:
     """A Python main program. Returns the exit code; messages: source, stdin. Nothing of the judge stays open."""
-    code = _receive_program(judge, job)
+    code = receive_program(judge, job)
     if code is None:
         return 1
     wire.send(judge, STARTED)
@@ -71,122 +68,7 @@ def run_and_collect(judge: socket.socket, job: dict) -> int:
     return 0
 
 
-def serve_calls(judge: socket.socket, job: dict) -> int:
-    """The program is loaded once, then its functions are called one by one, as the judge asks. Message: source."""
-    code = _receive_program(judge, job)
-    if code is None:
-        return 1
-    own_pid = os.getpid()
-    wire.send(judge, STARTED)
-    module = types.ModuleType("solution")
-    module.__file__ = code.co_filename
-    sys.modules["solution"] = module
-    try:
-        exec(code, module.__dict__)
-    except BaseException as error:
-        wire.send(judge, LOADING + dumps({"error": errors.describe(error)}).encode())
-        return 1
-    leave_if_forked(own_pid)
-    wire.send(judge, LOADING + dumps({"loaded": True}).encode())
-    calls = _Calls(module.__dict__, job["sets_as_lists"])
-    while True:
-        try:
-            message = wire.receive(judge)
-        except EOFError:
-            return 0
-        number, request = message[: wire.NUMBER], message[wire.NUMBER :]
-        answer = calls.answer(request)
-        leave_if_forked(own_pid)
-        wire.send(judge, number + answer)
-
-
-def leave_if_forked(own_pid: int) -> None:
-    """Ends a copy of this process that the program has made by fork: only process 1 speaks with the judge."""
-    if os.getpid() != own_pid:
-        os._exit(0)
-
-
-class _Calls:
-    """Answers requests on the objects of one module. What is no data is kept here under a number (a handle)."""
-
-    def __init__(self, names: dict, sets_as_lists: bool):
-        self._names, self._sets_as_lists = names, sets_as_lists
-        self._kept: list[object] = []
-
-    def answer(self, asked: bytes) -> bytes:
-        """What the program returns or raises, as one JSON object.
-
-        The program may replace what this code uses: it can only fool itself, since all that leaves here is its answer.
-        """
-        request = loads(asked)
-        try:
-            if "function" in request:
-                value = self._resolve(request["function"])(*request["args"], **request["kwargs"])
-                return dumps({"result": value}, default=self._as_json).encode()
-            value = self._operate(request)
-            return dumps({"value": wire.to_data(value, self._keep)}).encode()
-        except _NotData as error:
-            return dumps({"not_data": str(error)}).encode()
-        except BaseException as error:
-            return dumps({"error": errors.describe(error)}).encode()
-
-    def _resolve(self, path: str):
-        """`f`, `Class.method` (an instance made without arguments), or a method of the class Solution."""
-        first, *rest = path.split(".")
-        if first not in self._names and not rest and hasattr(self._names.get("Solution"), first):
-            first, rest = "Solution", [first]
-        if first not in self._names:
-            raise NameError(f"the program defines no {first!r}")
-        target = self._names[first]
-        for name in rest:
-            if isinstance(target, type) and not isinstance(vars(target).get(name), staticmethod | classmethod):
-                target = target()
-            target = getattr(target, name)
-        return target
-
-    def _operate(self, request: dict):
-        """One step of test code on an object of the program: its arguments are data, or handles of earlier results."""
-        target = self._target(request["target"])
-        args = [wire.from_data(item, self._kept.__getitem__) for item in request["args"]]
-        kwargs = {name: wire.from_data(item, self._kept.__getitem__) for name, item in request["kwargs"].items()}
-        match request["operation"]:
-            case "call":
-                return target(*args, **kwargs)
-            case "get":
-                return target
-            case "attribute":
-                return getattr(target, *args)
-            case "iterate":
-                return list(target)
-            case "length":
-                return len(target)
-            case "item":
-                return target[args[0]]
-            case "text":
-                return str(target)
-        raise ValueError(f"unknown operation {request['operation']!r}")
-
-    def _target(self, target: str | int):
-        return self._kept[target] if isinstance(target, int) else self._resolve(target)
-
-    def _keep(self, value: object) -> int:
-        self._kept.append(value)
-        return len(self._kept) - 1
-
-    def _as_json(self, value: object):
-        """What `json.dumps` cannot write by itself."""
-        if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
-            return value.tolist()
-        if self._sets_as_lists and isinstance(value, set | frozenset):
-            return list(value)
-        raise _NotData(f"a {type(value).__name__} is not JSON")
-
-
-class _NotData(TypeError):
-    """The result of a call cannot cross over."""
-
-
-def _receive_program(judge: socket.socket, job: dict) -> types.CodeType | None:
+def receive_program(judge: socket.socket, job: dict) -> types.CodeType | None:
     """The compiled source, with its standard input in place; None after telling the judge that it does not compile."""
     source = wire.receive(judge)
     put_stdin(wire.receive(judge))
@@ -215,17 +97,24 @@ def _run_main(code: types.CodeType) -> int:
     except BaseException as error:
         errors.show(error)
         exit_code = 1
-    # What the interpreter does at its end: wait for threads, run what was registered, write what is left.
+    # What the interpreter does at its end: wait for threads, run what was registered, let go of the module's names
+    # (files are written out then, generators closed), flush the standard streams.
     try:
         threading._shutdown()
         atexit._run_exitfuncs()
     except SystemExit as error:
         exit_code = _exit_code(error)
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except (OSError, ValueError, AttributeError):
-        exit_code = exit_code or 120
+    names = main.__dict__
+    for name in sorted(names, key=lambda name: not name.startswith("_")):
+        if name != "__builtins__":
+            names[name] = None
+    gc.collect()
+    for stream in (sys.stdout, sys.stderr, sys.__stdout__):
+        if stream is not None and not getattr(stream, "closed", False):
+            try:
+                stream.flush()
+            except (OSError, ValueError, AttributeError):
+                exit_code = exit_code or 120
     return exit_code
 
 
@@ -276,11 +165,14 @@ def _read_plainly(name: str, most: int) -> bytes | None:
         descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return None
-    with open(descriptor, "rb") as file:
+    try:
         information = os.fstat(descriptor)
         if not stat.S_ISREG(information.st_mode) or information.st_size > most:
             return None
-        return file.read(most)
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read(most)
+    finally:
+        os.close(descriptor)
 
 
 def _reset_signals() -> None:

@@ -1,5 +1,6 @@
 """The zygote's way into its jail: a private read-only view of the file system, and namespaces of its own."""
 
+import glob
 import os
 import stat
 
@@ -65,6 +66,8 @@ def _build_root(binds: dict[str, str]) -> None:
             binds = {**binds, f"/etc/{name}": f"/etc/{name}"}
     for source, target in sorted(binds.items(), key=lambda bind: bind[1]):
         _bind(source, new + target)
+    for directory in _installed_packages(new):  # whatever else is installed there is nobody's business
+        sys_.mount("empty", directory, "tmpfs", sys_.MS_RDONLY | sys_.MS_NOSUID | sys_.MS_NODEV, "size=4k,mode=755")
     for name in DEVICES:
         _bind(f"/dev/{name}", f"{new}/dev/{name}")
     for name, text in (("passwd", PASSWD), ("group", GROUP)):
@@ -87,6 +90,13 @@ def _build_root(binds: dict[str, str]) -> None:
     sys_.unmount("/old", sys_.MNT_DETACH)
     os.rmdir("/old")
     sys_.mount("none", "/", None, sys_.MS_REMOUNT | sys_.MS_RDONLY | sys_.MS_NOSUID | sys_.MS_NODEV)
+
+
+def _installed_packages(root: str) -> list[str]:
+    """The directories of installed packages, of this interpreter and of the system's."""
+    libraries = (os.path.dirname(os.__file__), "/usr/lib/python3", *glob.glob("/usr/local/lib/python3*"))
+    places = [f"{root}{library}/{name}" for library in libraries for name in ("site-packages", "dist-packages")]
+    return [place for place in dict.fromkeys(places) if os.path.isdir(place)]
 
 
 def _bind(source: str, target: str) -> None:

@@ -41,10 +41,13 @@ FORBIDDEN: dict[str, tuple[int | None, int | None]] = {
     "fsmount": (432, 432),
     "fspick": (433, 433),
     "mount_setattr": (442, 442),
+    "statmount": (457, 457),
+    "listmount": (458, 458),
+    "open_tree_attr": (467, 467),
+    "vmsplice": (278, 75),
+    "tee": (276, 77),
     "unshare": (272, 97),
     "setns": (308, 268),
-    "mknod": (133, None),
-    "mknodat": (259, 33),
     "name_to_handle_at": (303, 264),
     "open_by_handle_at": (304, 265),
     "fanotify_init": (300, 262),
@@ -93,17 +96,23 @@ ABSENT: dict[str, tuple[int | None, int | None]] = {
     "semget": (64, 190),
     "msgget": (68, 186),
     "mq_open": (240, 180),
+    "io_setup": (206, 0),
 }
 CLONE, SOCKETPAIR, PRCTL, IOCTL = (56, 220), (53, 199), (157, 167), (16, 29)
 SETRLIMIT, PRLIMIT = (160, 164), (302, 261)
+MKNOD, MKNODAT, SETSOCKOPT = (133, None), (259, 33), (54, 208)
 NEW_NAMESPACES = 0x7E020000  # all CLONE_NEW* flags that clone(2) takes
 AF_UNIX, PR_SET_PDEATHSIG = 1, 1
 RLIMIT_CPU = 0  # whoever lowers it is killed by the kernel, which would look like a kill from outside
+FILE_TYPE, FIFO = 0xF000, 0x1000
+BUFFER_SIZES = (7, 8, 32, 33)  # SO_SNDBUF, SO_RCVBUF and their FORCE forms: memory that no limit of a process counts
 TERMINAL_INJECTION = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX
 
 _LOAD, _RETURN, _JUMP_ALWAYS, _JUMP_EQUAL, _JUMP_AT_LEAST, _JUMP_ANY_BIT = 0x20, 0x06, 0x05, 0x15, 0x35, 0x45
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
-_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT, _SECOND_ARGUMENT = 0, 4, 16, 24  # low halves: both machines are little-endian
+_AND = 0x54
+_NUMBER, _ARCHITECTURE = 0, 4
+_FIRST_ARGUMENT, _SECOND_ARGUMENT, _THIRD_ARGUMENT = 16, 24, 32  # low halves: both machines are little-endian
 
 
 def build(machine: str = os.uname().machine) -> bytes:
@@ -111,7 +120,11 @@ def build(machine: str = os.uname().machine) -> bytes:
     column = list(ARCHITECTURES).index(machine)
     refuse, absent = _statement(_RETURN, _ERRNO | errno.EPERM), _statement(_RETURN, _ERRNO | errno.ENOSYS)
     allow = _statement(_RETURN, _ALLOW)
-    limit = [_jump(_JUMP_EQUAL, RLIMIT_CPU, 0, 1), refuse, allow]
+    only_fifo = [_statement(_AND, FILE_TYPE), _jump(_JUMP_EQUAL, FIFO, 1, 0), refuse, allow]
+    buffers = [check for option in BUFFER_SIZES for check in (_jump(_JUMP_EQUAL, option, 0, 1), refuse)]
+    # prlimit with a null pointer for the new limit only asks.
+    change = [_load(_THIRD_ARGUMENT), _jump(_JUMP_EQUAL, 0, 0, 3)]
+    change += [_load(_THIRD_ARGUMENT + 4), _jump(_JUMP_EQUAL, 0, 0, 1), allow, refuse]
     inject = [check for request in TERMINAL_INJECTION for check in (_jump(_JUMP_EQUAL, request, 0, 1), refuse)]
     # What to do with each call that is not simply allowed.
     answers: dict[int, list[bytes]] = {numbers[column]: [refuse] for numbers in FORBIDDEN.values()}
@@ -121,8 +134,11 @@ def build(machine: str = os.uname().machine) -> bytes:
         SOCKETPAIR[column]: [_load(_FIRST_ARGUMENT), _jump(_JUMP_EQUAL, AF_UNIX, 1, 0), refuse, allow],
         PRCTL[column]: [_load(_FIRST_ARGUMENT), _jump(_JUMP_EQUAL, PR_SET_PDEATHSIG, 0, 1), refuse, allow],
         IOCTL[column]: [_load(_SECOND_ARGUMENT), *inject, allow],
-        SETRLIMIT[column]: [_load(_FIRST_ARGUMENT), *limit],
-        PRLIMIT[column]: [_load(_SECOND_ARGUMENT), *limit],
+        SETRLIMIT[column]: [_load(_FIRST_ARGUMENT), _jump(_JUMP_EQUAL, RLIMIT_CPU, 0, 1), refuse, allow],
+        PRLIMIT[column]: [_load(_SECOND_ARGUMENT), _jump(_JUMP_EQUAL, RLIMIT_CPU, 1, 0), allow, *change],
+        MKNOD[column]: [_load(_SECOND_ARGUMENT), *only_fifo],
+        MKNODAT[column]: [_load(_THIRD_ARGUMENT), *only_fifo],
+        SETSOCKOPT[column]: [_load(_THIRD_ARGUMENT), *buffers, allow],
     }
     answers.pop(None, None)
     program = [

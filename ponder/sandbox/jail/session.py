@@ -9,7 +9,7 @@ import socket
 import sys
 import types
 
-from jail import errors, execution, wire
+from jail import calls, errors, execution, wire
 
 MAX_REPR = 64 << 10  # characters
 
@@ -34,7 +34,7 @@ def serve_cells(judge: socket.socket, job: dict) -> int:
         count += 1
         answer = _run_cell(request["code"], f"<cell {count}>", main.__dict__, interrupts)
         interrupts.off()
-        execution.leave_if_forked(own_pid)
+        calls.leave_if_forked(own_pid)
         wire.send_json(judge, answer)
 
 

@@ -11,6 +11,7 @@ import socket
 from json import dumps, loads
 
 TAG = "~"
+TYPES = {kind.__name__: kind for kind in (bool, int, float, complex, str, bytes, list, tuple, set, frozenset, dict)}
 NUMBER = 8  # bytes before each call and its answer: a secret number that says which answer belongs to which call
 
 
@@ -68,6 +69,8 @@ def to_data(value: object, keep) -> object:
         return {"~complex": [repr(value.real), repr(value.imag)]}
     if isinstance(value, bytes | bytearray):
         return {"~bytes": bytes(value).hex()}
+    if isinstance(value, type) and TYPES.get(value.__name__) is value:
+        return {"~type": value.__name__}
     module, name = type(value).__module__, type(value).__name__
     if module == "numpy" and hasattr(value, "tolist"):
         kind = "~array" if name == "ndarray" else "~scalar"
@@ -76,6 +79,12 @@ def to_data(value: object, keep) -> object:
         return {"~range": [to_data(item, keep) for item in (value.start, value.stop, value.step)]}
     if (module, name) == ("collections", "deque"):
         return {"~deque": [to_data(item, keep) for item in value]}
+    if (module, name) == ("datetime", "date"):
+        return {"~date": [value.year, value.month, value.day]}
+    if (module, name) == ("datetime", "datetime") and value.tzinfo is None:
+        return {"~datetime": [*value.timetuple()[:6], value.microsecond]}
+    if (module, name) == ("datetime", "timedelta"):
+        return {"~timedelta": [value.days, value.seconds, value.microseconds]}
     if (module, name) in (("decimal", "Decimal"), ("fractions", "Fraction")):
         return {TAG + name: str(value)}
     return {"~handle": keep(value)}
@@ -121,6 +130,12 @@ def from_data(data: object, handle) -> object:
             from fractions import Fraction
 
             return Fraction(inner)
+        case "~type":
+            return TYPES[inner]
+        case "~date" | "~datetime" | "~timedelta":
+            import datetime
+
+            return getattr(datetime, tag[1:])(*(from_data(item, handle) for item in inner))
         case "~scalar":
             return from_data(inner, handle)
         case "~array":

@@ -10,7 +10,7 @@ import resource
 import socket
 import sys
 
-from jail import execution, session, tester, wire
+from jail import calls, execution, session, tester, wire
 from jail import root as root_
 from jail import syscalls as sys_
 
@@ -21,7 +21,7 @@ MODES = {
     "program": execution.run_program,
     "command": execution.run_command,
     "collect": execution.run_and_collect,
-    "calls": execution.serve_calls,
+    "calls": calls.serve_calls,
     "tests": tester.run_tests,
     "session": session.serve_cells,
 }

@@ -6,6 +6,7 @@ a worker's three descriptors; answers are one JSON object each, {"started": numb
 """
 
 import gc
+import importlib
 import json
 import os
 import select
@@ -17,6 +18,15 @@ from jail import execution, root, seccomp, worker
 from jail import syscalls as sys_
 
 WORKER_NAMESPACES = sys_.CLONE_NEWPID | sys_.CLONE_NEWNS | sys_.CLONE_NEWIPC
+FATAL = (
+    signal.SIGHUP,
+    signal.SIGTERM,
+    signal.SIGALRM,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGVTALRM,
+    signal.SIGPROF,
+)
 # What solutions import most; everything else is imported when asked for.
 WARM = (
     *("abc", "array", "ast", "atexit", "base64", "bisect", "calendar", "cmath", "collections", "contextlib", "copy"),
@@ -39,8 +49,12 @@ def main(settings: dict) -> None:
         sys.exit(1)
     import site
 
-    site.setquit()  # exit() and quit(), which `python -S` leaves out
-    sys.path += settings.pop("paths")
+    # exit(), help() and the like, which `python -S` leaves out.
+    site.setquit()
+    site.setcopyright()
+    site.sethelper()
+    _die_of_signals()
+    importlib.invalidate_caches()  # of what was looked for outside of the jail
     _open_streams()
     warmed = [name for name in (*WARM, *settings["warm"]) if _import(name)]
     gc.collect()
@@ -49,6 +63,19 @@ def main(settings: dict) -> None:
     # The limit that counts is the one of this moment; threads took their default size from the smaller one at start.
     worker.raise_stack_limit()
     _serve(control, settings, filter_program)
+
+
+def _die_of_signals() -> None:
+    """Process 1 of a namespace ignores signals that it has no handler for; a worker is to die of them like any program."""
+
+    def die(number: int, frame: object) -> None:
+        if os.getpid() == 1:
+            os._exit(128 + number)
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    for number in FATAL:
+        signal.signal(number, die)
 
 
 def _open_streams() -> None:
