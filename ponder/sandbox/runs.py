@@ -268,11 +268,9 @@ def _by_exit(code: int, stderr: bytes) -> tuple[Outcome, str]:
     last = (_text(stderr).strip().splitlines() or [""])[-1][:300]
     if last.split(":")[0] == "MemoryError":
         return "memory", last
-    if code < 0:
-        try:
-            return "runtime_error", f"ended by {signal.Signals(-code).name}"
-        except ValueError:
-            return "runtime_error", f"ended by signal {-code}"
+    number = -code if code < 0 else code - 128
+    if number in signal.valid_signals():
+        return "runtime_error", f"ended by {signal.Signals(number).name}"
     return "runtime_error", f"exit code {code}" + (f": {last}" if last else "")
 
 

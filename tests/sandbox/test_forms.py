@@ -257,6 +257,9 @@ class P:
     def __lt__(self, other): return self.x < other.x
     def __contains__(self, item): return item == self.x
 def fail(): raise MyError("no")
+class Open:
+    def __enter__(self): return 5
+    def __exit__(self, *error): return None
 async def later(x): return x + 1
 def same(kind, x): return kind(x)
 class Liar:
@@ -280,6 +283,7 @@ class Liar:
         ("try:\n    fail()\nexcept ValueError:\n    pass", "passed"),
         ("import pytest\nwith pytest.raises(MyError):\n    fail()", "passed"),
         ("assert same(str, 1) == '1'", "passed"),
+        ("with Open() as five:\n    assert five == 5", "passed"),
         ("assert Liar(1) == Liar(2)", "wrong_answer"),
         ("assert Liar(1) != 1", "wrong_answer"),
         ("if __name__ == '__main__':\n    assert P(1).x == 2", "wrong_answer"),
@@ -386,6 +390,9 @@ def test_other_languages(sandbox):
     if installed["cpp"]:
         source = "#include <iostream>\nint main() { int a; std::cin >> a; std::cout << 2 * a; }"
         assert outcome(sandbox, source, tests, language="cpp") == "passed"
+        fatal = "#include <csignal>\nint main() { std::raise(SIGKILL); }"
+        report = sandbox.run(Job(source=fatal, tests=[StdioTest(stdin="", stdout="")], language="cpp"))
+        assert (report.outcome, report.reason) == ("runtime_error", "test 1 of 1: ended by SIGKILL")
         assert outcome(sandbox, "int main() { return x; }", tests, language="c++") == "compile_error"
     with pytest.raises(ValueError, match=r"'cobol' is not known; there are: python"):
         outcome(sandbox, "", tests, language="cobol")

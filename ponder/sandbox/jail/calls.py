@@ -126,6 +126,10 @@ class _Calls:
                 return repr(target)
             case "is instance":
                 return isinstance(args[0], target)
+            case "enter":
+                return target.__enter__()
+            case "exit":
+                return target.__exit__(None, None, None)
             case "fields":
                 return [type(target).__qualname__, _fields(target)]
             case "run":

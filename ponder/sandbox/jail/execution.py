@@ -27,36 +27,19 @@ def run_program(judge: socket.socket, job: dict) -> int:
 
 
 def run_command(judge: socket.socket, job: dict) -> int:
-    """Another program takes this process over. Messages: files, stdin."""
+    """Another program. Messages: files, stdin. Nothing of the judge stays open."""
     _receive_files(judge, job)
     wire.send(judge, STARTED)
     judge.close()
-    _reset_signals()
-    try:
-        os.execvpe(job["command"][0], job["command"], os.environ)
-    except OSError as error:
-        os.write(2, f"{job['command'][0]}: {error}\n".encode())
-        return 127
+    code = _run_child(job["command"])
+    return 128 - code if code < 0 else code
 
 
 def run_and_collect(judge: socket.socket, job: dict) -> int:
-    """A command in a child process, then chosen files of the working directory as messages. Messages: files, stdin."""
+    """A command, then chosen files of the working directory as messages. Messages: files, stdin."""
     _receive_files(judge, job)
     wire.send(judge, STARTED)
-    pid = os.fork()
-    if pid == 0:
-        judge.close()
-        _reset_signals()
-        try:
-            os.execvpe(job["command"][0], job["command"], os.environ)
-        except OSError as error:
-            os.write(2, f"{job['command'][0]}: {error}\n".encode())
-            os._exit(127)
-    while True:  # orphans are ours too
-        child, status = os.wait()
-        if child == pid:
-            break
-    exit_code = os.waitstatus_to_exitcode(status)
+    exit_code = _run_child(job["command"])
     found = {}
     for name in job["collect"]:
         data = _read_plainly(name, MAX_COLLECTED - sum(map(len, found.values())))
@@ -66,6 +49,23 @@ def run_and_collect(judge: socket.socket, job: dict) -> int:
     for data in found.values():
         wire.send(judge, data)
     return 0
+
+
+def _run_child(command: list[str]) -> int:
+    """A command's exit code, or less than 0 for a signal. In a child of process 1, which signals can end."""
+    pid = os.fork()
+    if pid == 0:
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores these
+            signal.signal(number, signal.SIG_DFL)
+        try:
+            os.execvpe(command[0], command, os.environ)
+        except OSError as error:
+            os.write(2, f"{command[0]}: {error}\n".encode())
+            os._exit(127)
+    while True:  # orphans are ours too
+        child, status = os.wait()
+        if child == pid:
+            return os.waitstatus_to_exitcode(status)
 
 
 def receive_program(judge: socket.socket, job: dict) -> types.CodeType | None:
@@ -173,9 +173,3 @@ def _read_plainly(name: str, most: int) -> bytes | None:
             return file.read(most)
     finally:
         os.close(descriptor)
-
-
-def _reset_signals() -> None:
-    """Python ignores some signals; the program that takes over expects the defaults."""
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):
-        signal.signal(number, signal.SIG_DFL)

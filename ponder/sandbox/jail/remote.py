@@ -192,6 +192,12 @@ class Handle:
     def __next__(self):
         return self._link.use("next", self._number)
 
+    def __enter__(self):
+        return self._link.use("enter", self._number)
+
+    def __exit__(self, *exception: object):
+        self._link.use("exit", self._number)  # an exception of the test code is not the program's to see
+
     def __len__(self):
         return self._link.use("length", self._number)
 
