@@ -1,4 +1,5 @@
-"""The tiny recipe over three seeds: held-out accuracy before and after RL, time, peak memory, time to the first step.
+"""The tiny recipe over three seeds: held-out accuracy in math and in code before and after RL, time, peak memory, time to
+the first step, and how long a step waits for verdicts once all is sampled.
 
     python benchmarks/tiny_recipe.py [--seeds 0 1 2]
 
@@ -14,6 +15,7 @@ import tempfile
 import time
 from datetime import date
 from pathlib import Path
+from statistics import mean
 
 import psutil
 from rich.console import Console
@@ -39,6 +41,7 @@ def run(seed: int, directory: Path) -> dict:
     report = json.loads((path / "report.json").read_text())
     return {
         "stages": {s["name"]: s for s in report["stages"]},
+        "phases": report["totals"]["phase_seconds"],
         "seconds": seconds,
         "peak": peak,
         "first_step": first_step,
@@ -63,21 +66,26 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         results = {seed: run(seed, Path(directory)) for seed in seeds}
     names = list(next(iter(results.values()))["stages"])
+    domains = list(next(iter(results.values()))["stages"][names[-1]]["by_domain"])
     table = Table(title="recipes/tiny.yaml: held-out accuracy", title_justify="left")
-    for column in ("seed", *names, "tokens before -> after", "time", "first step", "peak memory"):
+    for column in ("seed", "domain", *names, "time", "first step", "peak memory", "waits for verdicts"):
         table.add_column(column, justify="right")
     for seed, result in results.items():
-        stages = result["stages"]
-        accuracies = [
-            f"{stages[n]['accuracy']:.3f} ({stages[n]['interval'][0]:.2f}-{stages[n]['interval'][1]:.2f})"
-            for n in names
+        waits = result["phases"]["judge"] / sum(result["phases"].values())
+        costs = [
+            f"{result['seconds']:.0f} s",
+            f"{result['first_step']:.1f} s",
+            f"{result['peak']:.2f} GB",
+            f"{waits:.1%}",
         ]
-        lengths = f"{stages[names[1]]['mean_tokens']:.0f} -> {stages[names[-1]]['mean_tokens']:.0f}"
-        costs = [f"{result['seconds']:.0f} s", f"{result['first_step']:.1f} s", f"{result['peak']:.2f} GB"]
-        table.add_row(str(seed), *accuracies, lengths, *costs)
-    means = [sum(r["stages"][n]["accuracy"] for r in results.values()) / len(results) for n in names]
-    mean_seconds = sum(r["seconds"] for r in results.values()) / len(results)
-    table.add_row("mean", *(f"{m:.3f}" for m in means), "", f"{mean_seconds:.0f} s", "", "")
+        for domain in domains:
+            parts = [result["stages"][name]["by_domain"][domain] for name in names]
+            cells = [f"{p['accuracy']:.3f} ({p['interval'][0]:.2f}-{p['interval'][1]:.2f})" for p in parts]
+            table.add_row(str(seed), domain, *cells, *(costs if domain == domains[0] else [""] * 4))
+    for domain in domains:
+        means = [mean(r["stages"][name]["by_domain"][domain]["accuracy"] for r in results.values()) for name in names]
+        seconds = f"{mean(r['seconds'] for r in results.values()):.0f} s" if domain == domains[0] else ""
+        table.add_row("mean", domain, *(f"{m:.3f}" for m in means), seconds, "", "", "")
     console = Console(width=140)
     console.print(f"{date.today()}, {psutil.cpu_count()} cores: python benchmarks/tiny_recipe.py")
     console.print(table)

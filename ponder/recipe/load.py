@@ -126,14 +126,15 @@ def _model_at(model: type[BaseModel], loc: tuple) -> type[BaseModel] | None:
     """Follow a pydantic location through the schema's JSON form, which knows unions, lists and mappings alike."""
     from ponder.recipe import schema
 
-    tags = {"gym": "GymSource", "jsonl": "JsonlSource", "hub": "HubSource", "sft": "SftStage", "rl": "RlStage"}
+    tags = {"gym": "GymSource", "jsonl": "JsonlSource", "hub": "HubSource", "programs": "ProgramsSource"}
+    tags |= {"sft": "SftStage", "rl": "RlStage"}
     current: type[BaseModel] | None = model
     for key in loc:
-        if key in tags:
-            current = getattr(schema, tags[key])
-        elif current is not None and key in current.model_fields:
+        if current is not None and key in current.model_fields:
             inner = _inner_model(current.model_fields[key].annotation)
             current = inner or current
+        elif key in tags:
+            current = getattr(schema, tags[key])
     return current
 
 

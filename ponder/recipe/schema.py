@@ -49,7 +49,11 @@ class SourceBase(Strict):
     domain: str | None = Field(
         None, description="the name under which results are told apart; empty: the source's name"
     )
-    prompt: str = Field("boxed", description="'boxed', 'choice', 'plain', or a text with {question} in it")
+    prompt: str | None = Field(
+        None,
+        description="'boxed', 'choice', 'code', 'plain', or a text with {question} in it; empty: boxed, code for "
+        "programs, and nothing but the question for kind programs",
+    )
     part: Literal["split", "train", "held_out"] = Field(
         "split", description="split: by content hash; train or held_out: all of it goes there"
     )
@@ -66,9 +70,11 @@ class GymSource(SourceBase):
 
 class JsonlSource(SourceBase):
     kind: Literal["jsonl"] = "jsonl"
-    path: str = Field(description="a file, or one of gsm8k_test, math500, aime24, aime25")
+    path: str = Field(description="a file, or one of gsm8k_test, math500, aime24, aime25, humaneval, mbpp")
     fields: dict[str, str] = Field({}, description="prompt: and answer: name the fields of a row")
-    verifier: Literal["math"] = "math"
+    verifier: Literal["math", "code"] | None = Field(
+        None, description="empty: that of a known benchmark, else math; code finds the tests in a row by its form"
+    )
 
 
 class HubSource(SourceBase):
@@ -76,10 +82,28 @@ class HubSource(SourceBase):
     name: str = Field(description="a data set of the Hugging Face hub, or a local directory of one")
     split: str = "train"
     fields: dict[str, str] = {}
-    verifier: Literal["math"] = "math"
+    verifier: Literal["math", "code"] | None = None
 
 
-Source = Annotated[GymSource | JsonlSource | HubSource, Field(discriminator="kind")]
+class ProgramsSource(SourceBase):
+    """Small synthetic programming tasks, such as: Write f(x): add 3, times 7."""
+
+    kind: Literal["programs"] = "programs"
+    kinds: list[Literal["numbers", "text"]] = Field(["numbers", "text"], min_length=1)
+    min_steps: int = Field(2, ge=1)
+    max_steps: int = Field(3, ge=1, le=10)
+    max_number: int = Field(99, ge=2, description="of the numbers in a task's steps")
+    size: int = Field(100_000, ge=1)
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def steps_fit(self):
+        if self.min_steps > self.max_steps:
+            raise ValueError(f"min_steps ({self.min_steps}) cannot exceed max_steps ({self.max_steps})")
+        return self
+
+
+Source = Annotated[GymSource | JsonlSource | HubSource | ProgramsSource, Field(discriminator="kind")]
 
 
 class HeldOut(Strict):
@@ -104,6 +128,20 @@ class EngineSettings(Strict):
     dtype: Literal["float32", "bfloat16"] | None = Field(None, description="empty: the learner's, read in place")
     token_budget: int = Field(262_144, ge=64, description="most tokens in the KV caches at a time")
     max_rows: int = Field(256, ge=1, description="most sequences that run at a time in one process")
+
+
+# ---- the sandbox ----
+
+
+class SandboxSettings(Strict):
+    """Where programs are run; used only by tasks of the code verifier. A server's token is read from the environment
+    variable PONDER_SANDBOX_TOKEN."""
+
+    urls: list[str] = Field([], description="of servers (ponder sandbox serve); empty: processes of this machine")
+    workers: int | None = Field(None, ge=1, description="programs at a time on this machine; empty: two for each core")
+    memory_mb: int = Field(1024, ge=16, description="the most that a program may ask for")
+    timeout_s: float = Field(10.0, gt=0, le=3600, description="the same in seconds, for each test")
+    isolation: Literal["strict", "standard", "none"] = "standard"
 
 
 # ---- the stages ----
@@ -143,25 +181,35 @@ class StageBase(Strict):
         return self
 
 
-class Demonstrations(Strict):
-    """Written examples for the cold start: a JSONL file of {"messages": [...]}, or a procedure that writes them."""
-
-    path: str | None = None
-    columns: "ColumnDemonstrations | None" = None
-
-    @model_validator(mode="after")
-    def exactly_one(self):
-        if (self.path is None) == (self.columns is None):
-            raise ValueError("name exactly one of: path (a JSONL file of chats) or columns (written for sums)")
-        return self
-
-
-class ColumnDemonstrations(Strict):
-    """A careless pupil's sums, for reasoning-gym's chain_sum: mostly guessed, sometimes worked column by column."""
+class Habits(Strict):
+    """How a careless pupil works: the mistakes come with the habits, and nobody says which habit pays."""
 
     guess: float = Field(0.5, ge=0, le=1, description="share that answers at once, without working")
-    check: float = Field(0.1, ge=0, le=1, description="share of the worked ones that goes over each column again")
-    slip: float = Field(0.15, ge=0, lt=1, description="chance that a digit comes out wrong")
+    check: float = Field(
+        0.1, ge=0, le=1, description="share of the worked ones that goes over it again, more carefully"
+    )
+    slip: float = Field(0.15, ge=0, lt=1, description="chance that a digit or a step comes out wrong")
+
+
+class Demonstrations(Strict):
+    """Written examples for the cold start: a JSONL file of {"messages": [...]}, or procedures that write them.
+
+    There is a procedure for each kind of task; a mixture of tasks names one for each.
+    """
+
+    path: str | None = None
+    columns: Habits | None = Field(None, description="sums and differences of two terms, worked column by column")
+    programs: Habits | None = Field(None, description="tasks of a source of kind programs, worked step by step")
+
+    @model_validator(mode="after")
+    def one_way(self):
+        procedures = self.columns is not None or self.programs is not None
+        if (self.path is not None) == procedures:
+            raise ValueError(
+                "name exactly one of: path (a JSONL file of chats), or procedures (columns for sums, programs for "
+                "sources of kind programs, or both)"
+            )
+        return self
 
 
 class SftStage(StageBase):
@@ -224,6 +272,7 @@ class Recipe(Strict):
     sources: dict[str, Source] = Field(min_length=1)
     held_out: HeldOut = HeldOut()
     engine: EngineSettings = EngineSettings()
+    sandbox: SandboxSettings = SandboxSettings()
     stages: list[Stage] = Field(min_length=1)
 
     @model_validator(mode="after")

@@ -23,6 +23,7 @@ NUMBER = 8  # bytes of the secret number before each call and its answer
 PLAUSIBLE_MESSAGE = 1 << 28
 MAX_COLLECTED = 64 << 20  # bytes of files brought back
 AHEAD, AHEAD_BYTES = 8, 32 << 10  # calls that travel ahead of their answers: less than a socket holds
+NAMED_SIGNALS = {member.value: member.name for member in signal.Signals}
 COMPILE_SECONDS = 30.0
 MAX_DIGITS = 50_000  # of an integer that a program may return
 
@@ -269,8 +270,8 @@ def _by_exit(code: int, stderr: bytes) -> tuple[Outcome, str]:
     if last.split(":")[0] == "MemoryError":
         return "memory", last
     number = -code if code < 0 else code - 128
-    if number in signal.valid_signals():
-        return "runtime_error", f"ended by {signal.Signals(number).name}"
+    if number in NAMED_SIGNALS:
+        return "runtime_error", f"ended by {NAMED_SIGNALS[number]}"
     return "runtime_error", f"exit code {code}" + (f": {last}" if last else "")
 
 

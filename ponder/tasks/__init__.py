@@ -4,6 +4,7 @@ from ponder.tasks.gym import gym_tasks
 from ponder.tasks.hub import hub_tasks
 from ponder.tasks.jsonl import BENCHMARKS, jsonl_tasks
 from ponder.tasks.mixture import Mixture
+from ponder.tasks.programs import program_tasks
 from ponder.tasks.prompts import PROMPTS, ask, check_prompt
 from ponder.tasks.split import held_out_sample, part_of, refuse_overlap, split
 from ponder.tasks.task import LazyTasks, Task
@@ -21,6 +22,7 @@ __all__ = [
     "hub_tasks",
     "jsonl_tasks",
     "part_of",
+    "program_tasks",
     "refuse_overlap",
     "split",
 ]

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from ponder.tasks.rows import row_reader
+from ponder.tasks.code_rows import CodeRowReader
+from ponder.tasks.rows import reader_for
 from ponder.tasks.task import LazyTasks, Task
 
 
@@ -19,7 +20,8 @@ def hub_tasks(
 
     `name` and `config` go to `datasets.load_dataset` (a directory of Parquet or JSON files works too); the other
     arguments are those of `jsonl_tasks`. Needs the extra `data`. ValueError for a missing extra, a data set or split
-    that cannot be loaded, and, at the row, for what the row lacks.
+    that cannot be loaded, and, at the row, for what the row lacks; programming tasks are all looked at here, so that
+    one without tests is refused now and not in the middle of training.
     """
     try:
         import datasets
@@ -33,11 +35,14 @@ def hub_tasks(
     source = f"hub:{name}" + (f"/{config}" if config else "") + f"[{split}]"
     if len(table) == 0:
         raise ValueError(f"{source}: the split holds no rows")
-    reader = row_reader(
+    reader = reader_for(
         table[0], fields, place=f"{source}, row 0", source=source, domain=domain, prompt=prompt, verifier=verifier
     )
 
     def make(index: int) -> Task:
         return reader.task(table[index], f"{source}, row {index}")
 
+    if isinstance(reader, CodeRowReader):
+        for index in range(len(table)):
+            make(index)
     return LazyTasks(len(table), make, source)

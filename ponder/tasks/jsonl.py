@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ponder.tasks.rows import row_reader
+from ponder.tasks.rows import reader_for
 from ponder.tasks.suggest import unknown_name
 from ponder.tasks.task import Task
 
@@ -15,6 +15,8 @@ BENCHMARKS: dict[str, dict[str, str]] = {
     "math500": {"prompt": "problem", "answer": "answer"},
     "aime24": {"prompt": "prompt", "answer": "answer"},
     "aime25": {"prompt": "prompt", "answer": "answer"},
+    "humaneval": {"verifier": "code"},
+    "mbpp": {"verifier": "code"},
 }
 
 
@@ -30,16 +32,19 @@ def jsonl_tasks(
     `fields` maps "prompt", "answer", and if wanted "domain" and "verifier", to the file's field names (see
     `row_reader`). `domain` and `verifier` ("math" both, by default) hold for all rows. `prompt` is "boxed" by default:
     the guidelines' sentence is added to each question that does not carry it already. An answer in GSM8K's form counts
-    from its `####`. Every fault of the file is a ValueError that names the file and the line.
+    from its `####`. With the verifier "code" rows are programming tasks, in one of several forms (see
+    `ponder.tasks.code_rows`), and `domain` and `prompt` are "code" by default. Every fault of the file is a ValueError
+    that names the file and the line.
     """
     file, source = find_file(path), str(path)
     if fields is None:
         fields = BENCHMARKS.get(source)
+        verifier = verifier or (fields or {}).get("verifier")  # not a field of the row: MBPP has one called "code"
     reader, tasks = None, []
     for number, row in _rows(file):
         place = f"{file}, line {number}"
         if reader is None:
-            reader = row_reader(
+            reader = reader_for(
                 row, fields, place=place, source=source, domain=domain, prompt=prompt, verifier=verifier
             )
         tasks.append(reader.task(row, place))

@@ -6,6 +6,7 @@ PROMPTS: dict[str, str] = {
     # The usage guidelines of QwQ-32B (QwenLM/QwQ README, "Standardize Output Format"), word for word.
     "boxed": "Please reason step by step, and put your final answer within \\boxed{}.",
     "choice": ('Please show your choice in the `answer` field with only the choice letter, e.g.,`"answer": "C"`.'),
+    "code": "Please reason step by step, and put your final program within one ```python fence.",
     "plain": "",
 }
 

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ponder.tasks.code_rows import ROLES, CodeRowReader, code_row_reader
+from ponder.tasks.code_tests import check_tests
 from ponder.tasks.prompts import ask, check_prompt
 from ponder.tasks.suggest import unknown_name
 from ponder.tasks.task import Task
-
-ROLES = ("prompt", "answer", "domain", "verifier")
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,15 @@ class RowReader:
         """The row's task; ValueError that begins with `place` where the row lacks something."""
         question = self._field(row, self.prompt_field, place)
         answer = self._field(row, self.answer_field, place)
-        if isinstance(answer, str):
+        verifier = str(self._field(row, self.verifier, place)) if "verifier" in self.by_row else self.verifier
+        if verifier == "code":
+            answer = check_tests(answer, place)
+        elif isinstance(answer, str):
             answer = final_answer(answer)
         return Task(
             messages=self._messages(question, place),
             domain=str(self._field(row, self.domain, place)) if "domain" in self.by_row else self.domain,
-            verifier=str(self._field(row, self.verifier, place)) if "verifier" in self.by_row else self.verifier,
+            verifier=verifier,
             reference=answer,
             source=self.source,
         )
@@ -59,6 +62,24 @@ class RowReader:
             )
         *before, last = [{"role": m["role"], "content": m["content"]} for m in question]
         return (*before, {**last, "content": ask(last["content"], self.prompt)})
+
+
+def reader_for(
+    first_row: Mapping[str, Any],
+    fields: Mapping[str, str] | None,
+    *,
+    place: str,
+    source: str,
+    domain: str | None,
+    prompt: str | None,
+    verifier: str | None,
+) -> RowReader | CodeRowReader:
+    """A reader for rows like `first_row`: of programming tasks where the verifier is "code", else of questions with
+    answers (`row_reader`). ValueError."""
+    named = (fields or {}).get("verifier")
+    if verifier == "code" or (verifier is None and named == "code" and named not in first_row):
+        return code_row_reader(fields, source=source, domain=domain, prompt=prompt)
+    return row_reader(first_row, fields, place=place, source=source, domain=domain, prompt=prompt, verifier=verifier)
 
 
 def row_reader(

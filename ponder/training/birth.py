@@ -10,7 +10,7 @@ from ponder.model.config import ModelConfig, RopeConfig
 from ponder.model.decoder import Decoder, build_random
 from ponder.recipe.schema import Recipe, SftStage
 from ponder.training.data import TaskPool
-from ponder.training.demonstrations import column_demonstration, read_chats
+from ponder.training.demonstrations import demonstrate, read_chats
 
 TEXTS = 2_000
 
@@ -51,8 +51,6 @@ def _texts(recipe: Recipe, pool: TaskPool) -> list[str]:
         if stage.demonstrations.path:
             chats = read_chats(Path(stage.demonstrations.path))[:TEXTS]
         else:
-            habits = stage.demonstrations.columns
-            assert habits is not None
-            chats = [column_demonstration(task, habits, k) for k, task in enumerate(tasks)]
+            chats = [demonstrate(task, stage.demonstrations, k) for k, task in enumerate(tasks)]
         texts += [f"{m.get('reasoning_content', '')}\n{m['content']}" for chat in chats for m in chat[-1:]]
     return texts

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 
-from ponder.recipe.schema import GymSource, HubSource, JsonlSource, Recipe, Source
+from ponder.recipe.schema import GymSource, HubSource, JsonlSource, ProgramsSource, Recipe, Source
 from ponder.tasks.mixture import Mixture
 from ponder.tasks.split import held_out_sample, refuse_overlap, split
 from ponder.tasks.task import Task
@@ -64,8 +64,9 @@ def _read(name: str, source: Source) -> Sequence[Task]:
             case GymSource():
                 from ponder.tasks.gym import gym_tasks
 
+                prompt = source.prompt or "boxed"
                 return gym_tasks(
-                    source.family, source.settings, source.size, source.seed, domain, source.prompt, source.verifier
+                    source.family, source.settings, source.size, source.seed, domain, prompt, source.verifier
                 )
             case JsonlSource():
                 from ponder.tasks.jsonl import jsonl_tasks
@@ -76,6 +77,19 @@ def _read(name: str, source: Source) -> Sequence[Task]:
 
                 return hub_tasks(
                     source.name, source.split, source.fields or None, domain, source.prompt, source.verifier
+                )
+            case ProgramsSource():
+                from ponder.tasks.programs import program_tasks
+
+                return program_tasks(
+                    source.kinds,
+                    source.min_steps,
+                    source.max_steps,
+                    source.max_number,
+                    source.size,
+                    source.seed,
+                    domain,
+                    source.prompt or "plain",
                 )
     except ValueError as error:
         raise ValueError(f"sources.{name}: {error}") from None

@@ -1,8 +1,8 @@
 """The cold start's examples: read from a file, or written by a procedure for the tiny model.
 
-What the procedure writes is synthetic, and meant to be poor: a careless pupil who mostly guesses, sometimes adds and
-subtracts column by column, seldom goes over the columns again, and slips all along. It shows the moves; which of them
-pay is left for reinforcement learning to find out, by verified outcomes alone.
+What the procedures write is synthetic, and meant to be poor: a careless pupil who often guesses, otherwise works step
+by step, seldom goes over the steps again, and slips all along. It shows the moves; which of them pay is left for
+reinforcement learning to find out, by verified outcomes alone.
 """
 
 import json
@@ -12,13 +12,72 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ponder.engine.counting import key
-from ponder.recipe.schema import ColumnDemonstrations
+from ponder.recipe.schema import Demonstrations, Habits
+from ponder.tasks.programs import ARGUMENTS, ATOM, OPERATIONS, Step, extend, random_number, random_step, write_program
 from ponder.tasks.task import Task
 
 _SUM = re.compile(r"(\d+) ([+-]) (\d+)(?: =|\.)$")
 
 
-def column_demonstration(task: Task, habits: ColumnDemonstrations, seed: int) -> list[dict]:
+def demonstrate(task: Task, demonstrations: Demonstrations, seed: int) -> list[dict]:
+    """A chat in which the pupil solves the task, or fails to, by the procedure for tasks of its kind.
+
+    Raises:
+        ValueError: no procedure that the recipe names is for such tasks.
+    """
+    if demonstrations.programs is not None and task.verifier == "code":
+        return program_demonstration(task, demonstrations.programs, seed)
+    if demonstrations.columns is not None and task.verifier != "code":
+        return column_demonstration(task, demonstrations.columns, seed)
+    named = "columns" if demonstrations.programs is None else "programs"
+    raise ValueError(
+        f"the demonstrations name only {named}, and nothing for tasks like this one of {task.domain!r}: "
+        f"{task.question[:80]!r}; name a procedure for it as well, or take its source out of the recipe"
+    )
+
+
+def program_demonstration(task: Task, habits: Habits, seed: int) -> list[dict]:
+    """A chat in which the pupil writes a program: at once, or step by step, one expression a line.
+
+    Raises:
+        ValueError: the task is not of a source of kind programs.
+    """
+    if not task.metadata.keys() >= {"kind", "steps", "max_number"}:
+        raise ValueError(f"program demonstrations are for sources of kind programs, not for: {task.question[:80]!r}")
+    rng = random.Random(key("demonstration", seed, task.id))
+    if rng.random() < habits.guess:
+        # Whoever guesses does not think of brackets, or half of the times.
+        lines, thinking = _expressions(task, habits.slip, 0.5, rng), "easy"
+    else:
+        lines = _expressions(task, habits.slip, habits.slip, rng)
+        thinking = "\n".join(lines)
+        if rng.random() < habits.check:
+            lines = _expressions(task, habits.slip / 4, habits.slip / 4, rng)
+            thinking += "\ncheck\n" + "\n".join(lines)
+    argument = ARGUMENTS[task.metadata["kind"]]
+    content = f"```python\n{write_program(argument, lines[-1])}\n```"
+    return [*task.messages, {"role": "assistant", "reasoning_content": thinking, "content": content}]
+
+
+def _expressions(task: Task, slip: float, forget: float, rng: random.Random) -> list[str]:
+    """The expression after each step. `slip` is the chance that a step is misread, `forget` that brackets are missing."""
+    expression, holds, lines = ARGUMENTS[task.metadata["kind"]], ATOM, []
+    for name, number in task.metadata["steps"]:
+        step = (name, number) if rng.random() >= slip else _misread(name, task.metadata["max_number"], rng)
+        expression, holds = extend(expression, holds, step, brackets=rng.random() >= forget)
+        lines.append(expression)
+    return lines
+
+
+def _misread(name: str, max_number: int, rng: random.Random) -> Step:
+    """Another number, or another operation, with equal chances; by chance it may be the right one after all."""
+    operation = OPERATIONS[name]
+    if operation.most and rng.random() < 0.5:
+        return name, random_number(operation, max_number, rng)
+    return random_step(operation.kind, max_number, rng)
+
+
+def column_demonstration(task: Task, habits: Habits, seed: int) -> list[dict]:
     """A chat in which the pupil answers a two-term sum.
 
     Raises:

@@ -8,7 +8,7 @@ from ponder.recipe.schema import HeldOut, Recipe, RlStage
 from ponder.runs.results import DomainResult, EvalResult, EvalSample, wilson_interval
 from ponder.tasks.task import Task
 from ponder.training.rollouts import Rollout, collect
-from ponder.verifiers.judge import Judge
+from ponder.verifiers.judge import Judge, shown_reference
 
 
 def evaluate(
@@ -76,7 +76,7 @@ def _sample(rollout: Rollout) -> EvalSample:
         task_id=rollout.task.id,
         domain=rollout.task.domain,
         question=rollout.task.question,
-        reference=rollout.task.reference,
+        reference=shown_reference(rollout.task),
         reasoning=rollout.parsed.reasoning,
         content=rollout.parsed.content,
         status=rollout.verdict.status,

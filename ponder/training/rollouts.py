@@ -13,7 +13,7 @@ from ponder.engine.counting import key
 from ponder.engine.protocol import Completion, Engine, Request, SamplingParams
 from ponder.tasks.task import Task
 from ponder.training.batch import Sample
-from ponder.verifiers.judge import Judge
+from ponder.verifiers.judge import Judge, shown_reference
 from ponder.verifiers.response import Response
 from ponder.verifiers.verdict import Verdict
 
@@ -53,7 +53,7 @@ class Rollout:
             "logprobs": self.completion.logprobs,
             "mask": [1] * len(self.completion.ids),
             "text": renderer.decode(self.completion.ids),
-            "reference": json.dumps(self.task.reference, ensure_ascii=False),
+            "reference": json.dumps(shown_reference(self.task), ensure_ascii=False),
             "status": self.verdict.status,
             "score": self.verdict.score,
             "reason": self.verdict.reason,

@@ -35,7 +35,23 @@ def check_before_training(
     tasks = [*pool.draw(0, max((s.prompts_per_step for s in stages), default=1)), *pool.held_out]
     longest = max([stage.max_tokens for stage in stages] + [held_out_sampling(recipe, renderer.stop_ids).max_tokens])
     check_chat_form(renderer, tasks, config.vocab_size, longest, config.max_positions)
+    check_programs(judge, tasks)
     check_references(judge, tasks)
+
+
+def check_programs(judge: Judge, tasks: Sequence[Task]) -> None:
+    """Where programs are to be judged, the sandbox must start here, and grant the limits that the tasks ask for."""
+    coding = [task for task in tasks if task.verifier == "code"]
+    if not coding:
+        return
+    judge.code.start()
+    for task in coding:
+        try:
+            judge.code.check(task)
+        except ValueError as error:
+            raise SelfCheckError(
+                f"no program can be judged by a task's tests: {error}\n  {task.question[:200]}"
+            ) from None
 
 
 def check_references(judge: Judge, tasks: Sequence[Task]) -> None:

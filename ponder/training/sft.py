@@ -11,7 +11,7 @@ from ponder.tasks.mixture import permuted
 from ponder.training.batch import Sample
 from ponder.training.checkpoint import Progress
 from ponder.training.data import TaskPool
-from ponder.training.demonstrations import column_demonstration, read_chats
+from ponder.training.demonstrations import demonstrate, read_chats
 from ponder.training.learner import Learner
 
 
@@ -51,8 +51,6 @@ class SftTrainer:
             epoch, position = divmod(k, len(self.chats))
             chat = self.chats[permuted(position, len(self.chats), (self.recipe.seed, self.stage.name, epoch))]
         else:
-            habits = self.stage.demonstrations.columns
-            assert habits is not None, "the recipe's validation asks for one of the two"
             (task,) = self.pool.draw(k, 1)
-            chat = column_demonstration(task, habits, key(self.recipe.seed, self.stage.name, k))
+            chat = demonstrate(task, self.stage.demonstrations, key(self.recipe.seed, self.stage.name, k))
         return self.renderer.training_example(chat)

@@ -47,7 +47,7 @@ def start(recipe: Recipe, path: Path, view: View) -> Run:
     pool = load_tasks(recipe)
     parent = Path(recipe.model.path) if recipe.model.path else None
     decoder, renderer = _first_model(recipe, pool)
-    with Judge() as judge:
+    with Judge(sandbox=recipe.sandbox) as judge:
         check_before_training(recipe, pool, decoder.config, renderer, judge)
     with Run.create(path, text, new_lineage(text, seed=recipe.seed, parent=parent)) as run:
         progress = Progress(BIRTH, done=True)
@@ -109,7 +109,7 @@ class _Training:
         self.engine = SamplingEngine(self.decoder, self.recipe.engine)
         helpers = self.engine.workers - 1  # this process learns too
         self.replicas = Replicas(self.decoder, helpers) if helpers > 0 else None
-        self.judge = Judge(deadline_s=max(timeouts, default=5.0))
+        self.judge = Judge(deadline_s=max(timeouts, default=5.0), sandbox=self.recipe.sandbox)
         try:
             with self._stop_signals(), self.view:
                 if progress.stage == BIRTH:

@@ -69,9 +69,11 @@ class View:
     def evaluated(self, result: EvalResult) -> None:
         self.accuracy = result.accuracy
         low, high = result.interval
+        domains = [f"{domain} {part.accuracy:.2f}" for domain, part in result.by_domain.items()]
+        apart = f" ({', '.join(domains)})" if len(domains) > 1 else ""
         self.console.print(
             f"  {result.stage} step {result.step}: held-out accuracy {result.accuracy:.3f} ({low:.2f} to {high:.2f}) on "
-            f"{result.count} problems, {result.mean_tokens:.0f} tokens an answer",
+            f"{result.count} problems{apart}, {result.mean_tokens:.0f} tokens an answer",
             highlight=False,
             markup=False,
             soft_wrap=True,

@@ -2,36 +2,53 @@
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from typing import Any
 
+from ponder.recipe.schema import SandboxSettings
+from ponder.sandbox.levels import IsolationError
 from ponder.tasks.suggest import unknown_name
 from ponder.tasks.task import Task
-from ponder.verifiers import gym, math
+from ponder.verifiers import code, gym, math
+from ponder.verifiers.code import Program
+from ponder.verifiers.code_runs import CodeRuns
 from ponder.verifiers.pool import WorkerPool
 from ponder.verifiers.response import Job, Response
 from ponder.verifiers.verdict import Verdict
 
-VERIFIERS: dict[str, Callable[[Task, Response], Verdict | Job]] = {
+# Each decides at once, or leaves a comparison to the worker processes, or a program to the sandbox.
+VERIFIERS: dict[str, Callable[[Task, Response], Verdict | Job | Program]] = {
     "math": math.decide,
     "reasoning_gym": gym.decide,
+    "code": code.decide,
 }
 
 
 class Judge:
-    """Judges responses. What is cheap is decided in the calling thread; the rest in killable worker processes.
+    """Judges responses. What is cheap is decided in the calling thread; the rest in killable worker processes, and
+    programs in a sandbox.
 
-    The processes start with the first response that needs one. Use it as a context manager, or call `close`.
+    The processes and the sandbox start with the first response that needs them. Use it as a context manager, or call
+    `close`.
     """
 
-    def __init__(self, workers: int = 1, deadline_s: float = 5.0):
+    def __init__(self, workers: int = 1, deadline_s: float = 5.0, sandbox: SandboxSettings | None = None):
         self.pool = WorkerPool(workers, deadline_s)
+        self.code = CodeRuns(sandbox)
 
     def submit(self, task: Task, response: Response) -> Future[Verdict]:
-        """The future verdict. ValueError for an unknown verifier name; a failing verifier is an `error` verdict."""
+        """The future verdict, without waiting for it. A failing verifier is an `error` verdict.
+
+        ValueError for an unknown verifier name, and (IsolationError) where this machine cannot isolate programs.
+        """
         decide = VERIFIERS.get(task.verifier)
         if decide is None:
             raise ValueError(unknown_name("verifier", task.verifier, VERIFIERS))
         try:
             decided = _without_answer(task, response) or decide(task, response)
+            if isinstance(decided, Program):
+                return self.code.submit(decided)
+        except IsolationError:
+            raise
         except Exception as error:  # law 3: whatever goes wrong in a verifier is not the response's fault
             decided = Verdict("error", None, f"{type(error).__name__}: {error}")
         future: Future[Verdict] = Future()
@@ -53,8 +70,9 @@ class Judge:
         return [future.result() for future in [self.submit(task, response) for task, response in pairs]]
 
     def close(self) -> None:
-        """Kills the worker processes; verdicts that are not in are cancelled."""
+        """Kills the worker processes and the sandbox; verdicts that are not in are cancelled."""
         self.pool.close()
+        self.code.close()
 
     def __enter__(self) -> "Judge":
         return self
@@ -66,8 +84,10 @@ class Judge:
 def reference_response(task: Task) -> Response | None:
     """A response that states the reference answer properly: a verifier that works says `correct`.
 
-    None where the task has no reference (a few reasoning-gym families give none).
+    None where the task has no reference (a few reasoning-gym families give none), or tests but no solution.
     """
+    if task.verifier == "code":
+        return _solution_response(task)
     if task.reference is None:
         return None
     if task.verifier == "reasoning_gym":
@@ -75,6 +95,25 @@ def reference_response(task: Task) -> Response | None:
     else:
         content = f"\\boxed{{{math.reference_text(task.reference)}}}"
     return Response(reasoning="", content=content, thinking_closed=True, truncated=False)
+
+
+def _solution_response(task: Task) -> Response | None:
+    solution = task.metadata.get("solution")
+    if solution is None:
+        return None
+    fence = "```"
+    while fence in solution:  # a fence inside must not close the one around it
+        fence += "`"
+    content = solution if task.metadata.get("whole_content") else f"{fence}python\n{solution}\n{fence}"
+    return Response(reasoning="", content=content, thinking_closed=True, truncated=False)
+
+
+def shown_reference(task: Task) -> Any:
+    """The reference for records and pages: of tests, which may be large, a line that describes them."""
+    if task.verifier != "code":
+        return task.reference
+    tests = task.reference.get("tests") if isinstance(task.reference, dict) else None
+    return code.describe_tests(tests) if isinstance(tests, list) else "no tests"
 
 
 def _verdict(result: dict, job: Job) -> Verdict:
@@ -87,7 +126,7 @@ def _verdict(result: dict, job: Job) -> Verdict:
 
 def _without_answer(task: Task, response: Response) -> Verdict | None:
     """The verdict on a response whose answer need not be looked for."""
-    reference = None if task.reference is None else str(task.reference)
+    reference = None if task.reference is None or task.verifier == "code" else str(task.reference)
     if response.truncated:
         return Verdict("truncated", 0.0, "cut off by the token limit", reference=reference)
     if not response.thinking_closed:

@@ -59,9 +59,21 @@ RECIPE = {
 }
 
 
-def write_recipe(directory: Path) -> Path:
-    path = directory / "micro.yaml"
-    path.write_text(yaml.safe_dump(RECIPE))
+HABITS = {"guess": 1.0, "check": 0.0, "slip": 0.2}
+# The same with small programs beside the sums, in one stage each.
+MIXED = RECIPE | {
+    "sources": RECIPE["sources"] | {"code": {"kind": "programs", "kinds": ["text"], "min_steps": 1, "max_steps": 1}},
+    "sandbox": {"workers": 2, "timeout_s": 5},
+    "stages": [
+        RECIPE["stages"][0] | {"steps": 150, "demonstrations": {"columns": HABITS, "programs": HABITS}},
+        RECIPE["stages"][1] | {"max_tokens": 40},
+    ],
+}
+
+
+def write_recipe(directory: Path, recipe: dict = RECIPE) -> Path:
+    path = directory / f"{recipe['name']}.yaml"
+    path.write_text(yaml.safe_dump(recipe))
     return path
 
 

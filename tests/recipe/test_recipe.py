@@ -68,10 +68,36 @@ def test_overrides_find_stages_by_name(tmp_path):
         ("sources.sums.part=train", "no source has a held-out part"),
         ("model.birth.heads=3", "model.birth: hidden_size (128) must be heads (3)"),
         ("stages.cold.demonstrations.path=x.jsonl", "exactly one of"),
+        ("stages.cold.demonstrations.columns=null", "exactly one of"),
+        (
+            "stages.cold.demonstrations.programs={slp: 1}",
+            "demonstrations.programs.slp: there is no such field; did you",
+        ),
+        ("stages.cold.demonstrations.programs.slip=1", "programs.slip: must be less than 1"),
+        (
+            "sources.sums={kind: programs, kind_s: []}",
+            "sources.sums.kind_s: there is no such field; did you mean `kinds`?",
+        ),
+        ("sources.sums={kind: programs, kinds: []}", "sources.sums.kinds: must"),
+        ("sources.sums={kind: programs, min_steps: 4}", "sources.sums: min_steps (4) cannot exceed max_steps (3)"),
+        ("sources.sums={kind: jsonl, path: x, verifier: coding}", "sources.sums.verifier: must be 'math' or 'code'"),
+        ("sandbox.url=[x]", "sandbox.url: there is no such field; did you mean `urls`?"),
+        ("sandbox.isolation=loose", "sandbox.isolation: must be 'strict', 'standard' or 'none'"),
+        ("sandbox.workers=0", "sandbox.workers: must be greater than or equal to 1"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_remedy(tmp_path, override, fragment):
     assert fragment in complaint(write(tmp_path), override)
+
+
+def test_a_mixture_of_math_and_code(tmp_path):
+    sources = GOOD["sources"] | {"programs": {"kind": "programs", "kinds": ["text"]}}
+    path = write(tmp_path, sources=sources)
+    recipe = load_recipe(path, ["stages.cold.demonstrations.programs={}", "sandbox.memory_mb=512"])
+    assert recipe.sources["programs"].kinds == ["text"] and recipe.sources["programs"].prompt is None
+    assert recipe.stages[0].demonstrations.programs.guess == recipe.stages[0].demonstrations.columns.guess
+    assert (recipe.sandbox.memory_mb, recipe.sandbox.urls, recipe.sandbox.isolation) == (512, [], "standard")
+    assert "did you mean `min_steps`?" in complaint(path, "sources.programs.minsteps=1")
 
 
 def test_one_sample_a_prompt_is_fine_without_groups(tmp_path):

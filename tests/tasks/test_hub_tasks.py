@@ -1,5 +1,6 @@
 import json
 import sys
+import types
 
 import pytest
 
@@ -46,3 +47,16 @@ def test_json_directory(table, tmp_path):
     (tmp_path / "json").mkdir()
     (tmp_path / "json" / "train.json").write_text(json.dumps({"prompt": "Q", "answer": "A"}) + "\n")
     assert hub_tasks(str(tmp_path / "json"), "train")[0].reference == "A"
+
+
+def test_programming_tasks_without_tests_are_refused_at_load(monkeypatch):
+    rows = [{"prompt": f"f{i}", "tests": [{"function": "f", "expected": i}]} for i in range(5)]
+    fake = types.SimpleNamespace(
+        load_dataset=lambda name, config, split: rows,
+        exceptions=types.SimpleNamespace(DatasetsError=RuntimeError),
+    )
+    monkeypatch.setitem(sys.modules, "datasets", fake)
+    assert hub_tasks("some/code", verifier="code")[4].reference == {"tests": [{"function": "f", "expected": 4}]}
+    rows[3] = {"prompt": "f", "tests": []}
+    with pytest.raises(ValueError, match=r"hub:some/code\[train\], row 3: the task has no tests"):
+        hub_tasks("some/code", verifier="code")

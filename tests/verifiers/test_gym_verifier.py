@@ -143,3 +143,14 @@ def test_a_task_without_its_entry_is_an_error(judge):
     verdict = judge.submit(task, said("2")).result()
     assert verdict.status == "error"
     assert "made by ponder.tasks.gym_tasks" in verdict.reason
+
+
+@pytest.mark.parametrize("family", ["bf", "codeio"])
+def test_code_like_families_load_and_score(judge, family):
+    """Programs to be understood, not written: what they print or return is the answer."""
+    tasks = gym_tasks(family, {}, size=50, seed=1)[:5]
+    assert {task.domain for task in tasks} == {"code"}
+    verdicts = judge.judge([(task, reference_response(task)) for task in tasks])
+    assert [verdict.status for verdict in verdicts] == ["correct"] * 5
+    verdicts = judge.judge([(task, said("<answer>surely not</answer>")) for task in tasks])
+    assert {verdict.status for verdict in verdicts} <= {"wrong", "unparseable"}

@@ -105,7 +105,9 @@ def test_alternatives_for_one_answer_are_wrong_at_once(judge):
 
 
 def test_unknown_verifier_is_a_user_error(judge):
-    with pytest.raises(ValueError, match=r"Unknown verifier 'maths': did you mean 'math'\? Known: math, reasoning_gym"):
+    with pytest.raises(
+        ValueError, match=r"Unknown verifier 'maths': did you mean 'math'\? Known: code, math, reasoning_gym"
+    ):
         judge.submit(task("7", verifier="maths"), said("7"))
 
 
