@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import re
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -52,7 +53,8 @@ class Pool:
     def __init__(self, settings: Settings):
         self.settings = settings
         self.metrics = PoolMetrics()
-        self._slots = Slots(settings.workers or 2 * len(os.sched_getaffinity(0)), settings.queue_limit)
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+        self._slots = Slots(settings.workers or 2 * cores, settings.queue_limit)
         self._running: set[Worker] = set()
         self._tasks: set[asyncio.Task] = set()
         self._watching: list[asyncio.Task] = []
@@ -67,6 +69,10 @@ class Pool:
 
     async def start(self) -> None:
         """Raises IsolationError when the machine gives less isolation than asked for."""
+        if sys.platform != "linux":
+            raise IsolationError(
+                f"the sandbox is made of Linux's namespaces, and this is {sys.platform}: name a server"
+            )
         self._jailed = self.settings.isolation != "none"
         if self._jailed:
             self._groups = Groups.find()

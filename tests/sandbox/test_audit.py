@@ -14,7 +14,7 @@ import pytest
 import yaml
 from rich.console import Console
 
-from ponder.sandbox import Job, Report, Sandbox, StdioTest, TestResult
+from ponder.sandbox import IsolationError, Job, Report, Sandbox, StdioTest, TestResult
 from ponder.sandbox.audit import Host, load_cases, run_audit
 from ponder.sandbox.audit import cases as cases_module
 from ponder.sandbox.audit.run import run_case
@@ -33,6 +33,10 @@ def host():
 def sandbox(host):
     # After the host: its secrets are there for the workers to inherit.
     with Sandbox() as sandbox:
+        try:
+            sandbox.describe()
+        except IsolationError as error:
+            pytest.skip(f"this machine cannot isolate programs: {error}")
         yield sandbox
 
 
