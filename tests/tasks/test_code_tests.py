@@ -81,7 +81,7 @@ REFERENCE = st.fixed_dictionaries(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(REFERENCE)
 def test_whatever_is_accepted_makes_a_job(value):
     try:

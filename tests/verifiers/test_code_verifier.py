@@ -4,7 +4,7 @@ import re
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ponder.sandbox.job import Report, TestResult
@@ -69,6 +69,7 @@ def test_the_last_closed_fence_is_the_program(content, program):
 LINES = st.text(st.characters(exclude_characters="\n"), max_size=30)
 
 
+@settings(deadline=None)  # a busy machine is no fault of the code
 @given(
     before=st.lists(LINES.filter(lambda line: "```" not in line and "~~~" not in line)),
     program=st.lists(LINES, min_size=1).filter(lambda lines: "".join(lines).strip()),
@@ -86,6 +87,7 @@ def test_whatever_is_fenced_comes_out_as_it_was(before, program, after, sign, ta
     assert extract_program("\n".join([*before, f"{fence}{tag}", *program])) is None, "never closed"
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from("`~ \n\rpyx"), max_size=200))
 def test_no_content_is_too_odd(content):
     program = extract_program(content)
