@@ -6,6 +6,8 @@ from collections.abc import Hashable
 
 from ponder.sandbox.job import Comparison
 
+LONGEST_NUMBER = 8_000  # characters of two words that are read as numbers
+
 
 def same_text(got: str, expected: str, rule: Comparison, tolerance: float) -> bool:
     """Printed text against expected text. Line ends, trailing white space and trailing empty lines never count.
@@ -65,16 +67,27 @@ def _lines(text: str) -> list[str]:
 
 
 def _same_word(a: str, b: str, tolerance: float) -> bool:
+    """Two words as numbers; whole ones as integers, since a float holds no more than 15 digits."""
     if a == b:
         return True
-    try:
-        return "_" not in a and _close(float(a), float(b), tolerance)
-    except ValueError:
+    if "_" in a or len(a) + len(b) > LONGEST_NUMBER:
         return False
+    for kind in (int, float):
+        try:
+            return _close(kind(a), kind(b), tolerance)
+        except ValueError:
+            continue
+    return False
 
 
 def _close(a: float, b: float, tolerance: float) -> bool:
-    return math.isclose(a, b, rel_tol=min(tolerance, 1.0), abs_tol=tolerance)
+    """Within the tolerance, absolute or relative; integers exactly where there is none."""
+    if isinstance(a, int) and isinstance(b, int) and not tolerance:
+        return a == b
+    try:
+        return math.isclose(a, b, rel_tol=min(tolerance, 1.0), abs_tol=tolerance)
+    except OverflowError:  # an integer that no float can hold is close to nothing but itself
+        return a == b
 
 
 def _equal(a: object, b: object, tolerance: float | None, same_string) -> bool:
@@ -87,12 +100,7 @@ def _equal(a: object, b: object, tolerance: float | None, same_string) -> bool:
     if isinstance(a, bool) or isinstance(b, bool):
         return a is b
     if isinstance(a, int | float) and isinstance(b, int | float):
-        if a == b:
-            return True
-        try:
-            return tolerance is not None and _close(float(a), float(b), tolerance)
-        except OverflowError:  # an integer that no float can hold is close to nothing but itself
-            return False
+        return a == b or (tolerance is not None and _close(a, b, tolerance))
     return a is None and b is None
 
 

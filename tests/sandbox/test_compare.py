@@ -95,12 +95,20 @@ def test_trailing_white_space_never_counts(lines, rule):
         ("0.1 nan", "0.1 0.2", "numeric", False),
         ("1e3", "1000", "numeric", True),
         ("1_0", "10", "numeric", False),
+        ("1.0", "1", "numeric", True),
+        ("9" * 5_000, "9" * 4_999 + "8", "numeric", False),
         ("", "", "exact", True),
         ("x", "", "exact", False),
     ],
 )
 def test_texts(got, expected, rule, agrees):
     assert same_text(got, expected, rule, 1e-6) == agrees
+
+
+def test_whole_numbers_beyond_a_floats_reach():
+    assert not same_text(str(2**53), str(2**53 + 1), "numeric", 0.0)
+    assert not same_value(2**53, 2**53 + 1, "numeric", 0.0)
+    assert same_text("10000000000000001", "10000000000000001.0", "numeric", 0.0)
 
 
 HASHABLE = (
