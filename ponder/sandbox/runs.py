@@ -64,9 +64,10 @@ async def run_program(worker: Worker, source: bytes, stdin: bytes, limits: Limit
     """A Python main program in a warm worker. Raises Failed where it does not compile, and WorkerLost."""
     _keep_output(worker, limits)
     worker.set_timer(limits.timeout_s)
+    began = time.monotonic()
     await worker.send(header(worker, "program", limits), source, stdin)
     await _wait_for_start(worker, limits)
-    return await _finish(worker, limits)
+    return await _finish(worker, limits, began)
 
 
 async def run_command(
@@ -75,9 +76,10 @@ async def run_command(
     """Another program takes the worker over; `files` are put into its directory first. Raises WorkerLost."""
     _keep_output(worker, limits)
     worker.set_timer(limits.timeout_s)
+    began = time.monotonic()
     await worker.send(header(worker, "command", limits, command=command, files=_listed(files)), *files.values(), stdin)
     await _wait_for_start(worker, limits)
-    return await _finish(worker, limits)
+    return await _finish(worker, limits, began)
 
 
 async def run_and_collect(
@@ -87,9 +89,9 @@ async def run_and_collect(
     _keep_output(worker, limits)
     worker.set_timer(limits.timeout_s)
     head = header(worker, "collect", limits, command=command, files=_listed(files), collect=collect)
+    began = time.monotonic()
     await worker.send(head, *files.values(), stdin)
     await _wait_for_start(worker, limits)
-    began = time.monotonic()
     collected: dict[str, bytes] = {}
     exit_code = None
     with contextlib.suppress(ChannelClosed):  # where it was killed, `_finish` finds out why
@@ -291,8 +293,7 @@ async def _wait_for_start(worker: Worker, limits: Limits) -> None:
     worker.set_timer(limits.timeout_s)
 
 
-async def _finish(worker: Worker, limits: Limits, began: float | None = None) -> Ran:
-    began = time.monotonic() if began is None else began
+async def _finish(worker: Worker, limits: Limits, began: float) -> Ran:
     end = await worker.end()
     seconds = time.monotonic() - began
     flooded = worker.stdout.flooded or worker.stderr.flooded

@@ -407,6 +407,11 @@ def test_a_job_is_refused_before_it_runs(sandbox):
         outcome(sandbox, "", ECHO, limits=Limits(timeout_s=60))
 
 
+def test_run_time_is_told(sandbox):
+    report = sandbox.run(Job(source="import time\ntime.sleep(0.2)\nprint('abc')", tests=ECHO))
+    assert 0.2 <= report.results[0].seconds <= report.seconds < 5.0
+
+
 def test_executions_bring_output_and_files(sandbox):
     plain = sandbox.execute(Execution(source="import sys; print(input()); sys.exit(4)", stdin="x"))
     assert (plain.stdout, plain.exit_code, plain.outcome) == (b"x\n", 4, "runtime_error")
