@@ -9,6 +9,7 @@ import pytest
 
 from ponder.sandbox import CallTest, IsolationError, Job, Limits, QueueFull, StdioTest
 from ponder.sandbox.pool import Pool, Settings
+from ponder.sandbox.runs import Calls
 from ponder.sandbox.slots import Slots
 
 QUICK = Job(source="print(input())", tests=[StdioTest(stdin="a", stdout="a")])
@@ -146,6 +147,21 @@ def test_no_state_passes_from_job_to_job():
             assert stdio.outcome == "passed", stdio
 
     story(tell, workers=1)
+
+
+def test_time_runs_only_while_an_answer_is_due():
+    """A checker waits long for the next output; that is not its own time."""
+
+    async def tell(pool: Pool) -> None:
+        limits = Limits(timeout_s=5.0, memory_mb=128)
+        async with pool._worker(limits, "") as worker:
+            calls = Calls(worker, limits)
+            await calls.load(b"def check(a, b, c): return True")
+            assert worker._deadline is None
+            assert await calls.check("", '"x"', "") is True
+            assert worker._deadline is None
+
+    story(tell)
 
 
 def test_a_full_queue_refuses_with_advice():
