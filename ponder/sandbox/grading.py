@@ -22,6 +22,7 @@ from ponder.sandbox.job import (
 from ponder.sandbox.languages import Language, find_language
 from ponder.sandbox.process import ChannelClosed, TooLarge, Worker, WorkerLost
 from ponder.sandbox.runs import Calls, Failed, Ran, encode_source
+from ponder.sandbox.zygote import INTERPRETER
 
 MAX_CHECKED = 4 << 20  # bytes of a result that a checker looks at
 GOT = 2_000  # characters of an answer that a report shows
@@ -285,8 +286,8 @@ async def execute(execution: Execution, limits: Limits, workers: Workers) -> Exe
         else:
             files = {**execution.files, language.file: source}
             async with workers(limits, execution.source) as worker:
-                python = ("python3", language.file)
-                ran = await runs.run_and_collect(worker, python, files, stdin, execution.fetch_files, limits)
+                command = (INTERPRETER, language.file)
+                ran = await runs.run_and_collect(worker, command, files, stdin, execution.fetch_files, limits)
     except Failed as failure:
         return ExecutionResult(failure.outcome, failure.reason, b"", b"", None, 0.0, failure.stderr or failure.reason)
     return ExecutionResult(ran.outcome, ran.reason, ran.stdout, ran.stderr, ran.exit_code, ran.seconds, "", ran.files)

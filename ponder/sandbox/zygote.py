@@ -33,6 +33,8 @@ ENVIRONMENT = {
 }
 MAX_CPU_S = 7200
 FIRST_UID, UIDS = 60_600, 500  # a range that neither Debian nor systemd gives to anyone
+# Not a virtual environment's: that is only a link to this one. It has the same path in the jail.
+INTERPRETER = getattr(sys, "_base_executable", None) or sys.executable
 # Threads of a worker take the stack limit with which the interpreter starts as their size.
 SMALL_STACK = ("/bin/sh", "-c", 'ulimit -S -s 8192; exec "$@"', "sh")
 _STARTED = itertools.count()
@@ -103,9 +105,8 @@ class Zygote:
             "scratch_inodes": 16_384,
             "cpu_s": MAX_CPU_S,
         }
-        python = getattr(sys, "_base_executable", None) or sys.executable
         process = subprocess.Popen(
-            [*SMALL_STACK, python, "-P", "-s", "-S", "-X", "utf8", "-c", _START],
+            [*SMALL_STACK, INTERPRETER, "-P", "-s", "-S", "-X", "utf8", "-c", _START],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             pass_fds=[theirs.fileno()],
