@@ -153,10 +153,7 @@ class Pool:
         limits = self._limits(job.limits)
         find_language(job.language)
 
-        async def graded() -> Report:
-            return await grading.grade(job, limits, self._worker)
-
-        report, waited = await self._in_slot(graded, client)
+        report, waited = await self._in_slot(lambda workers: grading.grade(job, limits, workers), client)
         if isinstance(report, str):
             report = Report("infrastructure_error", report, 0, len(job.tests))
         self.metrics.outcomes[report.outcome] += 1
@@ -167,17 +164,17 @@ class Pool:
         limits = self._limits(execution.limits)
         find_language(execution.language)
 
-        async def executed() -> ExecutionResult:
-            return await grading.execute(execution, limits, self._worker)
-
-        result, _ = await self._in_slot(executed, client)
+        result, _ = await self._in_slot(lambda workers: grading.execute(execution, limits, workers), client)
         if isinstance(result, str):
             result = ExecutionResult("infrastructure_error", result, b"", b"", None, 0.0)
         self.metrics.outcomes[result.outcome] += 1
         return result
 
-    async def _in_slot(self, work: Callable[[], Awaitable[T]], client: str) -> tuple[T | str, float]:
-        """(what `work` gives, seconds waited), or in its place why it could not be done. One retry for a lost worker."""
+    async def _in_slot(self, work: Callable[[grading.Workers], Awaitable[T]], client: str) -> tuple[T | str, float]:
+        """(what `work` gives, seconds waited), or in its place why it could not be done. One retry for a lost worker.
+
+        All that the work has started is gone when this returns; the slot is free for the next a little before.
+        """
         if self.draining:
             raise Draining(self._slots.queued, 5.0)
         began = monotonic()
@@ -191,23 +188,31 @@ class Pool:
         self.metrics.queue_seconds.observe(waited)
         self.metrics.running += 1
         started = monotonic()
+        burials: list[asyncio.Task] = []
         try:
-            for tries in range(1, TRIES + 1):
-                try:
-                    return await work(), waited
-                except WorkerLost as lost:
-                    reason = str(lost)
-                except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
-                    # A fault of the judge's own, met by whatever a hostile program has answered: never a verdict.
-                    _LOG.exception("a job could not be judged")
-                    return f"{type(error).__name__}: {error}", waited
-                if tries < TRIES and not self._closed:
-                    self.metrics.jobs_retried += 1
-            return reason, waited
+            return await self._tried(work, burials), waited
         finally:
-            self.metrics.running -= 1
             self.metrics.run_seconds.observe(monotonic() - started)
             self._slots.give_back(client)
+            try:
+                if burials:
+                    await asyncio.wait(burials)
+            finally:
+                self.metrics.running -= 1
+
+    async def _tried(self, work: Callable[[grading.Workers], Awaitable[T]], burials: list[asyncio.Task]) -> T | str:
+        for tries in range(1, TRIES + 1):
+            try:
+                return await work(lambda limits, source: self._worker(limits, source, burials))
+            except WorkerLost as lost:
+                reason = str(lost)
+            except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+                # A fault of the judge's own, met by whatever a hostile program has answered: never a verdict.
+                _LOG.exception("a job could not be judged")
+                return f"{type(error).__name__}: {error}"
+            if tries < TRIES and not self._closed:
+                self.metrics.jobs_retried += 1
+        return reason
 
     def _limits(self, asked: Limits) -> Limits:
         """The limits with every field filled in. Raises Refused where more is asked than the server gives."""
@@ -228,8 +233,9 @@ class Pool:
     # ---- workers ----
 
     @asynccontextmanager
-    async def _worker(self, limits: Limits, source: str = "") -> AsyncIterator[Worker]:
-        """A worker for one run of `source`, held to `limits`; it and all it started are gone when the block is left."""
+    async def _worker(self, limits: Limits, source: str, burials: list[asyncio.Task]) -> AsyncIterator[Worker]:
+        """A worker for one run of `source`, held to `limits`. When the block is left it is killed, with all it started;
+        that they are gone is a task in `burials`."""
         supply = self._numeric if NUMERIC.search(source) else self._plain
         worker = await supply.take()
         try:
@@ -238,7 +244,7 @@ class Pool:
             yield worker
         finally:
             self._running.discard(worker)
-            await asyncio.shield(self._spawn(supply.bury(worker)))
+            burials.append(self._spawn(supply.bury(worker)))
 
     async def _session_worker(self, limits: Limits) -> tuple[Worker, Limits]:
         limits = self._limits(limits)

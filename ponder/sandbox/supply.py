@@ -133,6 +133,9 @@ class Supply:
             self._release(worker)
             raise
         assert ready == b"ready", ready
+        if worker.ended.done():  # with its zygote, after it had said that it is ready
+            await self.bury(worker)
+            raise WorkerLost("a worker has ended before its job")
         return worker
 
     async def _living_zygote(self) -> Zygote:

@@ -154,7 +154,7 @@ def test_time_runs_only_while_an_answer_is_due():
 
     async def tell(pool: Pool) -> None:
         limits = Limits(timeout_s=5.0, memory_mb=128)
-        async with pool._worker(limits, "") as worker:
+        async with pool._worker(limits, "", []) as worker:
             calls = Calls(worker, limits)
             await calls.load(b"def check(a, b, c): return True")
             assert worker._deadline is None
