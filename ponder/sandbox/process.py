@@ -37,7 +37,6 @@ class TooLarge(Exception):
 @dataclass(frozen=True)
 class End:
     status: int  # as wait(2) gives it
-    cpu_s: float
 
 
 class Drain:

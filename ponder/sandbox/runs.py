@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
 
+from ponder.sandbox.jail.wire import MAX_COLLECTED, MAX_DIGITS, NUMBER
 from ponder.sandbox.job import Limits, Outcome
 from ponder.sandbox.process import ChannelClosed, End, Forged, TooLarge, Worker, WorkerLost
 
@@ -19,13 +20,10 @@ STDERR_KEPT = 64 << 10  # bytes
 MAX_SOURCE = 4 << 20  # bytes
 MAX_MESSAGE = 32 << 20  # bytes that a program may return to test code
 MAX_DESCRIPTION = 64 << 10  # bytes of an exception's description
-NUMBER = 8  # bytes of the secret number before each call and its answer
 PLAUSIBLE_MESSAGE = 1 << 28
-MAX_COLLECTED = 64 << 20  # bytes of files brought back
 AHEAD, AHEAD_BYTES = 8, 32 << 10  # calls that travel ahead of their answers: less than a socket holds
 NAMED_SIGNALS = {member.value: member.name for member in signal.Signals}
 COMPILE_SECONDS = 30.0
-MAX_DIGITS = 50_000  # of an integer that a program may return
 
 
 class Failed(Exception):

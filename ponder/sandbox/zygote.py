@@ -201,7 +201,7 @@ class Zygote:
             if future is not None and not future.done():
                 future.set_exception(WorkerLost(f"no new process can be started: {told['reason']}"))
         elif (worker := self._workers.pop(told["ended"], None)) is not None and not worker.ended.done():
-            worker.ended.set_result(End(told["status"], told["cpu_s"]))
+            worker.ended.set_result(End(told["status"]))
         return True
 
     def _die(self) -> None:

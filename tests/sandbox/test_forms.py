@@ -47,13 +47,10 @@ def test_main_programs(sandbox, source, expected):
     assert outcome(sandbox, source, ECHO) == expected
 
 
-@pytest.mark.parametrize(
-    "source", ["while True: pass", "import time; time.sleep(100)", "input(); import os; os.read(1, 1)"]
-)
+@pytest.mark.parametrize("source", ["while True: pass", "import time; time.sleep(100)"])
 def test_time_is_kept_by_the_clock(sandbox, source):
     report = sandbox.run(Job(source=source, tests=ECHO, limits=Limits(timeout_s=0.3)))
-    assert report.outcome in ("timeout", "runtime_error")
-    assert report.outcome == "timeout" or "os.read" in source  # standard output cannot be read
+    assert report.outcome == "timeout"
 
 
 @pytest.mark.parametrize(

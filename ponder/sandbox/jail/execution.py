@@ -13,7 +13,6 @@ import types
 from jail import errors, wire
 
 STARTED = b"started"
-MAX_COLLECTED = 64 << 20  # bytes of files brought back
 
 
 def run_program(judge: socket.socket, job: dict) -> int:
@@ -42,7 +41,7 @@ def run_and_collect(judge: socket.socket, job: dict) -> int:
     exit_code = _run_child(job["command"])
     found = {}
     for name in job["collect"]:
-        data = _read_plainly(name, MAX_COLLECTED - sum(map(len, found.values())))
+        data = _read_plainly(name, wire.MAX_COLLECTED - sum(map(len, found.values())))
         if data is not None:
             found[name] = data
     wire.send_json(judge, {"exit_code": exit_code, "files": list(found)})

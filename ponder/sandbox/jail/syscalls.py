@@ -16,7 +16,7 @@ CLONE_NEWNET = 0x40000000
 _CLONE_PIDFD = 0x00001000
 
 # <sys/mount.h>
-MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
+MS_RDONLY, MS_NOSUID, MS_NODEV = 1, 2, 4
 MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 32, 4096, 16384, 1 << 18
 MNT_DETACH = 2
 
@@ -35,8 +35,10 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _locked_libc = ctypes.PyDLL(None, use_errno=True)
 
 
-def machine_is_known() -> bool:
-    return os.uname().machine in _NUMBERS
+def check_machine() -> None:
+    """Raises OSError on a processor whose call numbers are not known here."""
+    if os.uname().machine not in _NUMBERS:
+        raise OSError(f"the processor is {os.uname().machine}; the sandbox knows {', '.join(_NUMBERS)}")
 
 
 def _checked(result: int, name: str) -> int:

@@ -12,6 +12,8 @@ from json import dumps, loads
 
 TAG = "~"
 TYPES = {kind.__name__: kind for kind in (bool, int, float, complex, str, bytes, list, tuple, set, frozenset, dict)}
+MAX_DIGITS = 50_000  # of integers as text; as LiveCodeBench's own runner has it
+MAX_COLLECTED = 64 << 20  # bytes of files that a run may bring back
 NUMBER = 8  # bytes before each call and its answer: a secret number that says which answer belongs to which call
 
 

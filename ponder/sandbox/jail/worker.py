@@ -16,7 +16,6 @@ from jail import syscalls as sys_
 
 CHANNEL = 3
 STACK_BYTES = 120 << 20  # the kernel keeps at least 128 MB below the stack free
-MAX_DIGITS = 50_000  # of integers as text; as LiveCodeBench's own runner has it
 MODES = {
     "program": execution.run_program,
     "command": execution.run_command,
@@ -73,7 +72,7 @@ def _lock_in(settings: dict, filter_program: bytes) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (settings["cpu_s"], settings["cpu_s"]))
     if filter_program:
         sys_.install_seccomp(filter_program)
-    sys.set_int_max_str_digits(MAX_DIGITS)
+    sys.set_int_max_str_digits(wire.MAX_DIGITS)
 
 
 def _set_limits(limits: dict) -> None:
