@@ -1,6 +1,9 @@
 """What a verifier sees of a rollout, and what a verifier hands to a worker process."""
 
+import re
 from dataclasses import dataclass
+
+TAG = re.compile(r"</?think>")
 
 
 @dataclass(frozen=True)
@@ -8,13 +11,33 @@ class Response:
     """The last turn of a rollout, split by the chat parser.
 
     `content` is what follows the thinking; `thinking_closed` is False when the thinking never ended (then there is
-    no content); `truncated` when the token limit cut the response off.
+    no content); `truncated` when the token limit cut the response off. `tool_calls` are the calls that the parser found,
+    each `{"name": str, "arguments": dict}`. `tokens` is the length of the whole response, thinking included, where
+    it is known.
     """
 
     reasoning: str
     content: str
     thinking_closed: bool
     truncated: bool
+    tool_calls: tuple[dict, ...] = ()
+    tokens: int | None = None
+
+
+def split_response(text: str, truncated: bool = False) -> Response:
+    """A response from the text of it, thinking and answer together.
+
+    The answer is what follows the last `</think>`; the `<think>` before it is often part of the prompt, so it may be
+    missing. A `<think>` after which there is no `</think>` leaves no answer. Text without tags is all answer.
+
+    >>> split_response("<think>2+2</think>4").content, split_response("<think>4").thinking_closed
+    ('4', False)
+    """
+    tags = list(TAG.finditer(text))
+    if tags and tags[-1][0] == "<think>":
+        return Response(text[tags[-1].end() :], "", thinking_closed=False, truncated=truncated)
+    reasoning, _, content = text.rpartition("</think>")
+    return Response(reasoning.strip().removeprefix("<think>").strip("\n"), content, True, truncated)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ class Verdict:
     timeout      None    the verifier ran past its deadline and was killed
     error        None    the verifier itself failed; its rollout leaves the loss
 
-    `parsed` is the answer as it was read, `reference` what it was compared with.
+    `parsed` is the answer as it was read, `reference` what it was compared with. `parts` are the verdicts that this one
+    is composed of, where it is: those of the instructions of one task, or of a recipe's `reward`.
     """
 
     status: Status
@@ -26,6 +27,7 @@ class Verdict:
     reason: str
     parsed: str | None = None
     reference: str | None = None
+    parts: tuple["Part", ...] = ()
 
     def __post_init__(self) -> None:
         assert self.status in get_args(Status), self.status
@@ -37,3 +39,12 @@ class Verdict:
             assert self.score is not None and 0.0 <= self.score < 1.0, self.score
         else:
             assert self.score == 0.0, self.score
+
+
+@dataclass(frozen=True)
+class Part:
+    """A verdict inside another. `name` says what was verified; `weight` is its share of a weighted sum, else None."""
+
+    name: str
+    verdict: Verdict
+    weight: float | None = None
