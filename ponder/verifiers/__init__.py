@@ -1,8 +1,33 @@
 """Verifiers: what a response is worth, said as a verdict, and the processes that say it without ever hanging."""
 
-from ponder.verifiers.judge import VERIFIERS, Judge, reference_response, shown_reference
+from ponder.verifiers.api import (
+    verify_batch,
+    verify_choice,
+    verify_code,
+    verify_function_calls,
+    verify_instructions,
+    verify_math,
+)
+from ponder.verifiers.judge import VERIFIERS, Judge, Verifier, reference_response, shown_reference
 from ponder.verifiers.pool import WorkerPool
 from ponder.verifiers.response import Response
-from ponder.verifiers.verdict import Status, Verdict
+from ponder.verifiers.verdict import Part, Status, Verdict
 
-__all__ = ["VERIFIERS", "Judge", "Response", "Status", "Verdict", "WorkerPool", "reference_response", "shown_reference"]
+__all__ = [
+    "VERIFIERS",
+    "Judge",
+    "Part",
+    "Response",
+    "Status",
+    "Verdict",
+    "Verifier",
+    "WorkerPool",
+    "reference_response",
+    "shown_reference",
+    "verify_batch",
+    "verify_choice",
+    "verify_code",
+    "verify_function_calls",
+    "verify_instructions",
+    "verify_math",
+]

@@ -1,16 +1,19 @@
 """The judge: (task, response) to verdict, by the task's verifier, from any thread, in any order, always in time."""
 
+import asyncio
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from typing import Any
+from dataclasses import replace
+from typing import Any, Protocol
 
 from ponder.recipe.schema import SandboxSettings
 from ponder.sandbox.levels import IsolationError
 from ponder.tasks.suggest import unknown_name
 from ponder.tasks.task import Task
-from ponder.verifiers import code, gym, math
+from ponder.verifiers import choice, code, function_calls, gates, gym, instructions, math
 from ponder.verifiers.code import Program
 from ponder.verifiers.code_runs import CodeRuns
+from ponder.verifiers.compose import compose, done_with
 from ponder.verifiers.pool import WorkerPool
 from ponder.verifiers.response import Job, Response
 from ponder.verifiers.verdict import Verdict
@@ -18,9 +21,20 @@ from ponder.verifiers.verdict import Verdict
 # Each decides at once, or leaves a comparison to the worker processes, or a program to the sandbox.
 VERIFIERS: dict[str, Callable[[Task, Response], Verdict | Job | Program]] = {
     "math": math.decide,
-    "reasoning_gym": gym.decide,
+    "choice": choice.decide,
+    "instructions": instructions.decide,
+    "function_calls": function_calls.decide,
     "code": code.decide,
+    "reasoning_gym": gym.decide,
+    "format": gates.decide_format,
+    "length": gates.decide_length,
 }
+
+
+class Verifier(Protocol):
+    """Whatever says a verdict on a response: the Judge with its rules, or a model of rewards."""
+
+    async def verify(self, task: Task, response: Response) -> Verdict: ...
 
 
 class Judge:
@@ -35,31 +49,48 @@ class Judge:
         self.pool = WorkerPool(workers, deadline_s)
         self.code = CodeRuns(sandbox)
 
+    async def verify(self, task: Task, response: Response) -> Verdict:
+        """The verdict, for callers with an event loop; many may wait at the same time."""
+        return await asyncio.wrap_future(self.submit(task, response))
+
     def submit(self, task: Task, response: Response) -> Future[Verdict]:
         """The future verdict, without waiting for it. A failing verifier is an `error` verdict.
 
-        ValueError for an unknown verifier name, and (IsolationError) where this machine cannot isolate programs.
+        A task with a "reward" in its metadata gets the verdict that this composes (ponder.recipe.reward). ValueError
+        for an unknown verifier name, and (IsolationError) where this machine cannot isolate programs.
         """
-        decide = VERIFIERS.get(task.verifier)
-        if decide is None:
+        if task.verifier not in VERIFIERS:
             raise ValueError(unknown_name("verifier", task.verifier, VERIFIERS))
+        reward = task.metadata.get("reward", "task")
+        if reward == "task":
+            return self._submit(task, response)
+        if verdict := _without_answer(task, response):
+            return done_with(verdict)
+
+        def start(verifier: str | None, reference: Any) -> Future[Verdict]:
+            part = task if verifier is None else replace(task, verifier=verifier, reference=reference)
+            return self._submit(part, response)
+
+        return compose(reward, start)
+
+    def _submit(self, task: Task, response: Response) -> Future[Verdict]:
+        """The future verdict of one verifier."""
         try:
-            decided = _without_answer(task, response) or decide(task, response)
+            decided = _without_answer(task, response) or VERIFIERS[task.verifier](task, response)
             if isinstance(decided, Program):
                 return self.code.submit(decided)
         except IsolationError:
             raise
         except Exception as error:  # law 3: whatever goes wrong in a verifier is not the response's fault
             decided = Verdict("error", None, f"{type(error).__name__}: {error}")
-        future: Future[Verdict] = Future()
         if isinstance(decided, Verdict):
-            future.set_result(decided)
-            return future
+            return done_with(decided)
+        future: Future[Verdict] = Future()
 
         def finish(done: Future[dict]) -> None:
             if done.cancelled():
                 future.cancel()
-            else:
+            elif future.set_running_or_notify_cancel():  # whoever asked may have given up
                 future.set_result(_verdict(done.result(), decided))
 
         self.pool.submit(decided.request).add_done_callback(finish)
@@ -84,16 +115,24 @@ class Judge:
 def reference_response(task: Task) -> Response | None:
     """A response that states the reference answer properly: a verifier that works says `correct`.
 
-    None where the task has no reference (a few reasoning-gym families give none), or tests but no solution.
+    None where the task has no reference (a few reasoning-gym families give none), tests but no solution, or
+    instructions, which many texts follow.
     """
-    if task.verifier == "code":
-        return _solution_response(task)
-    if task.reference is None:
-        return None
-    if task.verifier == "reasoning_gym":
-        content = f"<answer>{task.reference}</answer>"
-    else:
-        content = f"\\boxed{{{math.reference_text(task.reference)}}}"
+    match task.verifier:
+        case "code":
+            return _solution_response(task)
+        case "function_calls":
+            content = function_calls.reference_text(task)
+        case "instructions" | "format" | "length":
+            return None
+        case _ if task.reference is None:
+            return None
+        case "reasoning_gym":
+            content = f"<answer>{task.reference}</answer>"
+        case "choice":
+            content = f'"answer": "{task.reference}"'
+        case _:
+            content = f"\\boxed{{{math.reference_text(task.reference)}}}"
     return Response(reasoning="", content=content, thinking_closed=True, truncated=False)
 
 
@@ -119,8 +158,9 @@ def shown_reference(task: Task) -> Any:
 def _verdict(result: dict, job: Job) -> Verdict:
     """A worker's result as a verdict; one that breaks the rules of a verdict is an error, never a score."""
     try:
-        return Verdict(**result, parsed=job.parsed, reference=job.reference)
-    except (AssertionError, TypeError) as error:
+        parts = instructions.parts_of(result.pop("parts", ()))
+        return Verdict(**result, parsed=job.parsed, reference=job.reference, parts=parts)
+    except (AssertionError, KeyError, TypeError) as error:
         return Verdict("error", None, f"the worker sent {result}: {error}", job.parsed, job.reference)
 
 
@@ -131,6 +171,7 @@ def _without_answer(task: Task, response: Response) -> Verdict | None:
         return Verdict("truncated", 0.0, "cut off by the token limit", reference=reference)
     if not response.thinking_closed:
         return Verdict("unparseable", 0.0, "the thinking never ended", reference=reference)
-    if not response.content.strip():
+    # An empty text follows no instruction: the verdict on each of them is the verifier's own to say.
+    if not response.content.strip() and not response.tool_calls and task.verifier != "instructions":
         return Verdict("unparseable", 0.0, "nothing after the thinking", reference=reference)
     return None

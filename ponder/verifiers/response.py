@@ -1,7 +1,10 @@
 """What a verifier sees of a rollout, and what a verifier hands to a worker process."""
 
+import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 TAG = re.compile(r"</?think>")
 
@@ -38,6 +41,27 @@ def split_response(text: str, truncated: bool = False) -> Response:
         return Response(text[tags[-1].end() :], "", thinking_closed=False, truncated=truncated)
     reasoning, _, content = text.rpartition("</think>")
     return Response(reasoning.strip().removeprefix("<think>").strip("\n"), content, True, truncated)
+
+
+def as_response(value: Any) -> Response:
+    """A response from what callers have of one: its text, a chat message in the OpenAI form, or a list of tool calls.
+
+    Of a message `reasoning_content`, `content` and `tool_calls` are read. ValueError for anything else.
+    """
+    match value:
+        case Response():
+            return value
+        case str():
+            return split_response(value)
+        case list():
+            return Response("", json.dumps(value), thinking_closed=True, truncated=False)
+        case Mapping():
+            response = split_response(value.get("content") or "")
+            if reasoning := value.get("reasoning_content"):
+                response = replace(response, reasoning=reasoning)
+            # The verifier reads the calls itself, so that malformed ones are the response's fault.
+            return replace(response, content=json.dumps(calls)) if (calls := value.get("tool_calls")) else response
+    raise ValueError(f"a response is a text, a chat message or a list of tool calls, not {type(value).__name__}")
 
 
 @dataclass(frozen=True)

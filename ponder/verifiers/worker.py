@@ -56,9 +56,17 @@ def main() -> None:
 def _load(kind: str) -> Callable[[dict], dict]:
     """The function for a kind of job; its libraries are imported with the first such job."""
     if kind == "math":
-        from ponder.verifiers.math_compare import compare
+        from ponder.verifiers.math.fallback import compare
 
         return compare
+    if kind == "instructions":
+        from ponder.verifiers.instructions import run
+
+        return run
+    if kind == "math_verify":
+        from ponder.verifiers.oracles.math_verify import compare as compare_plainly
+
+        return compare_plainly
     if kind == "reasoning_gym":
         from ponder.verifiers.gym_score import score
 

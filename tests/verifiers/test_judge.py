@@ -80,7 +80,7 @@ def test_two_workers_give_the_same_verdicts(judge):
         (said("\\boxed{7}", thinking_closed=False), "unparseable", "the thinking never ended"),
         (said(" \n", reasoning="It is \\boxed{7}."), "unparseable", "nothing after the thinking"),
         (said("\\boxed{}", reasoning="It is \\boxed{7}."), "unparseable", "the last box is empty"),
-        (said("Done thinking.\nThank you.", reasoning="\\boxed{7}"), "unparseable", "cannot be read"),
+        (said("Done thinking.\nThank you.", reasoning="\\boxed{7}"), "unparseable", "no answer that is stated"),
     ],
 )
 def test_only_a_finished_content_counts(judge, response, status, reason):
@@ -101,12 +101,13 @@ def test_alternatives_for_one_answer_are_wrong_at_once(judge):
     hedge = judge.submit(task("7"), said("\\boxed{6 \\text{ or } 7}"))
     assert hedge.done()
     assert hedge.result().reason == "alternatives are given where one answer is asked for"
-    assert not judge.submit(task("x < 2 \\text{ or } x > 3"), said("\\boxed{x > 3 \\text{ or } x < 2}")).done()
+    both = judge.submit(task("x < 2 \\text{ or } x > 3"), said("\\boxed{x > 3 \\text{ or } x < 2}"))
+    assert both.result().status == "correct"
 
 
 def test_unknown_verifier_is_a_user_error(judge):
     with pytest.raises(
-        ValueError, match=r"Unknown verifier 'maths': did you mean 'math'\? Known: code, math, reasoning_gym"
+        ValueError, match=r"Unknown verifier 'maths': did you mean 'math'.*Known: .*code, .*math, .*reasoning_gym"
     ):
         judge.submit(task("7", verifier="maths"), said("7"))
 
@@ -132,14 +133,19 @@ def test_a_garbled_result_is_an_error(judge, monkeypatch):
         return future
 
     monkeypatch.setattr(judge.pool, "submit", lie)
-    verdict = judge.submit(task("x+1"), said("\\boxed{1+x}")).result()
+    verdict = judge.submit(task("\\heartsuit x"), said("\\boxed{x\\heartsuit}")).result()
     assert verdict.status == "error"
     assert "bribed" in verdict.reason
 
 
 def test_hanging_answers_time_out_and_the_rest_goes_on():
     with Judge(workers=1, deadline_s=1.0) as judge:
-        verdicts = judge.judge([(task("7"), said("\\boxed{9^{9^{9^{9}}}}")), (task("x+1"), said("\\boxed{1+x}"))])
+        verdicts = judge.judge(
+            [
+                (task("7\\heartsuit"), said("\\boxed{9^{9^{9^{9}}}}")),  # unknown to the verifier's own parser
+                (task("\\heartsuit x"), said("\\boxed{x\\heartsuit}")),
+            ]
+        )
     assert [verdict.status for verdict in verdicts] == ["timeout", "correct"]
     assert verdicts[0].score is None
     assert verdicts[0].parsed == "9^{9^{9^{9}}}"

@@ -139,8 +139,8 @@ def test_unknown_kinds_and_broken_jobs_are_errors_and_harm_nothing(pool):
 
 
 def test_a_large_job_goes_through(pool):
-    job = {"kind": "math", "reference": "7", "text": "filler " * 300_000 + "$\\boxed{7}$"}
-    assert pool.submit(job).result()["status"] in ("correct", "timeout")
+    job = {"kind": "math", "reference": "7", "answer": "7 + " * 500_000 + "0"}
+    assert pool.submit(job).result()["status"] in ("wrong", "unparseable", "error", "timeout")
 
 
 def test_workers_know_no_secrets(pool, monkeypatch):

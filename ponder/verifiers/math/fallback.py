@@ -1,4 +1,4 @@
-"""Comparison of two mathematical expressions by math-verify. Runs in worker processes only: it may hang.
+"""Comparison by math-verify of what this package cannot read itself. Runs in worker processes only: it may hang.
 
 math-verify (https://github.com/huggingface/Math-Verify) parses LaTeX and compares with sympy. Its own time limits are
 alarm signals, which fail off the main thread; here they are off, because the pool is the deadline. Spellings that it
@@ -36,14 +36,11 @@ ELLIPSIS = re.compile(r"\\[lc]?dots(?![a-z])|\.\.\.|…")
 
 
 def compare(job: dict) -> dict:
-    """Result for {"reference", "answer"} (both short LaTeX or text), or {"reference", "text"}: the answer in a text."""
-    if "text" in job:
-        reference, candidates = job["reference"], tuple(parse(job["text"], LATEX, parsing_timeout=None))
-    else:
-        reference, answer = _alike(_rewritten(job["reference"]), _rewritten(job["answer"]))
-        if ELLIPSIS.search(reference) or ELLIPSIS.search(answer):
-            return _result("wrong", "lists with an ellipsis are equal only if written alike")
-        candidates = _parse(answer)
+    """Result for {"reference", "answer"}, both short LaTeX or text."""
+    reference, answer = _alike(_rewritten(job["reference"]), _rewritten(job["answer"]))
+    if ELLIPSIS.search(reference) or ELLIPSIS.search(answer):
+        return _result("wrong", "lists with an ellipsis are equal only if written alike")
+    candidates = _parse(answer)
     golds = _parse_reference(reference)
     if not golds:
         return {"status": "error", "score": None, "reason": f"the reference cannot be read: {reference[:200]}"}

@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
+from ponder.verifiers.math.units import DOUBTS, UNIT_NAMES, contradict, unit_name
+
 MAX_LENGTH = 400  # characters of a number that is read here; longer ones are left to a worker
 MAX_EXPONENT = 400
 
@@ -14,30 +16,10 @@ SCIENTIFIC = re.compile(r"(?P<mantissa>.+?)(?:\\times|\\cdot|×|\*|x) ?10\^(?:\{
 FRACTION = re.compile(SIGN + r"(?:(?P<whole>\d+) ?)?\\frac\{(?P<over>[^{}]+)\}\{(?P<under>[^{}]+)\}")
 SLASH = re.compile(SIGN + r"(?:(?P<whole>\d+) )?(?P<over>[-\d.]+)/(?P<under>[-\d.]+)")
 VARIABLE = re.compile(r"([A-Za-z](?:_\{?\w+\}?)?)=")
-UNIT = re.compile(r"(?P<number>.*?[\d})]) ?(?P<unit>%|[A-Za-z]+(?: [A-Za-z]+)*(?:\^\{?[23]\}?|[²³])?)")
-# A word counts as a unit if it is one of these, or has four letters and a vowel: "xy" and "abc" are products.
-UNITS = {
-    "degrees": "deg degree",
-    "percent": "% pct percentage",
-    "dollars": "$ dollar usd",
-    "cents": "cent",
-    "radians": "rad radian",
-    "seconds": "s sec second",
-    "minutes": "min minute",
-    "hours": "h hr hrs hour",
-    "days": "day",
-    "millimeters": "mm millimeter millimetre",
-    "centimeters": "cm centimeter centimetre",
-    "meters": "m meter metre",
-    "kilometers": "km kilometer kilometre",
-    "inches": "in inch",
-    "feet": "ft foot",
-    "grams": "g gram",
-    "kilograms": "kg kilogram",
-    "miles": "mi mile",
-}
-UNIT_NAMES = {alias: name for name, aliases in UNITS.items() for alias in (name, *aliases.split())}
-ORDINALS = re.compile(r"(?<=\d)\^?\{?\s*(?:st|nd|rd|th)\}?$")
+UNIT = re.compile(
+    r"(?P<number>[^A-Za-z]*?[\d})]|.*?[\d})]) ?(?P<unit>[%€£元]|[A-Za-z]+(?:[ /][A-Za-z]+)*(?:\^\{?[23]\}?)?|[\u4e00-\u9fff]{1,4})"
+)
+ORDINALS = re.compile(r"(?<=\d)\^?\{?\s*(?:st|nd|rd|th)\}?(?= ?[A-Za-z]*$)")
 
 
 @dataclass(frozen=True)
@@ -50,8 +32,10 @@ class Number:
     variable: str
 
 
-def parse_number(text: str) -> Number | None:
-    """The number that a cleaned answer (ponder.verifiers.latex) consists of; None if it is anything else.
+def parse_number(text: str, letters: bool = True) -> Number | None:
+    """The number that a cleaned answer (ponder.verifiers.math.latex) consists of; None if it is anything else.
+
+    `letters`: whether a single letter after the number is a unit, as in 5m, rather than a symbol.
 
     >>> parse_number("x=1,250 cm").value
     Fraction(1250, 1)
@@ -65,8 +49,8 @@ def parse_number(text: str) -> Number | None:
     text = ORDINALS.sub("", text)
     if text.startswith(("$", "-$")):
         text, unit = text.replace("$", "", 1), "dollars"
-    elif (match := UNIT.fullmatch(text)) and (unit_name := _unit(match["unit"])):
-        text, unit = match["number"].strip(), unit_name
+    elif (match := UNIT.fullmatch(text)) and (name := _unit(match["unit"], letters)):
+        text, unit = match["number"].strip(), name
     while text.startswith("(") and text.endswith(")"):
         text = text[1:-1]
     read = _value(text)
@@ -82,20 +66,29 @@ def same_number(answer: Number, reference: Number) -> bool | None:
     if answer.variable and reference.variable and answer.variable != reference.variable:
         return None
     a, r = answer.unit, reference.unit
-    if a and r and a != r:
-        both_known = a.rstrip("23") in UNITS and r.rstrip("23") in UNITS and "percent" not in (a, r)
-        return False if both_known else None
+    if contradict(a, r):
+        return False
     scales = [Fraction(1)]
     if r == "percent" and not a:
         scales.append(Fraction(100))
-    if a == "percent" and not r:
+    if a == "percent" and not r and abs(reference.value) < 1:
+        scales = [Fraction(1, 100)]
+    elif a == "percent" and not r:
         scales.append(Fraction(1, 100))
     values = [answer.value * scale for scale in scales]
     if reference.value in values:
         return True
-    if reference.decimals and answer.decimals is None:
+    if is_rounded(reference.value, reference.decimals) and answer.decimals is None:
         return any(_rounded(value, reference.decimals) == reference.value for value in values)
     return False
+
+
+def is_rounded(value: Fraction, decimals: int | None) -> bool:
+    """Whether a number with so many digits after the point may be a rounded value: 0.33, 16.7, not 0.5 or 0.05."""
+    if not decimals:
+        return False
+    digits = len(str(abs(value.numerator) * 10**decimals // value.denominator).lstrip("0"))
+    return digits >= (2 if decimals >= 2 else 3)
 
 
 def _value(text: str) -> tuple[Fraction, int | None] | None:
@@ -126,18 +119,17 @@ def _decimal(text: str) -> tuple[Fraction, int | None] | None:
     return (-value if match["sign"] == "-" else value), len(part)
 
 
-def _unit(words: str) -> str | None:
+def _unit(words: str, letters: bool) -> str | None:
     """The unit's common name; None if the letters are rather a product of variables."""
-    name = words.strip()
-    name = re.sub(r"(square|cubic) (\w+)$", lambda m: m[2] + ("²" if m[1] == "square" else "³"), name)
-    base = re.sub(r"\^\{?[23]\}?|[²³]", "", name).strip().lower()
-    power = name[len(base) :].translate(str.maketrans("²³", "23")).strip("^{}")
-    if base in UNIT_NAMES:
-        return UNIT_NAMES[base] + power
-    known = all(len(word) >= 4 and re.search("[aeiou]", word) for word in base.split() if word not in UNIT_NAMES)
-    if not known or {"or", "and"} & set(base.split()):
+    if (DOUBTS | {"or", "and"}) & set(words.lower().split()) or (not words.isascii() and re.search("[或和]", words)):
         return None
-    return base + power
+    if not letters and re.match(r"[A-Za-z](?![A-Za-z])", words):
+        return None
+    known = all(
+        word.lower() in UNIT_NAMES or not word.isascii() or (len(word) >= 4 and re.search("[aeiou]", word))
+        for word in re.findall(r"[^\W\d_]+|[%€£]", words)
+    )
+    return unit_name(words) if known else None
 
 
 def _rounded(value: Fraction, decimals: int) -> Fraction:

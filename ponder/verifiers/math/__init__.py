@@ -1,0 +1,6 @@
+"""The math verifier: whether the answer that a response states equals a reference."""
+
+from ponder.verifiers.math.extract import extract_answer
+from ponder.verifiers.math.verifier import compare, decide, reference_text
+
+__all__ = ["compare", "decide", "extract_answer", "reference_text"]

@@ -1,0 +1,27 @@
+"""The budget of one comparison: steps, not time, so that a verdict never depends on how busy the machine is."""
+
+import threading
+
+from ponder.verifiers.math.tree import OverBudget
+
+STEPS = 150_000  # nodes evaluated modulo a prime; one evaluated to 60 digits counts as several
+NUMERIC_STEP = 6
+
+
+class _Left(threading.local):
+    steps = STEPS
+
+
+_LEFT = _Left()
+
+
+def start() -> None:
+    """A full budget for the comparison that now begins in this thread."""
+    _LEFT.steps = STEPS
+
+
+def spend(steps: int) -> None:
+    """OverBudget when nothing is left."""
+    _LEFT.steps -= steps
+    if _LEFT.steps < 0:
+        raise OverBudget(f"more than {STEPS:,} steps")

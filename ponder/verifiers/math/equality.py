@@ -1,0 +1,238 @@
+"""Whether an answer's tree equals a reference's: by kind of answer; every rule of what counts as equal is here."""
+
+from fractions import Fraction
+
+from ponder.verifiers.math import numeric, real_sets
+from ponder.verifiers.math.lists import by_name, distinct, nameless, same_items
+from ponder.verifiers.math.modular import Undefined
+from ponder.verifiers.math.parse import variants
+from ponder.verifiers.math.real_sets import NoSet
+from ponder.verifiers.math.relations import is_consistent, is_equation, rightmost_value, same_relation, value_of_name
+from ponder.verifiers.math.tree import Node, OverBudget, contains, is_undefined
+from ponder.verifiers.math.units import contradict
+from ponder.verifiers.math.values import both_infinite, same_value
+
+COLLECTIONS = ("list", "set", "alt")
+MAX_ITEMS = 100
+ZERO = Node("num", (Fraction(0), None))
+
+
+def same(reference: Node, answer: Node) -> bool:
+    """Whether the answer is right. OverBudget where that takes too much work.
+
+    A yes is certain but for a chance of 1e-30; in doubt it is no.
+    """
+    try:
+        return _same(reference, answer)
+    except OverBudget:
+        raise
+    except (ValueError, ArithmeticError):  # undefined, not real, a set that is not understood
+        return False
+
+
+def _same(reference: Node, answer: Node) -> bool:
+    if reference == answer:
+        return not is_undefined(reference)
+    reference, answer = _expanded(reference), _expanded(answer)
+    if "unit" in (reference.op, answer.op):
+        return _same_units(reference, answer)
+    if "text" in (reference.op, answer.op):
+        return reference == answer
+    if answer.op == "alt" and not _is_multiple(reference):
+        return False
+    if "rel" in (reference.op, answer.op) and (verdict := _same_with_relation(reference, answer)) is not None:
+        return verdict
+    if real_sets.is_set_like(reference) or real_sets.is_set_like(answer):
+        return _same_set(reference, answer)
+    if reference.op in COLLECTIONS or answer.op in COLLECTIONS:
+        return _same_collection(reference, answer)
+    if "seq" in (reference.op, answer.op) or "matrix" in (reference.op, answer.op):
+        return _same_sequence(reference, answer)
+    if "ratio" in (reference.op, answer.op):
+        return _same_ratio(reference, answer)
+    if "cases" in (reference.op, answer.op):
+        return _same_cases(reference, answer)
+    if "based" in (reference.op, answer.op):
+        return reference == answer
+    return same_value(reference, answer)
+
+
+def _expanded(node: Node) -> Node:
+    """Plus-minus as a list of both values; the items of a list with such an item all in one list."""
+    if not contains(node, "pm"):
+        return node
+    if node.op in COLLECTIONS:
+        items = tuple(variant for item in node.args for variant in variants(item))
+        return Node(node.op, items)
+    return Node("list", variants(node))
+
+
+def _is_multiple(reference: Node) -> bool:
+    return reference.op in (*COLLECTIONS, "union", "both", "builder", "cases") or real_sets.is_set_like(reference)
+
+
+def _same_units(reference: Node, answer: Node) -> bool:
+    (x, unit), (y, other) = (node.args if node.op == "unit" else (node, "") for node in (reference, answer))
+    percents = [node.op == "percent" or name == "percent" for node, name in ((x, unit), (y, other))]
+    if contradict(unit, other) or (
+        any(percents) and not all(p or not u for p, u in zip(percents, (unit, other), strict=True))
+    ):
+        return False
+    if other == "percent" or unit == "percent":
+        x, y = (Node("percent", (v,)) if u == "percent" else v for v, u in ((x, unit), (y, other)))
+    if unit == "degrees" or other == "degrees":
+        x, y = (Node("degree", (v,)) if u == "degrees" else v for v, u in ((x, unit), (y, other)))
+    if reference.op != "unit" and x.op in (*COLLECTIONS, "seq", "rel"):
+        return False
+    return _same(x, y)
+
+
+def _same_with_relation(reference: Node, answer: Node) -> bool | None:
+    """Where one or both are relations; None where the sets that they describe decide."""
+    if is_equation(answer) and not is_consistent(answer, same):
+        return False
+    if reference.op == "rel" and answer.op == "rel":
+        return same_relation(reference, answer, _same)
+    if answer.op == "rel":
+        if is_equation(answer):
+            value = rightmost_value(answer)
+            return value is not None and _same(_named_list(reference, answer), value)
+        return _same(reference, answer.args[2]) if _is_finite_membership(answer) else None
+    if is_equation(reference):
+        value = value_of_name(reference)
+        if value is None:
+            return False
+        if reference.args[1].op == "seq" and answer.op == "list":
+            answer = Node("seq", ("(", ")", *answer.args))
+        return _same(value, answer)
+    return _same(reference.args[2], answer) if _is_finite_membership(reference) else None
+
+
+def _is_finite_membership(node: Node) -> bool:
+    """Whether a node is x in {1, 2}."""
+    return node.op == "rel" and node.args[0] == ("in",) and node.args[2].op == "set"
+
+
+def _named_list(reference: Node, answer: Node) -> Node:
+    """A bare list as a tuple, where the answer names its elements: (x, y) = (1, 2)."""
+    if reference.op == "list" and answer.args[1].op == "seq" and len(answer.args[1].args) == len(reference.args) + 2:
+        return Node("seq", ("(", ")", *reference.args))
+    return reference
+
+
+def _same_set(reference: Node, answer: Node) -> bool:
+    try:
+        return real_sets.equal(reference, answer)
+    except (NoSet, numeric.NotReal, Undefined):
+        pass
+    if reference.op in COLLECTIONS and answer.op in COLLECTIONS:
+        return _same_collection(reference, answer)
+    if reference.op != answer.op or len(reference.args) != len(answer.args):
+        return False
+    if reference.op in ("seq",):
+        return _same_sequence(reference, answer)
+    parts = zip(reference.args, answer.args, strict=True)
+    return all(_same(x, y) if isinstance(x, Node) and isinstance(y, Node) else x == y for x, y in parts)
+
+
+def _items(node: Node) -> list[Node]:
+    if node.op in COLLECTIONS:
+        return list(node.args)
+    return [node]
+
+
+def _same_collection(reference: Node, answer: Node) -> bool:
+    """Lists and sets, in any order; a tuple where the reference is a list of as many numbers, in order."""
+    if contains(reference, "dots") or contains(answer, "dots"):
+        ordered = reference.op in COLLECTIONS and answer.op in COLLECTIONS and len(reference.args) == len(answer.args)
+        return ordered and all(_same(x, y) for x, y in zip(reference.args, answer.args, strict=True))
+    for sequence, other in ((reference, answer), (answer, reference)):
+        if sequence.op == "seq" and other.op == "list":
+            items = [nameless(item) for item in by_name(other.args)]
+            long = len(items) >= 3 or items != list(other.args)
+            return long and _same(sequence, Node("seq", ("(", ")", *items)))
+    wanted, given = _items(reference), _items(answer)
+    if max(len(wanted), len(given)) > MAX_ITEMS:
+        return False
+    if "set" in (reference.op, answer.op):
+        wanted, given = distinct(wanted, same), distinct(given, same)
+    return same_items(wanted, given, same)
+
+
+def _cells(node: Node) -> list[Node] | None:
+    """Elements of a tuple, or of a matrix of one row or column."""
+    if node.op == "seq":
+        return list(node.args[2:])
+    if node.op == "matrix" and (len(node.args) == 1 or all(len(row) == 1 for row in node.args)):
+        return [cell for row in node.args for cell in row]
+    return None
+
+
+def _as_matrix(node: Node) -> Node:
+    """A list of rows, [[1, 2], [3, 4]], as the matrix that it is; anything else as it is."""
+    rows = node.args[2:] if node.op == "seq" else ()
+    if not rows or any(row.op != "seq" for row in rows):
+        return node
+    return Node("matrix", tuple(row.args[2:] for row in rows))
+
+
+def _same_sequence(reference: Node, answer: Node) -> bool:
+    """Tuples, intervals and matrices: in order. Brackets count where two elements may be an interval."""
+    if reference.op == answer.op == "matrix":
+        shapes = [[len(row) for row in node.args] for node in (reference, answer)]
+        if shapes[0] != shapes[1]:
+            return False
+        pairs = [pair for rows in zip(reference.args, answer.args, strict=True) for pair in zip(*rows, strict=True)]
+        return all(same(x, y) for x, y in pairs)
+    if "matrix" in (reference.op, answer.op):
+        rows = _as_matrix(reference), _as_matrix(answer)
+        if rows != (reference, answer):
+            return _same(*rows)
+    wanted, given = _cells(reference), _cells(answer)
+    if wanted is None or given is None:
+        single = wanted or given
+        return (
+            single is not None
+            and len(single) == 1
+            and _same(*(single if wanted else [reference]), *([answer] if wanted else single))
+        )
+    if len(wanted) != len(given):
+        return False
+    if reference.op == answer.op == "seq" and reference.args[:2] != answer.args[:2] and len(wanted) == 2:
+        return False
+    return all(same(x, y) or both_infinite(x, y) for x, y in zip(wanted, given, strict=True))
+
+
+def _same_ratio(reference: Node, answer: Node) -> bool:
+    """a : b as a fraction; longer ratios by proportion."""
+    if reference.op == answer.op == "ratio":
+        if len(reference.args) != len(answer.args):
+            return False
+        pairs = list(zip(reference.args, answer.args, strict=True))
+        if all(same(x, y) for x, y in pairs):
+            return True
+        if any(same(part, ZERO) for pair in pairs for part in pair):
+            return False
+        first = pairs[0]
+        return all(same(Node("mul", (x, first[1])), Node("mul", (y, first[0]))) for x, y in pairs[1:])
+    fractions = [
+        Node("div", node.args) if node.op == "ratio" and len(node.args) == 2 else node for node in (reference, answer)
+    ]
+    return "ratio" not in (fractions[0].op, fractions[1].op) and _same(*fractions)
+
+
+def _same_cases(reference: Node, answer: Node) -> bool:
+    """Piecewise definitions: the same rows, in any order."""
+    if reference.op != "cases" or answer.op != "cases" or len(reference.args) != len(answer.args):
+        return False
+    rest = list(answer.args)
+    for row in reference.args:
+        found = next((k for k, other in enumerate(rest) if _same_row(row, other)), None)
+        if found is None:
+            return False
+        rest.pop(found)
+    return True
+
+
+def _same_row(row: tuple[Node, ...], other: tuple[Node, ...]) -> bool:
+    return len(row) == len(other) and all(same(x, y) for x, y in zip(row, other, strict=True))

@@ -1,0 +1,141 @@
+"""From tokens to the tree: functions with their arguments, sums and integrals, matrices and cases."""
+
+from ponder.verifiers.math import arithmetic, parse
+from ponder.verifiers.math.cursor import Cursor
+from ponder.verifiers.math.tree import MINUS_ONE, Node, Unknown, Unreadable
+
+INVERSES = {name: f"arc{name}" for name in ("sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh")}
+LISTS = ("gcd", "lcm", "max", "min", "log", "root", "binom")
+MATRICES = ("matrix", "pmatrix", "bmatrix", "vmatrix", "Bmatrix", "Vmatrix", "array", "smallmatrix")
+MAX_CELLS = 400
+MAX_DETERMINANT = 4  # rows
+
+
+def parse_function(cursor: Cursor) -> Node:
+    """A known function, its power or base, and its argument in brackets or as a product without them."""
+    name = cursor.next()[1]
+    base = exponent = None
+    while True:
+        if cursor.take("_"):
+            if name not in ("log", "max", "min", "det"):
+                raise Unreadable(f"a subscript on {name}")
+            base = arithmetic.parse_argument(cursor)
+        elif cursor.take("^"):
+            sign = cursor.take("-")
+            exponent = arithmetic.parse_argument(cursor, digits=True)
+            exponent = arithmetic.negated(exponent) if sign else exponent
+        else:
+            break
+    if exponent == MINUS_ONE and name in INVERSES:
+        name, exponent = INVERSES[name], None
+    with cursor.nested(cursor.bar_closes):
+        arguments = _arguments(cursor, name)
+    if base is not None and name == "log":
+        arguments = (arguments[0], base)
+    elif base is not None:
+        arguments = (*arguments, base)
+    if name == "det" and len(arguments) == 1:
+        node = determinant(arguments[0])
+    elif name == "exp" and len(arguments) == 1:
+        node = Node("pow", (Node("const", ("e",)), arguments[0]))
+    else:
+        node = Node("call", (name, *arguments))
+    return node if exponent is None else Node("pow", (node, exponent))
+
+
+def _arguments(cursor: Cursor, name: str) -> tuple[Node, ...]:
+    if cursor.sees("(", "["):
+        inner = parse.parse_bracket(cursor)
+        if inner.op == "seq" and len(inner.args) > 2:
+            if name not in LISTS:
+                raise Unreadable(f"{name} takes one argument")
+            return inner.args[2:]
+        return (inner,)
+    if cursor.sees("{"):
+        inner = parse.parse_group(cursor)
+        return inner.args if inner.op == "set" and name in LISTS else (inner,)
+    sign = cursor.take("-")
+    factors = []
+    while not factors or (arithmetic.starts_factor(cursor) and cursor.peek()[0] != "fn" and not _is_call(factors[-1])):
+        factors.append(arithmetic.parse_factor(cursor)[0])
+    inner = factors[0] if len(factors) == 1 else Node("mul", tuple(factors))
+    return (arithmetic.negated(inner) if sign else inner,)
+
+
+def _is_call(node: Node) -> bool:
+    return node.op == "call" and node.args[0] not in ("abs", "fact")
+
+
+def parse_big_operator(cursor: Cursor, name: str) -> Node:
+    """A sum, product, integral or limit: its limits, then its body."""
+    limits = {}
+    while operator := cursor.take("_", "^"):
+        if cursor.sees("{"):
+            cursor.next()
+            with cursor.nested():
+                inner = parse.parse_list(cursor)
+            cursor.expect("}")
+            if inner is None:
+                raise Unreadable("an empty limit")
+            limits[operator] = inner
+        else:
+            limits[operator] = arithmetic.parse_argument(cursor)
+    body = arithmetic.parse_sum(cursor) if name in ("int", "iint", "oint") else arithmetic.parse_product(cursor)
+    return Node("big", (name, body, *(limits[operator] for operator in ("_", "^") if operator in limits)))
+
+
+def parse_matrix(cursor: Cursor) -> Node:
+    """What stands between \\begin and \\end: a matrix, or the rows of cases."""
+    kind = cursor.next()[1]
+    if kind not in (*MATRICES, "cases", "aligned", "align", "gathered"):
+        raise Unknown(f"the environment {kind} is not known here")
+    rows: list[tuple[Node, ...]] = []
+    row: list[Node] = []
+    cells = 0
+    with cursor.nested():
+        while True:
+            cell = parse.parse_list(cursor)
+            if cell is not None:
+                row.append(cell)
+                cells += 1
+            if cells > MAX_CELLS:
+                raise Unreadable(f"a matrix of more than {MAX_CELLS} entries")
+            if cursor.take("&"):
+                continue
+            if row:
+                rows.append(tuple(row))
+            row = []
+            if cursor.take("\\\\"):
+                continue
+            break
+    if cursor.next() != ("end_env", kind) or not rows:
+        raise Unreadable(f"the environment {kind} does not end")
+    if kind not in MATRICES:
+        if all(len(row) == 1 for row in rows):
+            return Node("list", tuple(row[0] for row in rows)) if len(rows) > 1 else rows[0][0]
+        return Node("cases", tuple(rows))
+    if len({len(row) for row in rows}) > 1:
+        raise Unreadable("a matrix whose rows differ in length")
+    if kind == "array" and all(len(row) == 1 and row[0].op == "rel" for row in rows):
+        return Node("list", tuple(row[0] for row in rows))  # a system of equations
+    matrix = Node("matrix", tuple(rows))
+    return determinant(matrix) if kind == "vmatrix" else matrix
+
+
+def determinant(matrix: Node) -> Node:
+    """The determinant of a small square matrix, written out; of another one a call that is not evaluated."""
+    rows = matrix.args
+    if matrix.op != "matrix" or len(rows) > MAX_DETERMINANT or len(rows) != len(rows[0]):
+        return Node("call", ("det", matrix))
+    return _written_out(rows)
+
+
+def _written_out(rows: tuple[tuple[Node, ...], ...]) -> Node:
+    if len(rows) == 1:
+        return rows[0][0]
+    terms = []
+    for column, cell in enumerate(rows[0]):
+        minor = _written_out(tuple(row[:column] + row[column + 1 :] for row in rows[1:]))
+        term = Node("mul", (cell, minor))
+        terms.append(arithmetic.negated(term) if column % 2 else term)
+    return Node("add", tuple(terms))

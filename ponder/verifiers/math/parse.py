@@ -1,0 +1,287 @@
+"""From text to a tree: lists, relations, sets, brackets. Arithmetic is in ponder.verifiers.math.arithmetic.
+
+Precedence, from the loosest: lists (, ; and or), relations, ratios (:), unions and intersections, sums, products,
+powers. The parser is recursive, never goes back over more than one operand, and has a budget of tokens and depth.
+"""
+
+import re
+from functools import lru_cache
+
+from ponder.verifiers.math import arithmetic, symbols
+from ponder.verifiers.math.cursor import CLOSERS, Cursor
+from ponder.verifiers.math.spelling import spelled
+from ponder.verifiers.math.tokens import tokens_of
+from ponder.verifiers.math.tree import MINUS_ONE, Node, Unreadable, contains, mapped
+
+RELATIONS = ("=", "<", "<=", ">", ">=", "!=", "in", "notin", "~", "===", "->", "=>", "<=>", "subset", "propto", "cong")
+INEQUALITIES = ("<", "<=", ">", ">=", "!=")
+SETS = ("cup", "cap", "\\")
+OPENERS = {"(": (")", "]"), "[": ("]", ")"), "\\{": ("\\}",)}
+# Words that begin a remark on an answer, not a part of it.
+REMARKS = ("for", "where", "with", "when", "if", "as", "such", "here", "is", "are", "by", "per", "of", "given", "since")
+ALL_REALS = ("all real numbers", "all reals", "all real", "real numbers", "the real numbers", "any real number")
+LEADS = ("answer", "the answer is", "the answer", "answer is", "final answer", "the final answer is", "thus", "so")
+LEADS += ("therefore", "hence", "we get", "we have", "the solution is", "the solutions are", "only")
+GROUPED = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
+NUMBER_SETS = ("Z", "N", "R", "Q", "C")
+
+
+@lru_cache(maxsize=8192)
+def parse(text: str, thousands: bool = True) -> Node:
+    """The tree of an answer as it was written. Unreadable or OverBudget where there is none.
+
+    `thousands`: whether "10,000" outside brackets is one number; else it is a list of two.
+    """
+    text = spelled(text)
+    cursor = Cursor(tokens_of(_with_whole_numbers(text) if thousands else text))
+    tree = parse_list(cursor)
+    if cursor.peek()[0] != "end":
+        raise Unreadable(f"{cursor.peek()[1]!r} stands where nothing was expected")
+    if tree is None:
+        raise Unreadable("there is nothing to read")
+    return _without_domains(tree)
+
+
+def _with_whole_numbers(text: str) -> str:
+    """The text without the commas that group digits outside brackets."""
+    pieces, start, depth = [], 0, 0
+    for match in GROUPED.finditer(text):
+        before = text[start : match.start()]
+        depth += sum(before.count(c) for c in "([{") - sum(before.count(c) for c in ")]}")
+        pieces += [before, match[0].replace(",", "") if depth == 0 else match[0]]
+        start = match.end()
+    return "".join(pieces) + text[start:]
+
+
+def parse_list(cursor: Cursor) -> Node | None:
+    """Items joined by , ; "and" "or", up to what closes them. None if there is no item."""
+    groups: list[list[Node]] = [[]]
+    joints: set[str] = set()
+    while True:
+        joint = cursor.take(",", ";", "and", "or")
+        if joint:
+            if joint in (",", ";") and _follows_separator(cursor):
+                raise Unreadable("an empty item in a list")
+            joints.add(joint)
+            if joint == ";" and groups[-1]:
+                groups.append([])
+            continue
+        if cursor.closes():
+            break
+        groups[-1].append(parse_relation(cursor))
+        if not cursor.sees(",", ";", "and", "or") and not cursor.closes():
+            _skip_remark(cursor)
+    groups = [group for group in groups if group]
+    if not groups:
+        return None
+    if len(groups) > 1:
+        items = [group[0] if len(group) == 1 else Node("seq", ("(", ")", *group)) for group in groups]
+    else:
+        items = groups[0]
+    if "or" in joints:
+        return Node("alt", tuple(items)) if len(items) > 1 else Node("alt", (items[0], Node("text", ("or",))))
+    if len(items) == 1:
+        return items[0]
+    if joints == {"and"} and all(is_inequality(item) for item in items):
+        return Node("both", tuple(items))
+    return Node("list", tuple(items))
+
+
+def _follows_separator(cursor: Cursor) -> bool:
+    return cursor.at >= 2 and cursor.tokens[cursor.at - 2] in (("op", ","), ("op", ";"))
+
+
+def is_inequality(node: Node) -> bool:
+    return node.op == "rel" and all(operator in INEQUALITIES for operator in node.args[0])
+
+
+def parse_relation(cursor: Cursor) -> Node:
+    """Operands joined by =, <, in and the like; a chain is one relation."""
+    operands, operators = [_operand(cursor)], []
+    while operator := cursor.take(*RELATIONS):
+        operators.append(operator)
+        operands.append(_operand(cursor))
+    if not operators:
+        return operands[0]
+    for index, operator in enumerate(operators):  # what follows "approximately" repeats what came before
+        if operator == "~":
+            operands, operators = operands[: index + 1], operators[:index]
+            return Node("rel", (tuple(operators), *operands)) if operators else operands[0]
+    return Node("rel", (tuple(operators), *operands))
+
+
+def _operand(cursor: Cursor) -> Node:
+    if cursor.peek()[0] == "text" and (words := _words(cursor)) is not None:
+        return words
+    if head := symbols.parse_head(cursor, RELATIONS):
+        return head
+    parts = [_set_expression(cursor)]
+    while cursor.sees(":") and not cursor.bar_closes:
+        cursor.next()
+        parts.append(_set_expression(cursor))
+    node = parts[0] if len(parts) == 1 else Node("ratio", tuple(parts))
+    if cursor.peek()[0] == "text" and cursor.peek()[1].split()[0] not in REMARKS:
+        node = Node("unit", (node, symbols.parse_unit(cursor)))
+    return node
+
+
+def _words(cursor: Cursor) -> Node | None:
+    """An operand that begins with words: a text answer, or None where the words only lead in a formula."""
+    words = cursor.peek()[1]
+    following = cursor.peek(1)
+    if following[0] == "op" and following[1] in RELATIONS:  # a name of several letters
+        cursor.next()
+        return Node("sym", (words,))
+    if words.rstrip(" :") in LEADS and following[0] != "end" and following != ("op", ","):
+        cursor.next()
+        cursor.take(":")
+        return None
+    if words in ALL_REALS:
+        cursor.next()
+        return Node("const", ("R",))
+    end = cursor.until((",", ";", "and", "or", *CLOSERS))
+    text = " ".join(value for _, value in cursor.tokens[cursor.at : end])
+    cursor.at = end
+    return Node("text", (text,))
+
+
+def _skip_remark(cursor: Cursor) -> None:
+    """Past a remark such as "for all x > 0"."""
+    kind, value = cursor.peek()
+    if kind != "text" or value.split()[0] not in REMARKS:
+        raise Unreadable(f"{value!r} stands where nothing was expected")
+    symbols.refuse_doubt(value)
+    cursor.at = len(cursor.tokens) if value.split()[0] == "where" else cursor.until((",", ";", "and", "or", *CLOSERS))
+
+
+def _set_expression(cursor: Cursor) -> Node:
+    node = _difference(arithmetic.parse_sum(cursor))
+    while operator := cursor.take(*SETS):
+        name = {"cup": "union", "cap": "inter", "\\": "minus"}[operator]
+        other = arithmetic.parse_sum(cursor)
+        parts = node.args if node.op == name != "minus" else (node,)
+        node = Node(name, (*parts, other))
+    return node
+
+
+def _difference(node: Node) -> Node:
+    """A minus between two sets as their difference."""
+    if node.op != "add" or len(node.args) != 2 or node.args[0].op not in ("set", "builder", "seq", "union"):
+        return node
+    first, second = node.args
+    if second.op == "mul" and second.args[0] == MINUS_ONE and len(second.args) == 2 and second.args[1].op == "set":
+        return Node("minus", (first, second.args[1]))
+    return node
+
+
+def parse_bracket(cursor: Cursor) -> Node:
+    """( [ or \\{ and what it encloses: a group, a tuple, an interval, a set."""
+    opening = cursor.expect(*OPENERS)
+    if opening == "\\{":
+        return _set(cursor)
+    with cursor.nested():
+        inner = parse_list(cursor)
+    closing = cursor.expect(*OPENERS[opening])
+    if inner is None:
+        if opening == "(":
+            raise Unreadable("an empty bracket")
+        return Node("seq", (opening, closing))
+    if inner.op == "list":
+        return Node("seq", (opening, closing, *inner.args))
+    return inner
+
+
+def _set(cursor: Cursor) -> Node:
+    with cursor.nested(bar_closes=True):
+        if cursor.take("\\}"):
+            return Node("const", ("empty",))
+        first = parse_list(cursor)
+    if cursor.take("|", ":"):
+        with cursor.nested():
+            condition = parse_list(cursor)
+        cursor.expect("\\}")
+        if first is None or condition is None:
+            raise Unreadable("a set without a condition")
+        return Node("builder", (first, condition))
+    cursor.expect("\\}")
+    if first is None:
+        raise Unreadable("an empty list in braces")
+    return Node("set", first.args if first.op in ("list", "alt") else (first,))
+
+
+def parse_group(cursor: Cursor) -> Node:
+    """{ ... }: a group, or a set where commas stand in it."""
+    cursor.expect("{")
+    with cursor.nested():
+        inner = parse_list(cursor)
+        if inner is not None and cursor.take("choose"):
+            lower = parse_list(cursor)
+            if lower is None:
+                raise Unreadable("a binomial without its lower part")
+            inner = Node("call", ("binom", inner, lower))
+        elif inner is not None and cursor.take("over"):
+            lower = parse_list(cursor)
+            if lower is None:
+                raise Unreadable("a fraction without its lower part")
+            inner = Node("div", (inner, lower))
+    cursor.expect("}")
+    if inner is None:
+        raise Unreadable("an empty group")
+    return Node("set", inner.args) if inner.op == "list" else inner
+
+
+def _without_domains(tree: Node) -> Node:
+    """The tree without remarks of the form "k in Z"; such a k has no name of its own, so that it may be called n."""
+    if tree.op not in ("list", "alt") or not any(_is_domain(item) for item in tree.args):
+        return tree
+    integers = [item.args[1] for item in tree.args if _is_domain(item) and item.args[2].args[0] in ("Z", "N")]
+    kept = tuple(item for item in tree.args if not _is_domain(item))
+    if not kept:
+        return tree
+    rest = kept[0] if len(kept) == 1 else Node(tree.op, kept)
+    for index, symbol in enumerate(integers):
+        rest = substituted(rest, symbol, Node("sym", (f"integer {index}",)))
+    return rest
+
+
+def _is_domain(item: Node) -> bool:
+    if item.op != "rel" or item.args[0] != ("in",) or item.args[1].op not in ("sym", "const"):
+        return False
+    return item.args[2].op == "const" and item.args[2].args[0] in NUMBER_SETS
+
+
+def substituted(tree: Node, old: Node, new: Node) -> Node:
+    return new if tree == old else mapped(tree, lambda child: substituted(child, old, new))
+
+
+def variants(tree: Node) -> tuple[Node, ...]:
+    """What a tree with plus-minus signs stands for. Signs are independent, but linked where a minus-plus stands too."""
+    if not contains(tree, "pm"):
+        return (tree,)
+    signs = _signs(tree)
+    if len(signs) > 4:
+        raise Unreadable("more than four plus-minus signs")
+    if "-+" in signs:
+        choices = [[1] * len(signs), [-1] * len(signs)]
+    else:
+        choices = [[-1 if bits >> k & 1 else 1 for k in range(len(signs))] for bits in range(2 ** len(signs))]
+    return tuple(_signed(tree, iter(choice)) for choice in choices)
+
+
+def _signs(tree: Node) -> list[str]:
+    found = [tree.args[1]] if tree.op == "pm" else []
+    for argument in tree.args:
+        if isinstance(argument, Node):
+            found += _signs(argument)
+        elif isinstance(argument, tuple):
+            for cell in argument:
+                found += _signs(cell) if isinstance(cell, Node) else []
+    return found
+
+
+def _signed(tree: Node, choice) -> Node:
+    if tree.op != "pm":
+        return mapped(tree, lambda child: _signed(child, choice))
+    sign = next(choice) * (1 if tree.args[1] == "+-" else -1)
+    inner = _signed(tree.args[0], choice)
+    return inner if sign > 0 else Node("mul", (MINUS_ONE, inner))

@@ -1,0 +1,109 @@
+"""A plain spelling for short LaTeX: what is only typesetting goes, and a character stands for itself in one way only."""
+
+import re
+import unicodedata
+
+TEXT = re.compile(
+    r"\\(?:text|textbf|textit|textnormal|textrm|textsf|mathrm|mathbf|mathit|mathsf|mbox|hbox|operatorname\*?)"
+    r"\s*\{([^{}]*)\}"
+)
+SUPERSCRIPTS = {**dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789", strict=True)), "⁻": "-", "ⁿ": "n"}
+SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True))
+CHARACTERS = {
+    **{"−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ", "∗": "*"},
+    **{"÷": r"\div ", "⁄": "/", "∕": "/", "≤": r"\le ", "≥": r"\ge ", "⩽": r"\le ", "⩾": r"\ge ", "≠": r"\ne "},
+    **{"±": r"\pm ", "∓": r"\mp ", "∞": r"\infty ", "√": r"\sqrt ", "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in "},
+    **{"∖": r"\setminus ", "∅": r"\emptyset ", "≈": r"\approx ", "≡": r"\equiv ", "→": r"\to ", "…": r"\dots "},
+    **{"⋯": r"\dots ", "°": r"^\circ ", "º": r"^\circ ", "′": "'", "⌊": r"\lfloor ", "⌋": r"\rfloor "},
+    **{"⌈": r"\lceil ", "⌉": r"\rceil ", "⟨": r"\langle ", "⟩": r"\rangle ", "∠": r"\angle ", "△": r"\triangle "},
+    **{"ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℚ": r"\mathbb{Q}", "ℕ": r"\mathbb{N}", "ℂ": r"\mathbb{C}"},
+    **{"，": ",", "、": ",", "；": ";", "。": ".", "：": ":", "【": "[", "】": "]", "％": r"\%", "∶": ":", "′′": "''"},
+    **{"\u200b": "", "\ufeff": "", "\u2060": "", "\u2061": "", "\xad": "", "或": " or ", "和": " and "},
+    **{c: rf"\frac{{{a}}}{{{b}}}" for c, a, b in (("½", 1, 2), ("⅓", 1, 3), ("⅔", 2, 3), ("¼", 1, 4), ("¾", 3, 4))},
+    **{"α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ", "δ": r"\delta ", "ε": r"\epsilon ", "θ": r"\theta "},
+    **{"λ": r"\lambda ", "μ": r"\mu ", "π": r"\pi ", "ρ": r"\rho ", "σ": r"\sigma ", "τ": r"\tau ", "φ": r"\phi "},
+    **{"ω": r"\omega ", "Δ": r"\Delta ", "Ω": r"\Omega ", "Φ": r"\Phi ", "Σ": r"\Sigma "},
+}
+CHARACTER = re.compile("[^\x00-\x7f]")
+RAISED = re.compile("[" + "".join(SUPERSCRIPTS) + "]+")
+LOWERED = re.compile("[" + "".join(SUBSCRIPTS) + "]+")
+TWICE = re.compile(r"\\\\([A-Za-z{}])")
+DOLLAR = re.compile(r"(?<!\\)\$")
+TYPESETTING = (
+    (re.compile(r"(?<!\\)\\[()\[\]]"), " "),
+    (re.compile(r"\\(?:left|right|middle|big|Big|bigg|Bigg)[lrm]?(?![A-Za-z])(?:\s*\.(?!\d))?"), ""),
+    (re.compile(r"\\(?:displaystyle|textstyle|scriptstyle|limits|nolimits|rm|bf|it)(?![A-Za-z])"), ""),
+    (re.compile(r"\\[dtc]frac(?![A-Za-z])"), r"\\frac"),
+    (re.compile(r"\\[dt]binom(?![A-Za-z])"), r"\\binom"),
+    (re.compile(r"\{\s*,\s*\}|,\s*\\!\s*"), r"{,}"),
+    (re.compile(r"\{([:.=])\}"), r"\1"),
+    (re.compile(r"\\!"), ""),
+    (re.compile(r"(?<=\d)\\[, ](?=\d{3}(?!\d))"), "{,}"),
+    (re.compile(r"(?<!\\)\\[,;: >]|~|\\q?quad"), " "),
+    (re.compile(r"(?<![A-Za-z\\])([A-Za-z])\{\s*(\([^{}()]*\))\s*\}"), r"\1\2"),
+    (re.compile(r"\\(?:newline|tag\{[^{}]*\})"), " "),
+    (re.compile(r"\^\s*\{?\s*\\circ\s*\}?|\\degree(?![A-Za-z])|\\textdegree(?![A-Za-z])"), r"^\\circ "),
+)
+SYSTEM = re.compile(r"\\\{\s*(?=\\begin)")  # the brace before a system of equations
+FLATTENING = (
+    (TEXT, r" \1 "),
+    (re.compile(r"(?<=\d)\{,\}(?=\d)"), ""),
+    (re.compile(r"\{,\}"), ","),
+    (re.compile(r"\^\\circ(?![A-Za-z])"), " degrees "),
+    (re.compile(r"\\%"), "%"),
+    (re.compile(r"\\\$"), "$"),
+    (re.compile(r"\\frac\s*(\d)\s*(\d)"), r"\\frac{\1}{\2}"),
+    (re.compile(r"\s+"), " "),
+    # A space means something only between two letters or digits.
+    (re.compile(r"(?<![A-Za-z0-9]) | (?![A-Za-z0-9])"), ""),
+)
+
+
+def spelled(latex: str) -> str:
+    """The same mathematics in ASCII where that can be, without delimiters and typesetting; `\\text` stays.
+
+    >>> spelled("$\\\\dfrac{1}{2}\\\\,$.")
+    '\\\\frac{1}{2}'
+    """
+    text = latex
+    if not text.isascii():
+        text = LOWERED.sub(lambda m: "_{" + "".join(SUBSCRIPTS[c] for c in m[0]) + "}", text)
+        text = RAISED.sub(lambda m: "^{" + "".join(SUPERSCRIPTS[c] for c in m[0]) + "}", text)
+        text = CHARACTER.sub(_character, text)
+    if "\\\\" in text and "\\begin" not in text:  # every backslash was written twice
+        text = TWICE.sub(r"\\\1", text)
+    text = _without_dollars(text)
+    if "\\" in text or "~" in text or "{" in text:
+        for pattern, replacement in TYPESETTING:
+            text = pattern.sub(replacement, text)
+    if "\\begin" in text and "\\}" not in text:
+        text = SYSTEM.sub("", text)
+    return text.strip().rstrip(".").lstrip("=").strip()
+
+
+def flat(text: str) -> str:
+    """A spelled text without `\\text` and spaces: equal answers often look equal in this form.
+
+    >>> flat(spelled("\\\\text{Evelyn }")), flat(spelled("x = 5"))
+    ('Evelyn', 'x=5')
+    """
+    for pattern, replacement in FLATTENING:
+        text = pattern.sub(replacement, text)
+    return text.strip().rstrip(".").strip()
+
+
+def _character(match: re.Match) -> str:
+    character = match[0]
+    if character in CHARACTERS:
+        return CHARACTERS[character]
+    plain = unicodedata.normalize("NFKC", character)
+    # A circled or squared digit is a label, not a number.
+    return plain if len(plain) == 1 and not unicodedata.name(character, "").startswith("CIRCLED") else character
+
+
+def _without_dollars(text: str) -> str:
+    """Dollar signs that delimit go; one before a number with no partner is money."""
+    count = len(DOLLAR.findall(text))
+    if count == 1 and re.search(r"(?<!\\)\$\s*[\d.]", text):
+        return DOLLAR.sub(lambda _: r"\$", text)
+    return DOLLAR.sub(" ", text) if count else text

@@ -1,0 +1,158 @@
+"""From tokens to the smallest parts of a tree: number literals, symbols with their subscripts, units."""
+
+import re
+from fractions import Fraction
+
+from ponder.verifiers.math import arithmetic, parse
+from ponder.verifiers.math.cursor import Cursor
+from ponder.verifiers.math.tree import Node, OverBudget, Unreadable, num
+from ponder.verifiers.math.units import DOUBTS, unit_name
+
+BASES = [
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+]
+
+MAX_EXPONENT = 1_000  # of a number in scientific notation
+FUNCTION_LETTERS = ("f", "g", "h", "F", "G")
+
+
+def number(text: str) -> Node:
+    """The exact value of a literal, such as 1250, .5 or 2.5e-3."""
+    mantissa, _, exponent = text.lower().partition("e")
+    whole, _, part = mantissa.partition(".")
+    power = int(exponent) if exponent else 0
+    if abs(power) > MAX_EXPONENT:
+        raise OverBudget(f"an exponent of more than {MAX_EXPONENT:,}")
+    value = Fraction(int(whole + part or "0"), 10 ** len(part)) * Fraction(10) ** power
+    return num(value, max(0, len(part) - power) if part or exponent else None)
+
+
+def repeating(cursor: Cursor, text: str) -> Node | None:
+    """A decimal whose last digits repeat, such as 0.1\\overline{6}."""
+    ahead = [cursor.peek(k) for k in range(4)]
+    if "." not in text or ahead[0] != ("cmd", "overline") or ahead[1] != ("op", "{") or ahead[3] != ("op", "}"):
+        return None
+    if ahead[2][0] != "num" or not ahead[2][1].isdigit():
+        return None
+    cursor.at += 4
+    period, places = ahead[2][1], len(text.partition(".")[2])
+    start = number(text).args[0]
+    return num(start + Fraction(int(period), (10 ** len(period) - 1) * 10**places))
+
+
+def parse_symbol(cursor: Cursor) -> Node:
+    """A symbol with its subscript, primes, and arguments if it is the name of a function."""
+    name = cursor.next()[1]
+    node = subscripted(cursor, Node("sym", (name,)))
+    primes = ""
+    while cursor.take("'"):
+        primes += "'"
+    if primes:
+        node = Node("sym", (node.args[0] + primes,))
+    if name in FUNCTION_LETTERS:
+        inverse = [("op", "^"), ("op", "{"), ("op", "-"), ("num", "1"), ("op", "}"), ("op", "(")]
+        if cursor.tokens[cursor.at : cursor.at + 6] == inverse:
+            cursor.at += 5
+            node = Node("sym", (node.args[0] + "^-1",))
+        if cursor.sees("("):
+            return _applied(cursor, node)
+    if cursor.sees("(") and cursor.peek(1)[0] == "num" and cursor.peek(2) == ("op", ")"):
+        return _applied(cursor, node)  # an initial value such as I(0)
+    return node
+
+
+def _applied(cursor: Cursor, function: Node) -> Node:
+    arguments = parse.parse_bracket(cursor)
+    items = arguments.args[2:] if arguments.op == "seq" else (arguments,)
+    return Node("apply", (function.args[0], *items))
+
+
+def subscripted(cursor: Cursor, node: Node) -> Node:
+    """The symbol with what stands below it as part of its name: `v_0` and `v_{0}` are one symbol."""
+    if not cursor.take("_"):
+        return node
+    start = cursor.at
+    parse_script(cursor)
+    script = "".join(value for kind, value in cursor.tokens[start : cursor.at] if value not in ("{", "}"))
+    return Node("sym", (f"{node.args[0]}_{script}",))
+
+
+def parse_script(cursor: Cursor) -> None:
+    """Past a subscript, whatever it says."""
+    if cursor.sees("{"):
+        cursor.next()
+        cursor.at = cursor.until(("}",))
+        cursor.expect("}")
+    elif cursor.peek()[0] == "num" and len(cursor.peek()[1]) > 1 and cursor.peek()[1].isdigit():
+        digits = cursor.peek()[1]
+        cursor.tokens[cursor.at : cursor.at + 1] = [("num", digits[0]), ("num", digits[1:])]
+        cursor.next()
+    elif cursor.next()[0] == "end":
+        raise Unreadable("it ends too soon")
+
+
+def parse_head(cursor: Cursor, relations: tuple[str, ...]) -> Node | None:
+    """The left side of a definition such as P(x) = ..., which anywhere else would be a product. None if it is none."""
+    kind, _ = cursor.peek()
+    if kind != "sym":
+        return None
+    end = cursor.at + 1
+    if cursor.peek(1) == ("op", "_"):
+        saved, cursor.at = cursor.at, cursor.at + 2
+        end = cursor.until(("}",)) + 1 if cursor.sees("{") and cursor.next() else cursor.at + 1
+        cursor.at = saved
+    if end >= len(cursor.tokens) or cursor.tokens[end] != ("op", "("):
+        return None
+    saved, cursor.at = cursor.at, end + 1
+    close = cursor.until((")",))
+    cursor.at = saved
+    if close + 1 >= len(cursor.tokens) or cursor.tokens[close + 1] not in [("op", "="), ("op", "~")]:
+        return None
+    return _applied(cursor, _symbol_only(cursor))
+
+
+def _symbol_only(cursor: Cursor) -> Node:
+    return subscripted(cursor, Node("sym", (cursor.next()[1],)))
+
+
+def refuse_doubt(words: str) -> None:
+    """Unreadable for words that take an answer back, or make a bound of it."""
+    if DOUBTS & set(words.split()):
+        raise Unreadable(f"{words!r} says that this is not the answer")
+
+
+def parse_unit(cursor: Cursor) -> str:
+    """The unit that stands here, by its common name: words, with what is raised, and what is divided by."""
+    words = ""
+    while True:
+        kind, value = cursor.peek()
+        if kind == "text":
+            refuse_doubt(value)
+            words += " " + value
+        elif (kind, value) == ("op", "^"):
+            raised = re.sub(r"[{}]", "", "".join(v for _, v in cursor.tokens[cursor.at + 1 : cursor.at + 4]))[:1]
+            if raised not in ("2", "3", "-"):
+                raise Unreadable("an odd power of a unit")
+            words += "^" + raised
+            cursor.next()
+            arithmetic.parse_argument(cursor)
+            continue
+        elif (kind, value) in (("op", "/"), ("op", "*")) and cursor.peek(1)[0] == "text":
+            words += value
+        else:
+            return unit_name(words)
+        cursor.next()

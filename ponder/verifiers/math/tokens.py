@@ -1,0 +1,248 @@
+"""Tokens of a spelled answer: numbers, symbols, functions, operators, words. Linear in the length of the text."""
+
+import itertools
+import re
+
+from ponder.verifiers.math.spelling import TEXT
+from ponder.verifiers.math.tree import OverBudget, Unknown, Unreadable
+from ponder.verifiers.math.units import UNIT_NAMES
+
+Token = tuple[str, str]  # (kind, value)
+END: Token = ("end", "")
+MAX_TOKENS = 1_500
+MAX_DIGITS = 1_000
+
+PIECE = re.compile(
+    rf"""(?P<space>\s+)
+    |(?P<dots>\.\.\.+)
+    |(?P<number>(?:\d+(?:\{{,\}}\d{{3}})+|\d+)(?:\.(?!\.)\d*)?(?:[eE][-+]?\d+(?![\d.]))?|\.\d+(?:[eE][-+]?\d+)?)
+    |(?P<text>{TEXT.pattern})
+    |(?P<environment>\\(?:begin|end)\s*\{{(?P<name>[A-Za-z]+\*?)\}}(?:\{{[lcr|]+\}})?)
+    |(?P<blackboard>\\(?:mathbb|mathbf|Bbb|mathrm)\s*(?:\{{\s*(?P<set>[RZQNC])\s*\}}|(?P<bare>[RZQNC])(?![A-Za-z])))
+    |(?P<row>\\\\(?:\s*\[[^\[\]]{{0,12}}\])?)
+    |(?P<command>\\(?:[A-Za-z]+|.))
+    |(?P<word>[A-Za-z]+)
+    |(?P<operator><=|>=|!=|==|\*\*|->|=>|=<|[-+*/^_=<>()\[\]{{}}|,;:!'&%$\#]|(?P<currency>[€£元])|\.(?=\s|$))""",
+    re.VERBOSE | re.DOTALL,
+)
+
+FUNCTIONS = {
+    "sin",
+    "cos",
+    "tan",
+    "cot",
+    "sec",
+    "csc",
+    "sinh",
+    "cosh",
+    "tanh",
+    "coth",
+    "arcsin",
+    "arccos",
+    "arctan",
+    "arccot",
+    "asin",
+    "acos",
+    "atan",
+    "log",
+    "ln",
+    "lg",
+    "exp",
+    "det",
+    "gcd",
+    "lcm",
+    "max",
+    "min",
+    "deg",
+    "dim",
+    "arg",
+    "sgn",
+    "sign",
+    "Re",
+    "Im",
+    "abs",
+    "floor",
+    "ceil",
+    "sqrt",
+    "cbrt",
+    "root",
+    "binom",
+    "arcsec",
+    "arccsc",
+    "arcsinh",
+    "arccosh",
+    "arctanh",
+    "arsinh",
+    "arcosh",
+    "artanh",
+}
+RENAMED = {
+    **{"asin": "arcsin", "acos": "arccos", "atan": "arctan", "sgn": "sign", "arsinh": "arcsinh"},
+    **{"factorial": "fact", "binomial": "binom", "ceiling": "ceil", "Abs": "abs"},
+    **{"arcosh": "arccosh", "artanh": "arctanh"},
+}
+GREEK = (
+    "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho varrho sigma "
+    "varsigma tau upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega ell hbar "
+    "angle triangle measuredangle odot nabla partial aleph mho Re Im top perp square star prime AA imath jmath bot "
+    "parallel forall exists neg circ bullet"
+)
+OPERATORS = {
+    **{"cdot": "*", "times": "*", "ast": "*", "div": "/", "over": "over", "pm": "+-", "mp": "-+", "colon": ":"},
+    **{"le": "<=", "leq": "<=", "leqslant": "<=", "ge": ">=", "geq": ">=", "geqslant": ">=", "lt": "<", "gt": ">"},
+    **{
+        "ne": "!=",
+        "neq": "!=",
+        "in": "in",
+        "notin": "notin",
+        "approx": "~",
+        "simeq": "~",
+        "sim": "sim",
+        "equiv": "===",
+    },
+    **{"cup": "cup", "bigcup": "cup", "cap": "cap", "setminus": "\\", "backslash": "\\", "smallsetminus": "\\"},
+    **{"mid": "|", "vert": "|", "lvert": "|", "rvert": "|", "|": "||", "Vert": "||", "lVert": "||", "rVert": "||"},
+    **{"to": "->", "rightarrow": "->", "Rightarrow": "=>", "implies": "=>", "iff": "<=>", "Leftrightarrow": "<=>"},
+    **{"land": "and", "wedge": "and", "lor": "or", "vee": "or", "subset": "subset", "subseteq": "subset"},
+    **{"choose": "choose", "mapsto": "->", "cdotp": "*", "propto": "propto", "cong": "cong", "cupdot": "cup"},
+    **{"%": "%", "$": "$", "{": "\\{", "}": "\\}", "lbrace": "\\{", "rbrace": "\\}", "lbrack": "[", "rbrack": "]"},
+    **{"lfloor": "lfloor", "rfloor": "rfloor", "lceil": "lceil", "rceil": "rceil", "langle": "(", "rangle": ")"},
+    **{"pmod": "pmod", "bmod": "mod", "mod": "mod", "&": "&", "#": "#", "_": "_", "lgroup": "(", "rgroup": ")"},
+}
+SIGNS = {"**": "^", "==": "=", "=<": "<=", "->": "->"}
+CONSTANTS = {"pi": "pi", "infty": "inf", "inf": "inf", "infinity": "inf", "Infinity": "inf", "oo": "inf"}
+CONSTANTS |= {"emptyset": "empty", "varnothing": "empty", "e": "e", "i": "i"}
+WITH_ARGUMENTS = {"frac", "sqrt", "binom", "sum", "prod", "int", "lim", "overline", "bar", "hat", "vec", "tilde", "dot"}
+WITH_ARGUMENTS |= {"widehat", "overrightarrow", "overarc", "ddot", "widetilde", "iint", "oint"}
+IGNORED = {"mathbf", "mathit", "boldsymbol", "bm", "mathcal", "mathscr", "mathfrak", "mathsf", "mathrm", "mathbb"}
+IGNORED |= {"underline", "text", "operatorname", "ensuremath", "boxed", "fbox", "displaylines", "nonumber", "hfill"}
+ORDINALS = ("st", "nd", "rd", "th")
+SHORT_WORDS = ("yes", "no", "odd", "one", "two", "six", "ten", "all", "not")
+DOTS = {"dots", "ldots", "cdots", "dotsc", "dotsb", "vdots", "ddots", "dotsm"}
+JOINING = re.compile(r"(\bor\b|\band\b|[,;])")
+INLINE = re.compile(r"[^A-Za-z]*|\(?[A-Za-z]\)?\.?|[^A-Za-z]*\d[^A-Za-z]*")
+
+
+def tokens_of(text: str) -> list[Token]:
+    """Tokens of a spelled text.
+
+    kinds: num, sym, const, fn, cmd, op, text, begin, end_env, dots. Unreadable for what this package does not know.
+    """
+    tokens: list[Token] = []
+    _read(text, tokens, 0)
+    return tokens
+
+
+def _read(text: str, tokens: list[Token], depth: int) -> None:
+    position = 0
+    while position < len(text):
+        match = PIECE.match(text, position)
+        if match is None:
+            raise Unreadable(f"the character {text[position]!a} is not mathematics")
+        position = match.end()
+        if len(tokens) > MAX_TOKENS:
+            raise OverBudget(f"more than {MAX_TOKENS:,} tokens")
+        if match["space"]:
+            continue
+        if match["number"]:
+            _number(match["number"].replace("{,}", ""), tokens)
+        elif match["dots"]:
+            tokens.append(("dots", "dots"))
+        elif match["text"]:
+            content = next(group for group in TEXT.fullmatch(match["text"]).groups() if group is not None)
+            _text(content, match["text"].startswith("\\operatorname"), tokens, depth)
+        elif match["environment"]:
+            kind = "begin" if match["environment"].startswith("\\b") else "end_env"
+            tokens.append((kind, match["name"].rstrip("*")))
+        elif match["blackboard"]:
+            tokens.append(("const", match["set"] or match["bare"]))
+        elif match["currency"]:
+            tokens.append(("text", match["currency"]))
+        elif match["row"]:
+            tokens.append(("op", "\\\\"))
+        elif match["command"]:
+            _command(match["command"][1:], tokens)
+        elif match["word"]:
+            _word(match["word"], tokens)
+        elif match["operator"] != ".":
+            tokens.append(("op", SIGNS.get(match["operator"], match["operator"])))
+
+
+def _number(text: str, tokens: list[Token]) -> None:
+    if len(text) > MAX_DIGITS:
+        raise OverBudget(f"a number of more than {MAX_DIGITS:,} digits")
+    tokens.append(("num", text))
+
+
+def _text(content: str, operator: bool, tokens: list[Token], depth: int) -> None:
+    """What stands in `\\text{}`: words, or a number or a letter that is only set upright."""
+    content = content.strip()
+    if content in UNIT_NAMES and tokens and (tokens[-1][0] == "num" or tokens[-1] in (("op", "}"), ("op", ")"))):
+        tokens.append(("text", content))
+        return None
+    if content in FUNCTIONS or (content in CONSTANTS and content not in ("e", "i")):
+        return _word(content, tokens)
+    if depth < 3 and content and (INLINE.fullmatch(content) or re.search(r"[\d\\=<>]", content)):
+        upright: list[Token] = []
+        _read(content, upright, depth + 1)
+        tokens.extend(upright)
+        return None
+    for piece in JOINING.split(content):
+        piece = piece.strip()
+        if piece in ("or", "and"):
+            tokens.append(("op", piece))
+        elif re.fullmatch(r"\(?[A-Za-z]\)?", piece) and depth < 3:
+            _read(piece, tokens, depth + 1)
+        elif re.fullmatch(r"[,;]+", piece):
+            tokens.append(("op", ","))
+        elif piece:
+            tokens.append(("text", " ".join(re.sub(r"[^\w\s/^²³%'-]", " ", piece).lower().split())))
+    return None
+
+
+def _command(name: str, tokens: list[Token]) -> None:
+    if name in OPERATORS:
+        tokens.append(("op", OPERATORS[name]))
+    elif name in CONSTANTS:
+        tokens.append(("const", CONSTANTS[name]))
+    elif name in FUNCTIONS and name not in ("sqrt", "binom"):
+        tokens.append(("fn", RENAMED.get(name, name)))
+    elif name in WITH_ARGUMENTS:
+        tokens.append(("cmd", name))
+    elif name in DOTS:
+        tokens.append(("dots", "dots"))
+    elif name in GREEK_NAMES:
+        tokens.append(("sym", name.removeprefix("var")))
+    elif name not in IGNORED:
+        raise Unknown(f"the command \\{name} is not known here")
+
+
+def _word(word: str, tokens: list[Token]) -> None:
+    """Bare letters: a function, a constant, a unit after a number, a word, or a product of symbols."""
+    if word in ("or", "and"):
+        tokens.append(("op", word))
+    elif word in ORDINALS and tokens and tokens[-1][0] == "num":
+        return
+    elif word in CONSTANTS:
+        tokens.append(("const", CONSTANTS[word]))
+    elif word in ("sqrt", "binom"):
+        tokens.append(("cmd", word))
+    elif word in FUNCTIONS:
+        tokens.append(("fn", RENAMED.get(word, word)))
+    elif len(word) == 1 or (word in GREEK_NAMES and word not in ("star", "square", "top")):
+        tokens.append(("sym", word))
+    elif is_word(word) or (word in UNIT_NAMES and tokens and tokens[-1][0] == "num"):
+        tokens.append(("text", word.lower()))
+    else:
+        tokens.extend(("const", letter) if letter in ("e", "i") else ("sym", letter) for letter in word)
+
+
+def is_word(letters: str) -> bool:
+    """Whether letters side by side are rather a word than a product of symbols: "even" is, "xyz" and "abcd" are not."""
+    if letters.lower() in SHORT_WORDS or (len(letters) == 3 and letters.istitle()):
+        return True
+    ascending = all(a < b for a, b in itertools.pairwise(letters))
+    return len(letters) >= 4 and not ascending and not letters.isupper()
+
+
+GREEK_NAMES = set(GREEK.split())

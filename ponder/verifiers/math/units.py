@@ -1,0 +1,81 @@
+"""Units of answers: which words are one, and whether two contradict each other."""
+
+import re
+
+# A word counts as a unit if it is one of these, or has four letters and a vowel: "xy" and "abc" are products.
+UNITS = {
+    "degrees": "deg degree",
+    "percent": "% pct percentage",
+    "dollars": "$ dollar usd",
+    "cents": "cent",
+    "euros": "€ euro eur",
+    "pounds": "£ pound lb lbs",
+    "radians": "rad radian",
+    "seconds": "s sec second",
+    "minutes": "min minute",
+    "hours": "h hr hrs hour",
+    "days": "day 天",
+    "weeks": "week",
+    "months": "month",
+    "years": "year yr yrs 年",
+    "millimeters": "mm millimeter millimetre millimetres",
+    "centimeters": "cm centimeter centimetre centimetres 厘米",
+    "meters": "m meter metre metres 米",
+    "kilometers": "km kilometer kilometre kilometres 千米",
+    "inches": "in inch",
+    "feet": "ft foot",
+    "yards": "yd yard",
+    "miles": "mi mile",
+    "grams": "g gram 克",
+    "kilograms": "kg kilogram 千克",
+    "liters": "l liter litre litres",
+    "milliliters": "ml milliliter millilitre millilitres",
+    "kilometers per hour": "km/h kmh kph",
+    "miles per hour": "mph mi/h",
+    "meters per second": "m/s",
+    "yuan": "元",
+}
+UNIT_NAMES = {alias: name for name, aliases in UNITS.items() for alias in (name, *aliases.split())}
+MULTIPLIERS = {"hundred", "thousand", "million", "billion", "trillion", "dozen", "squared", "cubed", "万", "亿", "千"}
+DOUBTS = {
+    "not",
+    "wrong",
+    "incorrect",
+    "false",
+    "never",
+    "no",
+    "least",
+    "most",
+    "less",
+    "more",
+    "fewer",
+    "almost",
+    "invalid",
+}
+DOUBTS |= {"about", "approximately", "roughly", "nearly", "isn't", "maybe", "possibly", "perhaps", "unknown", "untrue"}
+SQUARE = re.compile(r"(?:square|sq\.?) (\w+)$")
+CUBIC = re.compile(r"(?:cubic|cu\.?) (\w+)$")
+POWER = re.compile(r"\s*(?:\^\{?([23])\}?|([²³]))$")
+
+
+def unit_name(words: str) -> str:
+    """The common name of a unit: "square inches" and "inches^2" are "inches2"; unknown words stay as they are."""
+    name = CUBIC.sub(r"\1^3", SQUARE.sub(r"\1^2", words.strip()))
+    power = POWER.search(name)
+    base = (name[: power.start()] if power else name).strip().lower()
+    exponent = (power[1] or "²³".find(power[2]) + 2) if power else ""
+    return f"{UNIT_NAMES.get(base, base)}{exponent}"
+
+
+def contradict(a: str, b: str) -> bool:
+    """Whether two units (common names, "" for none) cannot both be right.
+
+    A missing unit contradicts nothing, nor does one that only says more: "candies" and "chocolate candies".
+    """
+    if (set(a.split()) ^ set(b.split())) & MULTIPLIERS:
+        return True
+    if not a or not b or a == b:
+        return False
+    words, others = ({word.rstrip("s") for word in unit.split()} for unit in (a, b))
+    generic = {"unit", "units2", "units3"}
+    return not (words <= others or others <= words or words <= generic or others <= generic)

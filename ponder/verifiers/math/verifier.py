@@ -1,0 +1,144 @@
+"""The math verifier: the answer that a response states, compared with a reference.
+
+Equal text and plain numbers decide in microseconds. Everything else is read into a tree by this package's own parser
+and compared exactly or to 60 digits, within a budget of steps. Only where one side cannot be read, but might be
+mathematics, does a worker process compare (ponder.verifiers.math.fallback).
+"""
+
+import re
+from functools import lru_cache
+from itertools import product
+from typing import Any, NamedTuple
+
+from ponder.tasks.task import Task
+from ponder.verifiers.math import budget
+from ponder.verifiers.math.equality import same
+from ponder.verifiers.math.extract import extract_answer, stated_answer
+from ponder.verifiers.math.parse import GROUPED, parse
+from ponder.verifiers.math.plain_numbers import Number, parse_number, same_number
+from ponder.verifiers.math.spelling import TEXT, flat, spelled
+from ponder.verifiers.math.tree import Node, OverBudget, Unknown, Unreadable
+from ponder.verifiers.response import Job, Response
+from ponder.verifiers.verdict import Verdict
+
+MAX_FALLBACK = 300  # characters of an answer that a worker is asked about
+OPTION = re.compile(
+    r"\(([A-J])\)(?![-+*/^=<>,;!_])(?!.*\([A-J]\))(?!.*\bor\b).*|([A-J])(?:[.:](?![^=]*=)(?![^.:]*\bor\b).*)?",
+    re.DOTALL,
+)
+LETTER = re.compile(r"\(?([A-J])\)?")
+SEPARATED = re.compile(r"\d\s*,\s+\d")  # a list, not groups of digits
+WORDS = re.compile(r"[A-Za-z]{2,}(?:[ '-][A-Za-z]+)*")
+MATHEMATICAL = re.compile(r"\\(?!text|mathrm|mbox)[a-zA-Z]|[=<>^]")
+HEDGE = re.compile(r"\b(?:or|possibly|maybe|perhaps|alternatively)\b|或")
+SEVERAL = re.compile(r"[,;<>=]|\bor\b|\band\b|\\(?:cup|leq?|geq?|lt|gt|pm|in|neq?)(?![a-z])|[∪≤≥±≠∈]|或|和")
+
+
+def decide(task: Task, response: Response) -> Verdict | Job:
+    """The verdict, or the job for a worker where the answer cannot be read here."""
+    reference = reference_text(task.reference)
+    content = response.content
+    if "\\box" in content or "\\fbox" in content:
+        answer = extract_answer(content)
+        if answer is None:
+            return Verdict("unparseable", 0.0, "the last box is empty, unclosed or too long", reference=reference)
+    else:
+        answer = stated_answer(content)
+        if answer is None:
+            return Verdict("unparseable", 0.0, "no box and no answer that is stated", reference=reference)
+    return compare(answer, reference)
+
+
+def reference_text(reference: Any) -> str:
+    """The reference as LaTeX or text: numbers are written out, the items of a list are joined by commas.
+
+    ValueError for a reference without an answer in it.
+    """
+    items = reference if isinstance(reference, list) else [reference]
+    text = ", ".join(str(item) for item in items if item is not None).strip()
+    if not text:
+        raise ValueError(f"the math verifier needs a reference answer, not {reference!r}")
+    return text if "\\boxed" not in text else extract_answer(text) or text
+
+
+def compare(answer: str, reference: str) -> Verdict | Job:
+    """The verdict on an answer, both short LaTeX or text."""
+    cheap = cheaply_equal(answer, reference)
+    if cheap is not None:
+        return _verdict(cheap, "equal" if cheap else "not equal", answer, reference)
+    if HEDGE.search(answer) and not SEVERAL.search(reference):
+        return _verdict(False, "alternatives are given where one answer is asked for", answer, reference)
+    try:
+        wanted, given = _read(reference), _read(answer)
+        if wanted.trees and given.trees:
+            budget.start()
+            equal = any(same(one, other) for one, other in product(wanted.trees, given.trees))
+            return _verdict(equal, "equal" if equal else "not equal", answer, reference)
+    except (OverBudget, RecursionError) as error:
+        return _verdict(False, f"over budget: {error}", answer, reference)
+    return _unread(answer, reference, wanted, given)
+
+
+class Reading(NamedTuple):
+    """What a text may mean: several trees where a comma may group digits or separate numbers, none if it is unreadable.
+
+    `problem` says why there is none; `unknown` that it may be mathematics all the same.
+    """
+
+    trees: tuple[Node, ...]
+    problem: str = ""
+    unknown: bool = False
+
+
+def _unread(answer: str, reference: str, wanted: Reading, given: Reading) -> Verdict | Job:
+    """Where one side is no mathematics that is read here: a worker's, if both might be mathematics after all."""
+    readable = all(reading.trees or reading.unknown for reading in (wanted, given))
+    if readable and len(answer) <= MAX_FALLBACK and all(MATHEMATICAL.search(text) for text in (answer, reference)):
+        return Job({"kind": "math", "reference": reference, "answer": answer}, answer, reference)
+    if given.trees:
+        return _verdict(False, "not equal", answer, reference)
+    reason = f"the answer cannot be read as mathematics ({given.problem}), and is not the text of the reference"
+    return Verdict("unparseable" if wanted.trees else "wrong", 0.0, reason, answer, reference)
+
+
+def _verdict(equal: bool, reason: str, answer: str, reference: str) -> Verdict:
+    return Verdict("correct" if equal else "wrong", float(equal), reason, answer, reference)
+
+
+def cheaply_equal(answer: str, reference: str) -> bool | None:
+    """Whether two answers are the same, as text or as plain numbers; None if that does not decide it."""
+    text, is_words, number = _prepared(reference)
+    plain = spelled(answer)
+    written = flat(plain)
+    if written == text or (is_words and written.lower() == text.lower()):
+        return True if written else None
+    if (letter := LETTER.fullmatch(text)) and (option := OPTION.fullmatch(written)):
+        return (option[1] or option[2]) == letter[1]
+    if number is None or SEPARATED.search(plain):
+        return None
+    found = parse_number(written)
+    return None if found is None else same_number(found, number)
+
+
+@lru_cache(maxsize=8192)
+def _prepared(reference: str) -> tuple[str, bool, Number | None]:
+    """The reference in plain spelling, whether it is words, and the number that it is."""
+    plain = spelled(reference)
+    text = flat(plain)
+    is_words = WORDS.fullmatch(text) is not None and (TEXT.search(reference) is not None or len(text) >= 4)
+    return text, is_words, None if SEPARATED.search(plain) else parse_number(text, letters=False)
+
+
+@lru_cache(maxsize=8192)
+def _read(text: str) -> Reading:
+    """The readings of an answer. OverBudget for one that is too large to read."""
+    found, problem, unknown = [], "", False
+    for thousands in (True, False) if GROUPED.search(text) else (True,):
+        try:
+            tree = parse(text, thousands)
+        except Unreadable as error:
+            problem, unknown = str(error), isinstance(error, Unknown)
+            continue
+        if tree not in found:
+            found.append(tree)
+    return Reading(tuple(found), problem, unknown)
