@@ -1,0 +1,132 @@
+"""Verdicts without a recipe or a run: one function for each verifier, to import into any trainer.
+
+They may be called from any thread, and never raise for what a response holds; a reference that cannot be used is an
+`error` verdict, whose reason says what to write instead. Worker processes and the sandbox start with the first response that needs them, are
+shared by all calls of a process, and end with it. To judge many responses at a time use `verify_batch`, or a Judge.
+"""
+
+import atexit
+import json
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ponder.tasks.task import Task
+from ponder.verifiers.judge import Judge
+from ponder.verifiers.response import Response, as_response
+from ponder.verifiers.verdict import Verdict
+
+Given = str | Mapping[str, Any] | Sequence[Mapping[str, Any]] | Response  # what counts as a response: see as_response
+
+WORKERS = 4  # at most; they only see what cannot be decided at once
+
+_lock = threading.Lock()
+_judge: Judge | None = None
+
+
+def verify_math(response: Given, reference: str | int | float | list) -> Verdict:
+    """Whether the final answer equals the reference, by value.
+
+    `response` is the whole text, thinking included: only what follows the last `</think>` counts, there the last
+    `\\boxed{}`, or without a box the answer as it is stated. `reference` is LaTeX or plain text; a list is several
+    answers that belong together.
+
+    >>> verify_math("so we get \\\\boxed{0.5}", "\\\\frac{1}{2}").status
+    'correct'
+    """
+    return _verify("math", response, reference)
+
+
+def verify_choice(response: Given, reference: str, choices: Sequence[str] = ()) -> Verdict:
+    """Whether the response chooses the letter `reference`. `choices`, the texts of the options, may be stated instead.
+
+    >>> verify_choice('"answer": "B"', "B").status
+    'correct'
+    """
+    return _verify("choice", response, reference, metadata={"choices": list(choices)} if choices else {})
+
+
+def verify_instructions(
+    response: Given,
+    instruction_id_list: Sequence[str],
+    kwargs: Sequence[Mapping[str, Any]],
+    loose: bool = False,
+) -> Verdict:
+    """Whether all instructions are followed, by the rules of IFEval; `parts` has a verdict on each.
+
+    `instruction_id_list` and `kwargs` are those of IFEval's rows; ponder.verifiers.instructions lists further types.
+
+    >>> verify_instructions("there are no capitals here at all", ["change_case:english_lowercase"], [{}]).status
+    'correct'
+    """
+    reference = {"instruction_id_list": list(instruction_id_list), "kwargs": [dict(k) for k in kwargs]}
+    return _verify("instructions", response, reference | ({"mode": "loose"} if loose else {}))
+
+
+def verify_function_calls(
+    response: Given, functions: Sequence[Mapping[str, Any]], reference: Sequence[Mapping[str, Any]]
+) -> Verdict:
+    """Whether the right functions are called with right arguments, by the rules of BFCL's AST checker.
+
+    `functions` are their descriptions (OpenAI's form or BFCL's), `reference` is BFCL's ground truth:
+    [{name: {parameter: [accepted values]}}], with "" among them where the parameter may be left out; [] where no call
+    is right. The response is a text with `<tool_call>` blocks or JSON, a chat message, or a list of calls.
+    """
+    return _verify("function_calls", response, list(reference), tools=tuple(dict(f) for f in functions))
+
+
+def verify_code(
+    response: Given, tests: Sequence[Mapping[str, Any]] | Mapping[str, Any], fraction: bool = False
+) -> Verdict:
+    """Whether the program in the last fence passes the tests, run in a sandbox of this machine (Linux).
+
+    `tests` is a list of tests (ponder.tasks.code_tests), or {"tests": [...], "limits": {...}, ...}. With `fraction` the
+    score is the share of tests passed, else 1 or 0. IsolationError where this machine cannot isolate programs.
+    """
+    reference = dict(tests) if isinstance(tests, Mapping) else {"tests": list(tests)}
+    return _verify("code", response, reference, metadata={"score": "fraction"} if fraction else {})
+
+
+def verify_batch(verifier: str, responses: Sequence[Given], references: Sequence[Any], **task: Any) -> list[Verdict]:
+    """Verdicts on many responses, in their order; those that need a worker process or the sandbox run side by side.
+
+    `references` are those of the verifier's tasks; `task` may give `tools` and `metadata` that hold for all of them.
+    """
+    pairs = zip(responses, references, strict=True)
+    futures = [
+        shared_judge().submit(task_of(verifier, reference, **task), as_response(response))
+        for response, reference in pairs
+    ]
+    return [future.result() for future in futures]
+
+
+def task_of(verifier: str, reference: Any, tools: tuple[dict, ...] = (), metadata: dict | None = None) -> Task:
+    """A task for judging alone: nobody asks its question, so its reference tells it from others."""
+    question = {"role": "user", "content": json.dumps(reference, sort_keys=True, default=str)}
+    return Task((question,), verifier, verifier, reference, tools=tools, metadata=metadata or {})
+
+
+def shared_judge() -> Judge:
+    """The one Judge of this process, made when first asked for."""
+    global _judge
+    with _lock:
+        if _judge is None:
+            _judge = Judge(workers=min(WORKERS, os.cpu_count() or 1))
+            atexit.register(_judge.close)
+        return _judge
+
+
+def _verify(verifier: str, response: Given, reference: Any, **task: Any) -> Verdict:
+    return verify_batch(verifier, [response], [reference], **task)[0]
+
+
+def _forget_judge() -> None:
+    """In a forked child: the parent's worker processes and threads are not the child's."""
+    global _judge, _lock
+    if _judge is not None:
+        atexit.unregister(_judge.close)  # it would wait for threads that the child does not have
+    _judge, _lock = None, threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget_judge)

@@ -1,0 +1,1 @@
+"""The audit: each verifier against its labelled corpus, and against a second implementation."""

@@ -1,0 +1,57 @@
+"""The choice verifier: which letter a response settles on, and whether it is the reference letter.
+
+The last statement of an answer counts (ponder.verifiers.choice_statements says what one is). A statement that names
+more than one letter is wrong; an empty one, or one that names no letter, is no answer.
+"""
+
+import re
+from typing import Any
+
+from ponder.tasks.task import Task
+from ponder.verifiers.choice_statements import comparable, last_statement
+from ponder.verifiers.response import Response
+from ponder.verifiers.verdict import Verdict
+
+REFERENCE = re.compile(r"\(?([A-Z])[).]?")
+
+
+def decide(task: Task, response: Response) -> Verdict:
+    """The verdict on the letter that the response states last.
+
+    `task.reference` is a letter, "A" to "Z" in any case; `task.metadata["choices"]`, where present, lists the options'
+    texts in order, and then an option's full text stands for its letter. ValueError for any other reference.
+    """
+    choices = option_texts(task.metadata.get("choices"))
+    reference = reference_letter(task.reference, choices)
+    stated = last_statement(response.content, choices)
+    if stated is None:
+        return Verdict("unparseable", 0.0, "states no choice: no answer field, box or 'answer is'", reference=reference)
+    letters = stated.letters
+    if not letters:
+        what = f"{stated.text!r}, which names no letter" if stated.text.strip() else "an empty answer"
+        return Verdict("unparseable", 0.0, f"the last statement is {what}", stated.text, reference)
+    parsed = ", ".join(letters)
+    if len(letters) > 1:
+        return Verdict("wrong", 0.0, f"names {len(letters)} letters where one is asked for", parsed, reference)
+    if parsed != reference:
+        return Verdict("wrong", 0.0, f"chose {parsed}, not {reference}", parsed, reference)
+    return Verdict("correct", 1.0, f"chose {parsed}", parsed, reference)
+
+
+def reference_letter(reference: Any, choices: tuple[str, ...] = ()) -> str:
+    """The reference as one upper-case letter. ValueError where it is none, or lies beyond the last of the choices."""
+    match = REFERENCE.fullmatch(reference.strip().upper()) if isinstance(reference, str) else None
+    if match is None:
+        raise ValueError(f'the choice verifier needs a reference letter such as "C", not {reference!r:.200}')
+    if choices and ord(match[1]) - ord("A") >= len(choices):
+        raise ValueError(f"the reference is {match[1]}, but metadata lists only {len(choices)} choices")
+    return match[1]
+
+
+def option_texts(choices: Any) -> tuple[str, ...]:
+    """The options' texts in plain form, () where the task lists none. ValueError for anything but a list of strings."""
+    if choices is None:
+        return ()
+    if not isinstance(choices, list | tuple) or not all(isinstance(choice, str) for choice in choices):
+        raise ValueError(f"metadata 'choices' must be a list of the options' texts, not {choices!r:.200}")
+    return tuple(comparable(choice) for choice in choices)

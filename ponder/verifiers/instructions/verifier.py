@@ -1,0 +1,87 @@
+"""The instructions verifier: all instructions of a task in one verdict."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from ponder.tasks.task import Task
+from ponder.verifiers.instructions.follow import follow, read_reference
+from ponder.verifiers.response import Job, Response
+from ponder.verifiers.verdict import Part, Verdict
+
+LONG = 50_000  # characters of a response that are judged at once
+DESCRIBED = 300  # characters of a reference for people
+
+
+def decide(task: Task, response: Response) -> Verdict | Job:
+    """Correct where the response follows all instructions; `parts` has a verdict on each, in their order.
+
+    The reference is IFEval's {"instruction_id_list": [...], "kwargs": [{...}, ...]}, and may have "prompt" and "mode",
+    "strict" (the default) or "loose". With "score": "fraction" in the task's metadata the score is the share of them that
+    are followed, else 1 or 0. Regular expressions, which come from the task and may take long, schemas of the harder kind
+    and long responses are left to a worker process.
+
+    ValueError for a reference that cannot be used.
+    """
+    asked = read_reference(task.reference, _prompt_of(task))
+    mode = task.reference.get("mode", "strict")
+    if mode not in ("strict", "loose"):
+        raise ValueError(f"the mode of an instructions task is {mode!r}; there are 'strict' and 'loose'")
+    fraction = _scores_fraction(task)
+    described = _described(task.reference)
+    if len(response.content) <= LONG and all(one.at_once(response.content) for one in asked):
+        return _whole(follow(response.content, _with_prompt(task), mode == "loose"), fraction, described)
+    job = {"content": response.content, "reference": _with_prompt(task), "loose": mode == "loose", "fraction": fraction}
+    return Job({"kind": "instructions"} | job, "", described)
+
+
+def run(job: dict) -> dict:
+    """In a worker process: the result for {"content", "reference", "loose", "fraction"}."""
+    whole = _whole(follow(job["content"], job["reference"], job["loose"]), job["fraction"], "")
+    return _result(whole) | {"parts": [{"name": part.name} | _result(part.verdict) for part in whole.parts]}
+
+
+def parts_of(parts: Sequence[dict]) -> tuple[Part, ...]:
+    """The parts of a worker's result, as verdicts."""
+    return tuple(Part(part["name"], Verdict(part["status"], part["score"], part["reason"])) for part in parts)
+
+
+def _whole(parts: Sequence[Part], fraction: bool, reference: str) -> Verdict:
+    failed = [part for part in parts if part.verdict.status != "correct"]
+    if not failed:
+        reason = f"follows all {len(parts)} instructions" if len(parts) > 1 else parts[0].verdict.reason
+        return Verdict("correct", 1.0, reason, reference=reference, parts=tuple(parts))
+    reasons = "; ".join(f"{part.name}: {part.verdict.reason}" for part in failed)
+    if len(parts) > 1:
+        reasons = f"follows {len(parts) - len(failed)} of {len(parts)} instructions; {reasons}"
+    score = (len(parts) - len(failed)) / len(parts) if fraction else 0.0
+    return Verdict("wrong", score, reasons, reference=reference, parts=tuple(parts))
+
+
+def _result(verdict: Verdict) -> dict:
+    return {"status": verdict.status, "score": verdict.score, "reason": verdict.reason}
+
+
+def _scores_fraction(task: Task) -> bool:
+    rule = task.metadata.get("score", "all")
+    if rule not in ("all", "fraction"):
+        raise ValueError(f"the score of an instructions task is {rule!r}; there are 'all' and 'fraction'")
+    return rule == "fraction"
+
+
+def _prompt_of(task: Task) -> str:
+    """The text of the last message of the user, where it is text."""
+    contents = [message.get("content") for message in task.messages if message.get("role") == "user"]
+    return contents[-1] if contents and isinstance(contents[-1], str) else ""
+
+
+def _with_prompt(task: Task) -> dict[str, Any]:
+    return {"prompt": _prompt_of(task)} | task.reference
+
+
+def _described(reference: dict[str, Any]) -> str:
+    asked = []
+    for name, kwargs in zip(reference["instruction_id_list"], reference["kwargs"], strict=True):
+        values = ", ".join(f"{key}={value!r}" for key, value in (kwargs or {}).items() if value is not None)
+        asked.append(f"{name}({values})" if values else name)
+    text = "; ".join(asked)
+    return text if len(text) <= DESCRIBED else text[:DESCRIBED] + "..."

@@ -1,0 +1,81 @@
+"""Rows of JSON Lines to judge: a response, what it is compared with, and a label where somebody has said one.
+
+    math, choice      response, reference                                 (choice: if wanted choices)
+    instructions      response, reference: {instruction_id_list, kwargs}  (or these two as fields of the row)
+    function_calls    response, reference, tools                          (or functions)
+    code              response, reference: {tests: [...]}
+    reasoning_gym     response, reference, metadata: {family, settings, entry}
+
+`response` is what ponder.verifiers.response.as_response reads; `response_parts`, [[text, times], ...], spells a long one.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ponder.tasks.jsonl import read_rows
+from ponder.tasks.task import Task
+from ponder.verifiers.api import task_of
+from ponder.verifiers.response import Response, as_response
+
+
+@dataclass(frozen=True)
+class LabelledPair:
+    """A row: `label` is True (correct), False, "any" (either will do), or None where there is none."""
+
+    id: str
+    task: Task
+    response: Response
+    label: bool | str | None
+    why: str
+
+
+def read_pairs(
+    path: Path, verifier: str, response: str = "response", reference: str = "reference"
+) -> list[LabelledPair]:
+    """All rows of a file; `response` and `reference` name their fields. ValueError that names the file and the line."""
+    return list(_pairs(path, verifier, response, reference))
+
+
+def _pairs(path: Path, verifier: str, response: str, reference: str) -> Iterator[LabelledPair]:
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}")
+    for number, row in read_rows(path):
+        try:
+            yield pair_of(row, verifier, response, reference, str(number))
+        except ValueError as error:
+            raise ValueError(f"{path}, line {number}: {error}") from None
+
+
+def pair_of(row: Mapping[str, Any], verifier: str, response: str, reference: str, number: str) -> LabelledPair:
+    """One row. ValueError for what it lacks."""
+    if response not in row and "response_parts" in row:
+        text: Any = "".join(part * times for part, times in row["response_parts"])
+    else:
+        text = _field(row, response, "response")
+    if verifier == "instructions" and reference not in row and "instruction_id_list" in row:
+        expected: Any = {name: row[name] for name in ("instruction_id_list", "kwargs") if name in row}
+    elif verifier in ("format", "length"):
+        expected = row.get(reference)
+    else:
+        expected = _field(row, reference, "reference")
+    metadata = dict(row.get("metadata") or {}) | ({"choices": row["choices"]} if "choices" in row else {})
+    task = task_of(verifier, expected, tuple(row.get("tools") or row.get("functions") or ()), metadata)
+    return LabelledPair(str(row.get("id", number)), task, as_response(text), row.get("label"), row.get("why", ""))
+
+
+def _field(row: Mapping[str, Any], name: str, role: str) -> Any:
+    if name not in row:
+        has = ", ".join(sorted(row)) or "no fields"
+        raise ValueError(f"no field {name!r}; the row has {has}. Say which holds it: --{role} NAME")
+    return row[name]
+
+
+def shown(value: Any, length: int) -> str:
+    """A value on one line, at most so many characters, for tables and reasons; what cannot be printed is escaped."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    line = " ".join(text[: 4 * length].split())
+    line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
+    return line if len(line) <= length else line[: length - 3] + "..."

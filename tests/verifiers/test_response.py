@@ -1,0 +1,46 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ponder.verifiers.response import Response, as_response, split_response
+
+
+@pytest.mark.parametrize(
+    ("text", "reasoning", "content", "closed"),
+    [
+        ("4", "", "4", True),
+        ("<think>2+2</think>4", "2+2", "4", True),
+        ("2+2</think>4", "2+2", "4", True),  # the prompt had opened the thought
+        ("<think>2+2", "2+2", "", False),
+        ("a</think>b<think>c", "c", "", False),
+        ("<think>a</think>b</think>c", "a</think>b", "c", True),
+        ("<think>\nso\n</think>\n\n4", "so", "\n\n4", True),
+        ("", "", "", True),
+    ],
+)
+def test_the_answer_is_what_follows_the_last_end_of_thinking(text, reasoning, content, closed):
+    response = split_response(text)
+    assert (response.reasoning, response.content, response.thinking_closed) == (reasoning, content, closed)
+
+
+@given(st.lists(st.sampled_from(["<think>", "</think>", "a", "\n", "\ud800"])).map("".join))
+def test_no_answer_holds_a_tag_and_none_follows_an_open_thought(text):
+    response = split_response(text)
+    assert "think>" not in response.content
+    assert response.thinking_closed or response.content == ""
+    assert response.thinking_closed == (text.rfind("<think>") <= text.rfind("</think>"))
+
+
+def test_messages_and_calls():
+    call = {"type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
+    message = {"role": "assistant", "reasoning_content": "so", "content": None, "tool_calls": [call]}
+    response = as_response(message)
+    assert (response.reasoning, json.loads(response.content)) == ("so", [call])
+    assert json.loads(as_response([{"name": "f", "arguments": {}}]).content) == [{"name": "f", "arguments": {}}]
+    assert as_response({"content": "<think>x</think>4"}).content == "4"
+    given = Response("", "4", True, False)
+    assert as_response(given) is given
+    with pytest.raises(ValueError, match="not int"):
+        as_response(4)

@@ -1,0 +1,77 @@
+"""`ponder verify FILE`: as people and scripts call it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+ROWS = [
+    {"id": "a", "response": "\\boxed{0.5}", "reference": "1/2", "label": True},
+    {"id": "b", "response": "<think>0.5</think>\\boxed{0.6}", "reference": "1/2", "label": False},
+    {"id": "c", "response": "\ud800\x00\u202e", "reference": "1/2", "label": False},
+    {"id": "d", "response_parts": [["[", 100_000], ["1", 1]], "reference": "1/2", "label": "any"},
+]
+
+
+def ponder(*arguments):
+    command = [sys.executable, "-m", "ponder.cli.main", "verify", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=None)
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    return path
+
+
+def test_a_table_with_reasons_and_a_summary(file):
+    ended = ponder(file, "--verifier", "math")
+    assert ended.returncode == 0, ended.stderr
+    for text in ("correct", "unparseable", "not equal", "4 rows:", "agreement with 3 labels: 1.000 (0 false positives"):
+        assert text in ended.stdout, ended.stdout
+    assert "... and 2 more" in ponder(file, "--verifier", "math", "--rows", 2).stdout
+
+
+def test_json_lines_for_scripts(file):
+    rows = [json.loads(line) for line in ponder(file, "--verifier", "math", "--json").stdout.splitlines()]
+    assert [(row["id"], row["status"], row["score"]) for row in rows[:2]] == [
+        ("a", "correct", 1.0),
+        ("b", "wrong", 0.0),
+    ]
+    assert [row["agrees"] for row in rows] == [True] * 4
+
+
+def test_a_label_that_says_otherwise_is_exit_code_1(file):
+    file.write_text(json.dumps(ROWS[0] | {"label": False}) + "\n")
+    ended = ponder(file, "--verifier", "math")
+    assert ended.returncode == 1
+    assert "correct (label: false)" in " ".join(ended.stdout.split())
+    assert "(1 false positives, 0 false negatives)" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "message"),
+    [
+        ('{"response": "1"}', ["--verifier", "math"], "line 1: no field 'reference'; the row has response. Say which"),
+        ('{"response": 1, "reference": "1"}', ["--verifier", "math"], "line 1: a response is a text, a chat message"),
+        ("{", ["--verifier", "math"], "not JSON"),
+        ("", ["--verifier", "math"], "holds no rows"),
+        ("{}", ["--verifier", "maths"], "Unknown verifier 'maths': did you mean 'math'"),
+        ("{}", [], "say which verifier"),
+        ("{}", ["--audit"], "give either a file of rows"),
+    ],
+)
+def test_bad_input_is_refused_in_a_sentence(tmp_path, content, arguments, message):
+    path = tmp_path / "rows.jsonl"
+    path.write_text(content)
+    ended = ponder(path, *arguments)
+    assert ended.returncode == 2
+    assert message in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_missing_file_is_named(tmp_path):
+    ended = ponder(tmp_path / "none.jsonl", "--verifier", "math")
+    assert (ended.returncode, "there is no file" in ended.stderr) == (2, True)
