@@ -105,8 +105,8 @@ def _readable_path(tree: Any, loc: tuple) -> str:
         elif isinstance(node, dict) and key in node:
             node = node[key]
             parts.append(str(key))
-        elif isinstance(node, dict) and key == node.get("kind"):
-            continue
+        elif (isinstance(node, dict) and key == node.get("kind")) or str(key).startswith("<"):
+            continue  # the tag of a union, which nobody wrote
         else:
             parts.append(str(key))
     return ".".join(parts) or "recipe"
@@ -124,17 +124,18 @@ def _suggestion(loc: tuple) -> str:
 
 def _model_at(model: type[BaseModel], loc: tuple) -> type[BaseModel] | None:
     """Follow a pydantic location through the schema's JSON form, which knows unions, lists and mappings alike."""
-    from ponder.recipe import schema
+    from ponder.recipe import reward, schema
 
-    tags = {"gym": "GymSource", "jsonl": "JsonlSource", "hub": "HubSource", "programs": "ProgramsSource"}
-    tags |= {"sft": "SftStage", "rl": "RlStage"}
+    tags = {"gym": schema.GymSource, "jsonl": schema.JsonlSource, "hub": schema.HubSource}
+    tags |= {"programs": schema.ProgramsSource, "sft": schema.SftStage, "rl": schema.RlStage}
+    tags |= {"<check>": reward.Check, "<gate>": reward.Gate, "<product>": reward.Product, "<sum>": reward.WeightedSum}
     current: type[BaseModel] | None = model
     for key in loc:
         if current is not None and key in current.model_fields:
             inner = _inner_model(current.model_fields[key].annotation)
             current = inner or current
         elif key in tags:
-            current = getattr(schema, tags[key])
+            current = tags[key]
     return current
 
 

@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ponder.recipe.reward import Reward
+
 
 class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -57,6 +59,9 @@ class SourceBase(Strict):
     part: Literal["split", "train", "held_out"] = Field(
         "split", description="split: by content hash; train or held_out: all of it goes there"
     )
+    reward: Reward = Field(
+        "task", description="the task's own verifier, or a composition of verifiers (ponder.recipe.reward)"
+    )
 
 
 class GymSource(SourceBase):
@@ -68,12 +73,19 @@ class GymSource(SourceBase):
     verifier: Literal["math", "reasoning_gym"] = "math"
 
 
+RowVerifier = Literal["math", "choice", "instructions", "function_calls", "code"]
+
+
 class JsonlSource(SourceBase):
     kind: Literal["jsonl"] = "jsonl"
-    path: str = Field(description="a file, or one of gsm8k_test, math500, aime24, aime25, humaneval, mbpp")
+    path: str = Field(
+        description="a file, or one of gsm8k_test, math500, aime24, aime25, humaneval, mbpp, ifeval, mmlu_stem"
+    )
     fields: dict[str, str] = Field({}, description="prompt: and answer: name the fields of a row")
-    verifier: Literal["math", "code"] | None = Field(
-        None, description="empty: that of a known benchmark, else math; code finds the tests in a row by its form"
+    verifier: RowVerifier | None = Field(
+        None,
+        description="empty: that of a known benchmark, else math; code finds the tests in a row by its form, "
+        "instructions reads IFEval's fields, function_calls those of BFCL",
     )
 
 
@@ -82,7 +94,7 @@ class HubSource(SourceBase):
     name: str = Field(description="a data set of the Hugging Face hub, or a local directory of one")
     split: str = "train"
     fields: dict[str, str] = {}
-    verifier: Literal["math", "code"] | None = None
+    verifier: RowVerifier | None = None
 
 
 class ProgramsSource(SourceBase):
@@ -246,7 +258,13 @@ class RlStage(StageBase):
     soft_margin: int = Field(256, ge=1, description="soft: tokens before the limit over which the penalty grows to 1")
     optimizer: Optimizer = Optimizer(lr=1e-6)
     verify_timeout: float = Field(5.0, gt=0, description="seconds a verifier may take for one answer")
-    error_budget: float = Field(0.01, ge=0, le=1, description="share of verifier errors above which the run pauses")
+    error_budget: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="share of a verifier's last 1,000 verdicts (all of the stage, while fewer) that may be errors or "
+        "timeouts; above it the run pauses, and also where most of a step's fail; never for fewer than 3",
+    )
 
     @model_validator(mode="after")
     def groups_have_company(self):

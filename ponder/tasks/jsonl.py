@@ -17,6 +17,8 @@ BENCHMARKS: dict[str, dict[str, str]] = {
     "aime25": {"prompt": "prompt", "answer": "answer"},
     "humaneval": {"verifier": "code"},
     "mbpp": {"verifier": "code"},
+    "ifeval": {"verifier": "instructions"},
+    "mmlu_stem": {"verifier": "choice"},
 }
 
 
@@ -33,15 +35,16 @@ def jsonl_tasks(
     `row_reader`). `domain` and `verifier` ("math" both, by default) hold for all rows. `prompt` is "boxed" by default:
     the guidelines' sentence is added to each question that does not carry it already. An answer in GSM8K's form counts
     from its `####`. With the verifier "code" rows are programming tasks, in one of several forms (see
-    `ponder.tasks.code_rows`), and `domain` and `prompt` are "code" by default. Every fault of the file is a ValueError
-    that names the file and the line.
+    `ponder.tasks.code_rows`), and `domain` and `prompt` are "code" by default; the forms for "choice", "instructions"
+    and "function_calls" are in `ponder.tasks.rule_rows`. Every fault of the file is a ValueError that names the file and
+    the line.
     """
     file, source = find_file(path), str(path)
     if fields is None:
         fields = BENCHMARKS.get(source)
         verifier = verifier or (fields or {}).get("verifier")  # not a field of the row: MBPP has one called "code"
     reader, tasks = None, []
-    for number, row in _rows(file):
+    for number, row in read_rows(file):
         place = f"{file}, line {number}"
         if reader is None:
             reader = reader_for(
@@ -78,7 +81,7 @@ def find_file(path: str | Path) -> Path:
     )
 
 
-def _rows(file: Path) -> Iterator[tuple[int, dict]]:
+def read_rows(file: Path) -> Iterator[tuple[int, dict]]:
     """(line number from 1, object) for each line that is not blank, read as a stream."""
     with file.open("rb") as stream:
         for number, line in enumerate(stream, start=1):

@@ -80,7 +80,7 @@ def test_overrides_find_stages_by_name(tmp_path):
         ),
         ("sources.sums={kind: programs, kinds: []}", "sources.sums.kinds: must"),
         ("sources.sums={kind: programs, min_steps: 4}", "sources.sums: min_steps (4) cannot exceed max_steps (3)"),
-        ("sources.sums={kind: jsonl, path: x, verifier: coding}", "sources.sums.verifier: must be 'math' or 'code'"),
+        ("sources.sums={kind: jsonl, path: x, verifier: coding}", "sources.sums.verifier: must be 'math', 'choice'"),
         ("sandbox.url=[x]", "sandbox.url: there is no such field; did you mean `urls`?"),
         ("sandbox.isolation=loose", "sandbox.isolation: must be 'strict', 'standard' or 'none'"),
         ("sandbox.workers=0", "sandbox.workers: must be greater than or equal to 1"),

@@ -1,0 +1,114 @@
+"""How a recipe composes a reward from verifiers: gate, product, weighted sum, in one another as deep as wanted.
+
+    reward:
+      gate: [format, {verifier: length, reference: {max_tokens: 400}}]
+      then: task
+
+`task` is the task's own verifier. A gate gives 0 unless all of its checks are `correct`, and else the verdict of `then`.
+Gate correctness on form, rather than add the two: where form adds to the score, long wrong answers in good form win.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter, model_validator
+
+VerifierName = Literal["math", "choice", "instructions", "function_calls", "code", "reasoning_gym", "format", "length"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Check(_Strict):
+    """One verifier by name, with a reference of its own in place of the task's."""
+
+    verifier: VerifierName
+    reference: Any = None
+
+    @model_validator(mode="after")
+    def reference_fits(self):
+        if self.verifier == "length":
+            check_length_bounds(self.reference)
+        elif self.verifier == "format":
+            check_format_settings(self.reference)
+        elif self.reference is None:
+            raise ValueError(f"{self.verifier} needs a `reference` here; the task's own verifier is written: task")
+        return self
+
+
+class Gate(_Strict):
+    """0 unless every check of `gate` is correct; else what `then` says."""
+
+    gate: list["Reward"] = Field(min_length=1)
+    then: "Reward"
+
+
+class Product(_Strict):
+    """The product of the scores; parts run at the same time."""
+
+    product: list["Reward"] = Field(min_length=2)
+
+
+class Share(_Strict):
+    weight: float = Field(gt=0)
+    of: "Reward"
+
+
+class WeightedSum(_Strict):
+    """The mean of the scores by weight, so that it stays in [0, 1]."""
+
+    sum: list[Share] = Field(min_length=2)
+
+
+def _form(value: Any) -> str:
+    """Which form a value has, by its fields; the tags stand in `<>` so that paths of errors can leave them out."""
+    if isinstance(value, str):
+        return "<name>"
+    fields = value if isinstance(value, dict) else getattr(value, "__dict__", {})
+    for field in ("gate", "product", "sum"):
+        if field in fields:
+            return f"<{field}>"
+    return "<check>"
+
+
+Reward = Annotated[
+    Annotated[Literal["task", "format"], Tag("<name>")]
+    | Annotated[Check, Tag("<check>")]
+    | Annotated[Gate, Tag("<gate>")]
+    | Annotated[Product, Tag("<product>")]
+    | Annotated[WeightedSum, Tag("<sum>")],
+    Discriminator(_form),
+]
+for model in (Gate, Product, Share, WeightedSum):
+    model.model_rebuild()
+REWARD: TypeAdapter = TypeAdapter(Reward)
+
+LENGTH_BOUNDS = (
+    *("min_words", "max_words", "min_characters", "max_characters"),  # of the answer
+    *("min_tokens", "max_tokens"),  # of the whole response, thinking included
+)
+
+
+def check_length_bounds(reference: Any) -> None:
+    """ValueError unless `reference` is {bound: whole number} with bounds of LENGTH_BOUNDS, at least one."""
+    if not isinstance(reference, dict) or not reference:
+        raise ValueError(f"length needs bounds as its reference, such as {{max_words: 200}}, not {reference!r}")
+    for name, bound in reference.items():
+        if name not in LENGTH_BOUNDS:
+            raise ValueError(f"length has no bound {name!r}; there are {', '.join(LENGTH_BOUNDS)}")
+        if not isinstance(bound, int) or isinstance(bound, bool) or bound < 0:
+            raise ValueError(f"length: {name} must be a whole number of at least 0, not {bound!r}")
+    for unit in ("words", "characters", "tokens"):
+        low, high = reference.get(f"min_{unit}", 0), reference.get(f"max_{unit}")
+        if high is not None and low > high:
+            raise ValueError(f"length: min_{unit} ({low}) cannot exceed max_{unit} ({high})")
+
+
+def check_format_settings(reference: Any) -> None:
+    """ValueError unless `reference` is None or {"thinking": true or false}."""
+    if reference is None:
+        return
+    if not isinstance(reference, dict) or reference.keys() - {"thinking"}:
+        raise ValueError(f"format takes {{thinking: true}} or {{thinking: false}} as its reference, not {reference!r}")
+    if not isinstance(reference.get("thinking"), bool):
+        raise ValueError(f"format: thinking must be true or false, not {reference.get('thinking')!r}")

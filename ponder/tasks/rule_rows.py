@@ -1,0 +1,149 @@
+"""From a row of a data set to a task that rules judge: instructions to follow, functions to call, a choice to make.
+
+    instructions     prompt, instruction_id_list, kwargs                    (IFEval)
+    function_calls   question, function, ground_truth (none: no call)       (BFCL, single turn)
+    choice           question (or prompt), answer (a letter, or an index into choices), and if wanted choices
+                     (a list) or options (a text)
+
+Every fault is a ValueError that begins with the place it was found at.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from string import ascii_uppercase
+from typing import Any
+
+from ponder.tasks.prompts import ask, check_prompt
+from ponder.tasks.suggest import unknown_name
+from ponder.tasks.task import Task
+
+Row = Mapping[str, Any]
+PROMPT_FIELDS = {
+    "instructions": ("prompt",),
+    "function_calls": ("question", "prompt"),
+    "choice": ("question", "prompt"),
+}
+JSON_TYPES = {"dict": "object", "float": "number", "tuple": "array"}  # BFCL's names of types that JSON Schema has not
+
+
+@dataclass(frozen=True)
+class RuleRowReader:
+    """Reads rows of one source; `fields` maps "prompt" and "answer" to other field names than the usual ones."""
+
+    source: str
+    verifier: str
+    domain: str
+    prompt: str
+    fields: Mapping[str, str]
+
+    def task(self, row: Row, place: str) -> Task:
+        """The row's task; ValueError that begins with `place` where it cannot be judged."""
+        names = (self.fields["prompt"],) if "prompt" in self.fields else PROMPT_FIELDS[self.verifier]
+        question = _first(row, names, place)
+        tools: tuple[dict, ...] = ()
+        metadata: dict[str, Any] = {}
+        match self.verifier:
+            case "instructions":
+                reference = _instructions(row, place)
+            case "function_calls":
+                reference, tools = _calls(row, self.fields.get("answer", "ground_truth"), place)
+            case _:
+                reference, choices = _choice(row, self.fields.get("answer", "answer"), place)
+                if choices:
+                    metadata["choices"] = choices
+                    question = f"{question}\n{_options(choices)}"
+                elif isinstance(row.get("options"), str):
+                    question = f"{question}\n{row['options']}"
+        *before, last = _messages(question, names[0], place)
+        return Task(
+            messages=(*before, {**last, "content": ask(last["content"], self.prompt)}),
+            domain=self.domain,
+            verifier=self.verifier,
+            reference=reference,
+            tools=tools,
+            source=self.source,
+            metadata=metadata,
+        )
+
+
+def rule_row_reader(
+    fields: Mapping[str, str] | None, verifier: str, *, source: str, domain: str | None, prompt: str | None
+) -> RuleRowReader:
+    """A reader for rows of one verifier. ValueError for a mapping or a prompt that there is not."""
+    fields = dict(fields or {})
+    for role in fields:
+        if role not in ("prompt", "answer", "verifier"):
+            raise ValueError(f"Field mapping of {source}: {unknown_name('key', role, ('prompt', 'answer'))}")
+    prompt = prompt or ("choice" if verifier == "choice" else "plain")
+    check_prompt(prompt)
+    return RuleRowReader(source, verifier, domain or verifier, prompt, fields)
+
+
+def _instructions(row: Row, place: str) -> dict[str, Any]:
+    ids, kwargs = (_first(row, (name,), place) for name in ("instruction_id_list", "kwargs"))
+    if not isinstance(ids, list) or not isinstance(kwargs, list) or len(ids) != len(kwargs):
+        raise ValueError(f"{place}: instruction_id_list and kwargs must be two lists of one length")
+    # Columns of a table hold every argument for every instruction; those that are not meant are null.
+    given = [{key: value for key, value in (item or {}).items() if value is not None} for item in kwargs]
+    return {"instruction_id_list": ids, "kwargs": given}
+
+
+def _calls(row: Row, answer: str, place: str) -> tuple[list, tuple[dict, ...]]:
+    functions = _first(row, ("function", "functions", "tools"), place)
+    if not isinstance(functions, list) or not all(isinstance(function, dict) for function in functions):
+        raise ValueError(f"{place}: the functions must be a list of objects")
+    return row.get(answer) or [], tuple(map(_tool, functions))
+
+
+def _choice(row: Row, answer: str, place: str) -> tuple[str, list[str]]:
+    value, choices = _first(row, (answer, answer.capitalize()), place), row.get("choices") or []
+    if isinstance(value, int) and 0 <= value < len(choices) <= len(ascii_uppercase):
+        return ascii_uppercase[value], choices
+    letter = str(value).strip().upper()
+    if len(letter) != 1 or letter not in ascii_uppercase:
+        raise ValueError(f"{place}: the answer must be a letter, or an index into `choices`, not {value!r}")
+    return letter, choices
+
+
+def _tool(function: dict) -> dict:
+    """A function in the OpenAI form, with JSON Schema's names of types."""
+    if function.get("type") == "function":
+        return function
+    return {"type": "function", "function": _json_types(function)}
+
+
+def _json_types(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: JSON_TYPES.get(inner, inner) if key == "type" and isinstance(inner, str) else _json_types(inner)
+            for key, inner in value.items()
+        }
+    return [_json_types(item) for item in value] if isinstance(value, list) else value
+
+
+def _options(choices: Sequence[Any]) -> str:
+    return "\n".join(f"{letter}. {choice}" for letter, choice in zip(ascii_uppercase, choices, strict=False))
+
+
+def _messages(question: Any, name: str, place: str) -> list[dict]:
+    """Chat messages of a text, of a list of messages, or of BFCL's list of turns, of which there must be one."""
+    if isinstance(question, str):
+        return [{"role": "user", "content": question}]
+    if isinstance(question, list) and len(question) == 1 and isinstance(question[0], list):
+        question = question[0]
+    if (
+        not isinstance(question, list)
+        or not question
+        or not all(isinstance(m, Mapping) and isinstance(m.get("content"), str) and "role" in m for m in question)
+        or question[-1]["role"] != "user"
+    ):
+        raise ValueError(f"{place}: field {name!r} is neither text nor chat messages of one turn, the user's the last")
+    return [{"role": message["role"], "content": message["content"]} for message in question]
+
+
+def _first(row: Row, names: Sequence[str], place: str) -> Any:
+    """The value of the first field of `names` that the row has."""
+    for name in names:
+        if row.get(name) not in (None, "", []):
+            return row[name]
+    raise ValueError(f"{place}: no field {' or '.join(names)}; the row has {', '.join(sorted(row)) or 'no fields'}")

@@ -1,0 +1,114 @@
+"""Rows that rules judge: IFEval's, BFCL's and multiple choice."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ponder.tasks import jsonl_tasks
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+has_data = pytest.mark.skipif(not DATA.is_dir(), reason="benchmark files are not at ../shared/data")
+
+TOOL = {
+    "name": "area",
+    "description": "Area of a circle.",
+    "parameters": {
+        "type": "dict",
+        "properties": {"radius": {"type": "float"}, "type": {"type": "string", "default": "dict"}},
+        "required": ["radius"],
+    },
+}
+
+
+def read(tmp_path, verifier, *rows, **more):
+    file = tmp_path / "rows.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return jsonl_tasks(file, verifier=verifier, **more)
+
+
+def test_instructions(tmp_path):
+    row = {
+        "prompt": "Write without commas.",
+        "instruction_id_list": ["punctuation:no_comma", "length_constraints:number_words"],
+        "kwargs": [{"num_words": None}, {"num_words": 3, "relation": "at least", "keyword": None}],
+    }
+    (task,) = read(tmp_path, "instructions", row)
+    assert task.question == "Write without commas."
+    assert task.reference["kwargs"] == [{}, {"num_words": 3, "relation": "at least"}]
+    assert (task.verifier, task.domain) == ("instructions", "instructions")
+
+
+def test_function_calls(tmp_path):
+    truth = [{"area": {"radius": [2.0]}}]
+    turns = [[{"role": "user", "content": "Area of radius 2?"}]]
+    calling, idle = read(
+        tmp_path,
+        "function_calls",
+        {"question": turns, "function": [TOOL], "ground_truth": truth},
+        {"question": "What is love?", "function": [TOOL]},
+    )
+    assert (calling.question, calling.reference, idle.reference) == ("Area of radius 2?", truth, [])
+    (tool,) = calling.tools
+    parameters = tool["function"]["parameters"]
+    assert (tool["type"], parameters["type"]) == ("function", "object")
+    # A parameter that is called "type" keeps its description.
+    assert parameters["properties"] == {"radius": {"type": "number"}, "type": {"type": "string", "default": "dict"}}
+
+
+def test_choice(tmp_path):
+    letter, index, written = read(
+        tmp_path,
+        "choice",
+        {"question": "1+1?", "answer": "b"},
+        {"question": "1+1?", "answer": 1, "choices": ["1", "2"]},
+        {"question": "2+2?", "Answer": "A", "options": "A) 4 B) 5"},
+    )
+    assert (letter.reference, index.reference, written.reference) == ("B", "B", "A")
+    assert index.question.startswith("1+1?\nA. 1\nB. 2\nPlease show your choice")
+    assert index.metadata == {"choices": ["1", "2"]}
+    assert written.question.startswith("2+2?\nA) 4 B) 5\n")
+
+
+@pytest.mark.parametrize(
+    ("verifier", "row", "message"),
+    [
+        ("instructions", {"prompt": "Q", "kwargs": [{}]}, "no field instruction_id_list"),
+        ("instructions", {"prompt": "Q", "instruction_id_list": ["a"], "kwargs": [{}, {}]}, "two lists of one length"),
+        ("function_calls", {"question": "Q"}, "no field function or functions or tools"),
+        ("function_calls", {"question": "Q", "function": [3]}, "list of objects"),
+        ("function_calls", {"question": [[], []], "function": [TOOL]}, "messages of one turn"),
+        ("choice", {"question": "Q", "answer": "AB"}, "must be a letter"),
+        ("choice", {"question": "Q", "answer": 2, "choices": ["1", "2"]}, "must be a letter"),
+        ("choice", {"answer": "A"}, "no field question or prompt"),
+    ],
+)
+def test_rows_that_cannot_be_judged(tmp_path, verifier, row, message):
+    with pytest.raises(ValueError, match=r"rows\.jsonl, line 1: .*" + message):
+        read(tmp_path, verifier, row)
+
+
+def test_fields_and_prompt_may_be_named(tmp_path):
+    row = {"text": "1+1?", "key": "B"}
+    (task,) = read(tmp_path, "choice", row, fields={"prompt": "text", "answer": "key"}, prompt="{question} Letter?")
+    assert (task.question, task.reference) == ("1+1? Letter?", "B")
+    with pytest.raises(ValueError, match="Unknown key 'answers'"):
+        read(tmp_path, "choice", row, fields={"answers": "key"})
+
+
+@has_data
+@pytest.mark.parametrize(
+    ("path", "verifier", "count"),
+    [
+        ("ifeval", None, 541),
+        ("mmlu_stem", None, 3018),
+        (DATA / "sat_math.jsonl", "choice", 32),
+        (DATA / "bfcl" / "parallel_multiple.jsonl", "function_calls", 100),
+        (DATA / "bfcl" / "irrelevance.jsonl", "function_calls", 100),
+    ],
+)
+def test_real_files(path, verifier, count, monkeypatch):
+    monkeypatch.setenv("PONDER_DATA", str(DATA))
+    tasks = jsonl_tasks(path, verifier=verifier)
+    assert len(tasks) == count
+    assert len({task.id for task in tasks}) > 0.95 * count
