@@ -5,7 +5,7 @@ import sys
 import typer
 
 from ponder import __version__
-from ponder.cli import chat, doctor, model, report, sandbox, train
+from ponder.cli import chat, doctor, model, report, sandbox, train, verify
 
 app = typer.Typer(
     name="ponder",
@@ -19,6 +19,7 @@ app.command("resume")(train.resume)
 app.command("report")(report.report)
 app.command("chat")(chat.chat)
 app.command("generate")(chat.generate)
+app.command("verify")(verify.verify)
 app.command("doctor")(doctor.doctor)
 app.add_typer(model.app, name="model")
 app.add_typer(sandbox.app, name="sandbox")
@@ -32,7 +33,7 @@ def root(version: bool = typer.Option(False, "--version", help="Show the version
 
 
 def main() -> None:
-    """Exit codes: 0 done, 2 the user's input was refused, 1 anything else, 130 interrupted."""
+    """Exit codes: 0 done, 2 the user's input was refused, 3 a run has paused itself, 1 anything else, 130 interrupted."""
     try:
         app()
     except (ValueError, OSError) as error:

@@ -28,5 +28,8 @@ def report(
 
     console = Console()
     console.print(stage_table(built))
+    if built["paused"]:
+        said = f"Paused. {built['paused']['reason']} When that is mended: ponder resume {path}"
+        console.print(said, highlight=False, markup=False, soft_wrap=True)
     for file in paths:
         console.print(f"  {file}", style="dim", highlight=False, markup=False, soft_wrap=True)

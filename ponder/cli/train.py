@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+PAUSED = 3  # the exit code of a run that has paused itself
+
 
 def train(
     recipe: Annotated[Path, typer.Argument(help="a recipe, such as recipes/tiny.yaml")],
@@ -14,7 +16,10 @@ def train(
     ] = None,
     dry_run: Annotated[bool, typer.Option(help="check the recipe, print it resolved, and stop")] = False,
 ) -> None:
-    """Train a recipe: its stages in order, with evaluations, checkpoints and a report. Ctrl+C saves and stops."""
+    """Train a recipe: its stages in order, with evaluations, checkpoints and a report. Ctrl+C saves and stops.
+
+    Exits with 3 where the run has paused itself: it is saved, and says what happened and how to go on.
+    """
     from ponder.recipe.load import dump_recipe, load_recipe
 
     loaded = load_recipe(recipe, set_)
@@ -31,22 +36,36 @@ def train(
     _follow(lambda view: stages.start(loaded, path, view))
 
 
-def resume(path: Annotated[Path, typer.Argument(metavar="RUN", help="a run directory")]) -> None:
-    """Go on with a stopped or killed run from its latest checkpoint."""
+def resume(
+    path: Annotated[Path, typer.Argument(metavar="RUN", help="a run directory")],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="change the run's recipe from here on: --set stages.math.error_budget=0.05"),
+    ] = None,
+) -> None:
+    """Go on with a stopped, paused or killed run from its latest checkpoint.
+
+    --set may change error_budget, verify_timeout and optimizer of a stage, and the sandbox; the run keeps note of it.
+    """
     from ponder.training import stages
 
-    _follow(lambda view: stages.resume(path, view))
+    _follow(lambda view: stages.resume(path, view, set_ or ()))
 
 
 def _follow(work) -> None:
     from rich.console import Console
 
+    from ponder.training.pause import Paused
     from ponder.training.stages import Stopped
     from ponder.training.view import View
 
     console = Console()
+    view = View(console)
     try:
-        work(View(console))
+        work(view)
+    except Paused as paused:
+        view.paused(paused)
+        raise typer.Exit(PAUSED) from None
     except Stopped as stopped:
         console.print(f"Stopped. {stopped}", highlight=False, markup=False, soft_wrap=True)
         raise typer.Exit(130) from None

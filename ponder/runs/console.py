@@ -6,9 +6,10 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from ponder.runs.wording import duration, percent, span, title
+from ponder.runs.wording import duration, percent, printable, span, title
 
 _FIXED_WIDTH = 7 + 12 + 16 + 8  # of the columns steps, time, accuracy and tokens
+_LONGEST_CELL = 120  # characters of a text in a table
 
 
 def stage_table(report: dict[str, Any], width: int = 80) -> Table:
@@ -39,3 +40,23 @@ def stage_table(report: dict[str, Any], width: int = 80) -> Table:
             *(percent(stage["by_domain"].get(domain, {}).get("accuracy")) for domain in domains),
         )
     return table
+
+
+def failure_table(rows: list[dict[str, Any]]) -> Table:
+    """A rich table of rows of verifier_errors.jsonl: what each verifier said, of which question, on which answer."""
+    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    for heading, ratio in [("verifier", 2), ("why", 5), ("question", 4), ("end of the answer", 4)]:
+        table.add_column(heading, ratio=ratio, overflow="fold")
+    for row in rows:
+        why = f"{row['status']}: {row['reason']}"
+        cells = [row["verifier"], _brief(why), _brief(row["question"]), _brief(row["answer"], from_end=True)]
+        table.add_row(*(Text(cell) for cell in cells))
+    return table
+
+
+def _brief(text: str, from_end: bool = False) -> str:
+    """Text for a cell, in one line."""
+    line = printable(" ".join(text.split()))
+    if len(line) <= _LONGEST_CELL:
+        return line
+    return f"...{line[-_LONGEST_CELL:]}" if from_end else f"{line[:_LONGEST_CELL]}..."

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ponder.runs.panels import Panel
 
 _PROBLEMS_SHOWN = 24
+_FAILURES_SHOWN = 5
 _LONGEST_TEXT = 8000  # characters of one answer or its thinking
 _SYMBOLS = {"correct": "&#10003;", "wrong": "&#10007;", "truncated": "&#8230;", "unparseable": "?"}
 _WORDS = {
@@ -63,11 +64,13 @@ def render_html(run: Run, report: dict[str, Any]) -> str:
 <p class="eyebrow">Run report <span>{_text(report["run"])}</span></p>
 <h1>{name}</h1>
 <p class="lead">{_text(headline(report))}.</p>
+{_paused(report["paused"])}
 {_figures(report)}
 </header>
 <section><h2>Stages</h2>{_stage_table(report)}</section>
 <section><h2>Curves</h2><div class="curves">{curves}</div></section>
 {_problems(run.evals(), report)}
+{_failures(run, report)}
 <section><h2>How this run was made</h2>{_making(run, report)}</section>
 <section><h2>What the words mean</h2><dl class="words">{_terms(_WORDS)}</dl></section>
 <footer>Made by Ponder from the files beside it; nothing on this page is loaded from elsewhere.</footer>
@@ -76,6 +79,10 @@ def render_html(run: Run, report: dict[str, Any]) -> str:
 </body>
 </html>
 """
+
+
+def _paused(paused: dict[str, Any] | None) -> str:
+    return f'<p class="paused">This run has paused itself. {_text(paused["reason"])}</p>' if paused else ""
 
 
 def _figures(report: dict[str, Any]) -> str:
@@ -213,12 +220,37 @@ def _badge(status: str) -> str:
     return f'<span class="badge {kind}">{_SYMBOLS.get(status, "!")} {_text(status)}</span>'
 
 
+def _failures(run: Run, report: dict[str, Any]) -> str:
+    """Which verifiers failed how often, and the latest answers they failed on; nothing where none did."""
+    samples = run.failures()[-_FAILURES_SHOWN:]
+    if not report["failures"] and not samples:
+        return ""
+    heads = "".join(f'<th scope="col">{name}</th>' for name in ("while", "answers", "errors", "timeouts"))
+    lines = "".join(
+        f'<tr><th scope="row">{_text(entry["verifier"] or "all verifiers")}</th>'
+        f"<td>{_text(title(entry['stage']))}, {entry['during']}</td><td>{entry['verdicts']:,}</td>"
+        f"<td>{entry['error']:,}</td><td>{entry['timeout']:,}</td></tr>"
+        for entry in report["failures"]
+    )
+    table = f'<table><thead><tr><th scope="col">verifier</th>{heads}</tr></thead><tbody>{lines}</tbody></table>'
+    shown = "".join(
+        f"<article><h3>{_text(row['verifier'])} {_badge(row['status'])} {_text(title(row['stage']))}, "
+        f'step {row["step"]}</h3><p class="note">{_text(row["reason"])}</p><p>{_text(row["question"])}</p>'
+        f"<pre>{_text(row['answer'])}</pre></article>"
+        for row in samples
+    )
+    return f"""<section><h2>Where verifiers failed</h2>
+<p class="note">An answer whose verifier fails is not learned from; in an evaluation it counts as not solved. The latest
+are below, more in verifier_errors.jsonl.</p>
+<div class="scroll">{table if lines else ""}</div><div class="answers failures">{shown}</div></section>"""
+
+
 def _making(run: Run, report: dict[str, Any]) -> str:
     lineage, totals = run.lineage, report["totals"]
     parent = lineage.get("parent")
     facts = {
         "Started": lineage.get("started"),
-        "Resumed": "; ".join(f"{r['time']} from {r['stage']} step {r['step']}" for r in lineage.get("resumed", [])),
+        "Resumed": "; ".join(map(_resumption, lineage.get("resumed", []))),
         "Starting from": f"{parent['path']} ({parent['fingerprint'][:12]})" if parent else "new random weights",
         "Seed": lineage.get("seed"),
         "Recipe": f"{report['recipe_name']}, sha256 {str(lineage.get('recipe_sha256'))[:12]}",
@@ -232,6 +264,11 @@ def _making(run: Run, report: dict[str, Any]) -> str:
         '<details class="recipe"><summary>The recipe, resolved</summary>'
         f"<pre>{_text(run.recipe_text, longest=None)}</pre></details>"
     )
+
+
+def _resumption(entry: dict[str, Any]) -> str:
+    changes = [f", {path} {before} to {after}" for path, (before, after) in entry.get("changed", {}).items()]
+    return f"{entry['time']} from {entry['stage']} step {entry['step']}{''.join(changes)}"
 
 
 def _phases(seconds: dict[str, float]) -> str:

@@ -26,6 +26,8 @@ section { margin-top: 3.2rem; }
 .eyebrow span { margin-left: .6rem; font-family: ui-monospace, "DejaVu Sans Mono", monospace; }
 .lead { margin: .5rem 0 0; font-size: 1.15rem; }
 .note { margin: .6rem 0; }
+.paused { margin: .8rem 0 0; padding: .7rem 1rem; border-left: 3px solid var(--bad); background: var(--tint);
+  overflow-wrap: anywhere; }
 code, pre { font-family: ui-monospace, SFMono-Regular, Menlo, "Liberation Mono", "DejaVu Sans Mono", monospace; }
 
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.2rem, 1fr)); gap: 1px; padding: 0;
@@ -84,6 +86,7 @@ figcaption b { display: block; color: var(--ink); font-size: 1rem; }
 .expected code { color: var(--ink); }
 .answers { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(17rem, 100%), 1fr)); gap: 1rem;
   margin-bottom: 1.4rem; }
+.failures { margin-top: 1.2rem; }
 article { min-width: 0; padding: .9rem 1rem; border-radius: .5rem; background: var(--tint); }
 article .note { margin: .5rem 0 0; }
 article details { margin-bottom: .5rem; color: var(--muted); }

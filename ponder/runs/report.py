@@ -16,6 +16,8 @@ def build_report(run: Run) -> dict[str, Any]:
     """Summarise a run, finished or not: its stages (birth first, if it was evaluated) and totals.
 
     A stage's accuracy is that of its last evaluation, None before the first. Seconds exclude birth's evaluation.
+    `paused` says where and why, of a run that has paused itself. `failures` lists the verifiers that failed on answers,
+    by stage: of how many verdicts, and how often with an error and a timeout.
     """
     rows, evals = run.metrics(), run.evals()
     names = list(dict.fromkeys([*(result.stage for result in evals if result.stage == BIRTH), *run.stages()]))
@@ -26,6 +28,8 @@ def build_report(run: Run) -> dict[str, Any]:
         "run": str(run.path),
         "recipe_name": recipe_name(run),
         "stages": stages,
+        "paused": run.lineage.get("paused"),
+        "failures": _failures(rows, evals),
         "totals": {
             "steps": sum(stage["steps"] for stage in stages),
             "seconds": sum(stage["seconds"] for stage in stages),
@@ -103,6 +107,28 @@ def _stage(name: str, rows: list[Row], evals: list[EvalResult]) -> dict[str, Any
         "truncated_share": last.truncated_share if last else None,
         "kind": "rl" if any("reward/mean" in row for row in own_rows) else "birth" if name == BIRTH else "sft",
     }
+
+
+def _failures(rows: list[Row], evals: list[EvalResult]) -> list[dict[str, Any]]:
+    counts: dict[tuple[str, str], dict[str, float]] = {}
+    for row in rows:
+        for verifier in [name.split("/")[1] for name in row if name.startswith("verifier/") and "/verdicts" in name]:
+            of_row = counts.setdefault((row["stage"], verifier), {"verdicts": 0, "error": 0, "timeout": 0})
+            verdicts = _number(row, f"verifier/{verifier}/verdicts")
+            of_row["verdicts"] += verdicts
+            for status in ("error", "timeout"):
+                of_row[status] += verdicts * _number(row, f"verifier/{verifier}/{status}")
+    training = [
+        {"stage": stage, "during": "training", "verifier": verifier} | {name: round(n) for name, n in of_pair.items()}
+        for (stage, verifier), of_pair in counts.items()
+    ]
+    last = {result.stage: result for result in evals}
+    evaluations = [
+        {"stage": stage, "during": "evaluation", "verifier": None, "verdicts": len(result.samples)}
+        | {status: sum(s.status == status for s in result.samples) for status in ("error", "timeout")}
+        for stage, result in last.items()
+    ]
+    return [entry for entry in [*training, *evaluations] if entry["error"] or entry["timeout"]]
 
 
 def _number(row: Row, name: str) -> float:

@@ -49,6 +49,11 @@ class EvalResult:
     samples: list[EvalSample]
     sampling: dict[str, Any]
 
+    @property
+    def failed(self) -> int:
+        """How many of the samples have no verdict, because the verifier failed; they count as not solved."""
+        return sum(sample.status in ("error", "timeout") for sample in self.samples)
+
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 

@@ -34,6 +34,7 @@ def schema() -> "pyarrow.Schema":
             column("status", pa.string()),
             column("score", pa.float32(), nullable=True),
             column("reason", pa.string()),
+            column("parts", pa.string()),  # JSON: [{"name", "status", "score", "reason"}, ...] of a composed verdict
             column("reward", pa.float32(), nullable=True),
             column("advantage", pa.float32(), nullable=True),
             column("truncated", pa.bool_()),
@@ -46,7 +47,7 @@ def schema() -> "pyarrow.Schema":
 def write_rollouts(path: Path, rows: list[dict[str, Any]]) -> None:
     """Write one step's rollouts atomically.
 
-    Each row holds exactly the columns of `schema`; lists may be numpy arrays; `reference` is JSON text.
+    Each row holds exactly the columns of `schema`; lists may be numpy arrays; `reference` and `parts` are JSON text.
 
     Raises:
         SaveError: the disk is full.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ponder.runs.atomic import clean_leftovers, replacing_directory, write_text
+from ponder.runs.failures import FAILURES_FILE, add_failures, read_failures, write_failures
 from ponder.runs.lineage import now
 from ponder.runs.lock import RunLock
 from ponder.runs.metrics import MetricsLog, Row, read_rows
@@ -29,6 +30,7 @@ class Rewound:
     metric_rows: int
     rollout_files: int
     evals: int
+    failures: int
     half_line: bool
 
     def __str__(self) -> str:
@@ -38,6 +40,7 @@ class Rewound:
                 (self.metric_rows, "step"),
                 (self.rollout_files, "rollout file"),
                 (self.evals, "evaluation"),
+                (self.failures, "failed verdict"),
             ]
             if count
         ]
@@ -156,6 +159,23 @@ class Run:
         checked = EvalResult.from_dict(data)
         _write_json(self.path / "evals" / f"{_checked(checked.stage)}-{checked.step:06d}.json", data)
 
+    def record_failures(self, stage: str, step: int, during: str, rows: list[dict[str, Any]]) -> None:
+        """Keep answers that a verifier failed on, as `failures.failure_row` makes them. `during` is "training" or
+        "evaluation"; what an earlier try at the step left under it is replaced."""
+        self.lock()
+        add_failures(self.path / FAILURES_FILE, _checked(stage), step, during, rows)
+
+    def pause(self, stage: str, step: int, reason: str) -> None:
+        """Note that training has paused itself after this step, and why, until it is resumed."""
+        self.lock()
+        paused = {"time": now(), "stage": _checked(stage), "step": step, "reason": reason}
+        _write_json(self.path / "lineage.json", {**self.lineage, "paused": paused})
+
+    def change_recipe(self, recipe_text: str) -> None:
+        """Replace recipe.yaml by one with other settings; `rewind` has noted them."""
+        self.lock()
+        write_text(self.path / "recipe.yaml", recipe_text)
+
     @contextmanager
     def checkpoint(self, stage: str, step: int) -> Iterator[Path]:
         """Yield an empty directory that becomes `checkpoints/<stage>-<step>` when the block ends well.
@@ -167,9 +187,12 @@ class Run:
         with replacing_directory(self.path / "checkpoints" / f"{_checked(stage)}-{step:06d}") as directory:
             yield directory
 
-    def rewind(self, stage_order: list[str], stage: str, step: int) -> Rewound:
-        """Drop metrics, rollouts and evaluations later than the checkpoint (`stage`, `step`) that training goes on
-        from, so that the resumed run has neither phantom nor doubled rows; note the resumption in the lineage.
+    def rewind(
+        self, stage_order: list[str], stage: str, step: int, changed: dict[str, list[Any]] | None = None
+    ) -> Rewound:
+        """Drop metrics, rollouts, evaluations and failed verdicts later than the checkpoint (`stage`, `step`) that
+        training goes on from, so that the resumed run has neither phantom nor doubled rows; note the resumption in the
+        lineage, with the pause that it ends and the settings that are `changed` with it ({field: [before, after]}).
 
         `stage_order` lists the recipe's stages; step 0 of the first is the start of the run. Interrupted, it can
         simply be called again.
@@ -202,14 +225,23 @@ class Run:
             if is_later(path.parent.name, int(_ROLLOUT_NAME.fullmatch(path.name)["step"]))
         ]
         evals = [path for path in self._in_order(self.path.glob("evals/*.json")) if is_later(*place_of(path))]
+        failures = self.failures()
+        kept_failures = [row for row in failures if not is_later(row["stage"], row["step"])]
 
         self._log.rewrite(kept)
         for path in [*rollouts, *evals]:
             path.unlink()
+        if len(kept_failures) < len(failures):
+            write_failures(self.path / FAILURES_FILE, kept_failures)
         lineage = self.lineage
-        resumed = [*lineage.get("resumed", []), {"time": now(), "stage": stage, "step": step}]
-        _write_json(self.path / "lineage.json", {**lineage, "resumed": resumed})
-        return Rewound(len(rows) - len(kept), len(rollouts), len(evals), half_line)
+        resumption = {"time": now(), "stage": stage, "step": step}
+        if paused := lineage.pop("paused", None):
+            resumption["paused"] = paused
+        if changed:
+            resumption["changed"] = changed
+        lineage["resumed"] = [*lineage.get("resumed", []), resumption]
+        _write_json(self.path / "lineage.json", lineage)
+        return Rewound(len(rows) - len(kept), len(rollouts), len(evals), len(failures) - len(kept_failures), half_line)
 
     # Reading
 
@@ -233,6 +265,10 @@ class Run:
     def rollouts(self, stage: str, step: int) -> list[dict[str, Any]]:
         """A step's rollouts as they were recorded."""
         return read_rollouts(self._rollout_file(stage, step))
+
+    def failures(self) -> list[dict[str, Any]]:
+        """The answers that verifiers failed on, oldest first: the newest few hundred (`failures.FAILURES_KEPT`)."""
+        return read_failures(self.path / FAILURES_FILE)
 
     def rollout_files(self) -> list[Path]:
         """The Parquet files of all steps, by stage name and step."""

@@ -24,6 +24,7 @@ class Progress:
     cursor: int = 0  # tasks drawn from the mixture so far in this stage
     seconds: float = 0.0  # spent in this stage
     accuracies: list[float] = field(default_factory=list)  # held-out, on the way, for target and plateau
+    verdicts: dict[str, list[list[int]]] = field(default_factory=dict)  # error_budget.Recent
 
 
 def save_checkpoint(

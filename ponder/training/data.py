@@ -1,13 +1,14 @@
 """The recipe's sources as tasks to train on and tasks held out, which never meet."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
+from ponder.recipe.reward import REWARD, Reward
 from ponder.recipe.schema import GymSource, HubSource, JsonlSource, ProgramsSource, Recipe, Source
 from ponder.tasks.mixture import Mixture
 from ponder.tasks.split import held_out_sample, refuse_overlap, split
-from ponder.tasks.task import Task
+from ponder.tasks.task import LazyTasks, Task
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def load_tasks(recipe: Recipe) -> TaskPool:
     """
     train, held_out_sources = [], []
     for name, source in recipe.sources.items():
-        tasks = _read(name, source)
+        tasks = _with_reward(_read(name, source), source.reward)
         match source.part:
             case "train":
                 train.append((name, source.weight, tasks))
@@ -93,6 +94,20 @@ def _read(name: str, source: Source) -> Sequence[Task]:
                 )
     except ValueError as error:
         raise ValueError(f"sources.{name}: {error}") from None
+
+
+def _with_reward(tasks: Sequence[Task], reward: Reward) -> Sequence[Task]:
+    """The tasks, each with the reward that its source composes, for the judge to see."""
+    if reward == "task":
+        return tasks
+    composed = {"reward": REWARD.dump_python(reward, mode="json")}
+
+    def add(task: Task) -> Task:
+        return replace(task, metadata=task.metadata | composed)
+
+    if isinstance(tasks, LazyTasks):
+        return LazyTasks(len(tasks), lambda index: add(tasks[index]), tasks.source)
+    return [add(task) for task in tasks]
 
 
 def _first_different(name: str, tasks: Sequence[Task], n: int) -> list[Task]:

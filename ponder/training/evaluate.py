@@ -20,13 +20,13 @@ def evaluate(
     stage: str,
     step: int,
     seconds: float,
-) -> EvalResult:
+) -> tuple[EvalResult, list[Rollout]]:
     """One answer per task. A verifier that fails counts as not solved here, where nothing is learned from it."""
     params = held_out_sampling(recipe, renderer.stop_ids)
     rollouts = collect(engine, renderer, judge, tasks, 1, params, (recipe.seed, "held_out")).rollouts
     solved = sum(_solved(r) for r in rollouts)
     domains = sorted({r.task.domain for r in rollouts})
-    return EvalResult(
+    result = EvalResult(
         stage=stage,
         step=step,
         accuracy=solved / len(rollouts),
@@ -39,6 +39,7 @@ def evaluate(
         samples=[_sample(r) for r in rollouts],
         sampling=_sampling_record(recipe.held_out, params),
     )
+    return result, rollouts
 
 
 def held_out_sampling(recipe: Recipe, stop_ids: frozenset[int]) -> SamplingParams:

@@ -203,8 +203,8 @@ class Learner:
         norm = self.gradients.norm()
         if not torch.isfinite(norm):
             raise FloatingPointError(
-                f"the gradient of step {step} is {norm.item()}: nothing was updated. Lower optimizer.lr or "
-                "max_grad_norm, lengthen warmup_steps, and resume from the last checkpoint"
+                f"the gradient of update {step} is {norm.item()}: nothing was updated. Lower optimizer.lr or "
+                "max_grad_norm, or lengthen warmup_steps"
             )
         self.gradients.mul_((self.settings.max_grad_norm / (norm + 1e-6)).clamp(max=1.0))
         self.optimizer.step()

@@ -14,16 +14,21 @@ from ponder.runs.run import Run
 from ponder.training.batch import Sample
 from ponder.training.checkpoint import Progress
 from ponder.training.data import TaskPool
+from ponder.training.error_budget import (
+    BudgetSpent,
+    count_verdicts,
+    extended,
+    failure_rows,
+    overspent,
+    part_metrics,
+    verifier_metrics,
+)
 from ponder.training.learner import Learner
 from ponder.training.objectives import resolve
 from ponder.training.rewards import by_group, has_variance, set_advantages, set_rewards
 from ponder.training.rollouts import Collected, Rollout, collect
 from ponder.training.selfcheck import check_ratio, check_signal
 from ponder.verifiers.judge import Judge
-
-
-class ErrorBudgetExceeded(RuntimeError):
-    """More verifier failures in a step than the recipe tolerates; nothing was learned from it."""
 
 
 class RlTrainer:
@@ -49,14 +54,22 @@ class RlTrainer:
         self.params = rl_sampling(stage.max_tokens, renderer.stop_ids)
 
     def step(self, progress: Progress) -> dict[str, float]:
-        """One step of the stage; `progress` says which, and moves on."""
+        """One step of the stage; `progress` says which, and moves on.
+
+        Raises:
+            BudgetSpent: a verifier failed too often. Nothing was learned, and `progress` is where it was.
+        """
         number = progress.step + 1
         started = time.perf_counter()
         self.engine.refresh()
 
-        collected, drawn, refilled = self._collect(number, progress.cursor)
+        collected, judged, drawn = self._collect(number, progress.cursor)
         rollouts = collected.rollouts
-        self._check_error_budget(rollouts, number)
+        counts = count_verdicts(judged)
+        recent = extended(progress.verdicts, counts)
+        self.run.record_failures(self.stage.name, number, "training", failure_rows(judged))
+        if spent := overspent(counts, recent, self.stage.error_budget):
+            raise BudgetSpent(number, spent)
         set_advantages(rollouts, self.objective)
         if number == 1:
             check_ratio(self.learner, rollouts, self.engine.own.dtype)
@@ -68,8 +81,9 @@ class RlTrainer:
 
         metrics = {
             **summarise(rollouts),
+            **verifier_metrics(counts),
             **learned,
-            "refill/prompts": refilled,
+            "refill/prompts": drawn - progress.cursor - self.stage.prompts_per_step,
             "time/sample_s": collected.sample_seconds,
             "time/judge_s": collected.judge_seconds,
             "time/learn_s": finished - learning,
@@ -80,28 +94,31 @@ class RlTrainer:
         }
         self.run.record_rollouts(self.stage.name, number, [r.to_row(self.renderer) for r in rollouts])
         self.run.record(self.stage.name, number, metrics)
-        progress.step, progress.cursor = number, drawn
+        progress.step, progress.cursor, progress.verdicts = number, drawn, recent
         return metrics
 
-    def _collect(self, number: int, cursor: int) -> tuple[Collected, int, int]:
-        """A step's rollouts; groups without variance are replaced by those of further prompts, within the budget.
+    def _collect(self, number: int, cursor: int) -> tuple[Collected, list[Rollout], int]:
+        """A step's rollouts; groups without variance are replaced by those of further prompts, as many as are allowed.
 
-        Returns them with the cursor behind the last prompt drawn, and how many extra prompts it took.
+        Returns them with all that were judged on the way, the replaced ones too (a verifier that fails makes groups
+        without variance), and the cursor behind the last prompt drawn.
         """
         want = self.stage.prompts_per_step
         total = self._sample(number, cursor, want)
+        judged = list(total.rollouts)
         kept, spent = by_group(total.rollouts), 0
         while spent < self.stage.refill_prompts and (flat := [g for g in kept if not has_variance(g)]):
             extra = min(len(flat), self.stage.refill_prompts - spent)
             more = self._sample(number, cursor + want + spent, extra, first_group=want + spent)
             spent += extra
+            judged += more.rollouts
             fresh = [g for g in by_group(more.rollouts) if has_variance(g)]
             kept = [g for g in kept if has_variance(g)] + fresh + flat[: len(flat) - len(fresh)]
             total.sample_seconds += more.sample_seconds
             total.judge_seconds += more.judge_seconds
             total.sampled_tokens += more.sampled_tokens
         total.rollouts = [rollout for group in kept for rollout in group]
-        return total, cursor + want + spent, spent
+        return total, judged, cursor + want + spent
 
     def _sample(self, number: int, cursor: int, prompts: int, first_group: int = 0) -> Collected:
         tasks = self.pool.draw(cursor, prompts)
@@ -135,20 +152,6 @@ class RlTrainer:
         averaged = {name: sum(m[name] for m in metrics) / len(metrics) for name in metrics[0]}
         return {**averaged, "mismatch/max": max(m["mismatch/max"] for m in metrics)}
 
-    def _check_error_budget(self, rollouts: Sequence[Rollout], number: int) -> None:
-        failed = [r for r in rollouts if r.verdict.status in ("error", "timeout")]
-        if len(failed) > self.stage.error_budget * len(rollouts):
-            shown = "\n".join(
-                f"  {r.verdict.status}: {r.verdict.reason}\n    question: {r.task.question[:100]!r}\n"
-                f"    answer: {r.parsed.content[-100:]!r}"
-                for r in failed[:3]
-            )
-            raise ErrorBudgetExceeded(
-                f"step {number}: the verifier failed on {len(failed)} of {len(rollouts)} answers, more than "
-                f"stages.{self.stage.name}.error_budget ({self.stage.error_budget:g}). Nothing was learned from the "
-                f"step. For instance:\n{shown}"
-            )
-
 
 def summarise(rollouts: Sequence[Rollout]) -> dict[str, float]:
     """Rewards, verdicts and lengths of a step."""
@@ -168,7 +171,7 @@ def summarise(rollouts: Sequence[Rollout]) -> dict[str, float]:
     for domain in sorted({r.task.domain for r in rollouts}):
         rewards = [r.reward for r in rollouts if r.task.domain == domain and r.reward is not None]
         metrics[f"reward/{domain}"] = _mean(rewards)
-    return metrics
+    return metrics | part_metrics(rollouts)
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -15,7 +15,7 @@ from ponder.tasks.task import Task
 from ponder.training.batch import Sample
 from ponder.verifiers.judge import Judge, shown_reference
 from ponder.verifiers.response import Response
-from ponder.verifiers.verdict import Verdict
+from ponder.verifiers.verdict import Part, Verdict
 
 
 @dataclass
@@ -57,12 +57,19 @@ class Rollout:
             "status": self.verdict.status,
             "score": self.verdict.score,
             "reason": self.verdict.reason,
+            "parts": json.dumps([_part_row(part) for part in self.verdict.parts], ensure_ascii=False),
             "reward": self.reward,
             "advantage": self.advantage,
             "truncated": self.truncated,
             "group": self.group,
             "sample": self.sample,
         }
+
+
+def _part_row(part: Part) -> dict[str, Any]:
+    verdict = part.verdict
+    row = {"name": part.name, "status": verdict.status, "score": verdict.score, "reason": verdict.reason}
+    return row | ({"weight": part.weight} if part.weight is not None else {})
 
 
 @dataclass
@@ -116,4 +123,6 @@ def response_of(completion: Completion, parsed: ParsedOutput) -> Response:
         content=parsed.content,
         thinking_closed=parsed.thinking_closed,
         truncated=completion.finish_reason == "length",
+        tool_calls=tuple({"name": call.name, "arguments": call.arguments} for call in parsed.tool_calls),
+        tokens=len(completion.ids),
     )

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
@@ -55,9 +56,14 @@ def check_programs(judge: Judge, tasks: Sequence[Task]) -> None:
 
 
 def check_references(judge: Judge, tasks: Sequence[Task]) -> None:
-    """The reference answer of every task looked at must be `correct` in the eyes of its own verifier."""
+    """The reference answer of every task looked at must be `correct` in the eyes of its own verifier.
+
+    A reward composed around that verifier is left out: it asks for a form which a bare reference does not have.
+    """
     stated = [
-        (task, response) for task in spread(tasks, REFERENCES) if (response := reference_response(task)) is not None
+        (replace(task, metadata={key: value for key, value in task.metadata.items() if key != "reward"}), response)
+        for task in spread(tasks, REFERENCES)
+        if (response := reference_response(task)) is not None
     ]
     for (task, response), verdict in zip(stated, judge.judge(stated), strict=True):
         if verdict.status != "correct":

@@ -3,7 +3,7 @@
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,19 +17,25 @@ from ponder.recipe.load import dump_recipe, load_recipe
 from ponder.recipe.schema import Recipe, RlStage, SftStage
 from ponder.runs.lineage import new_lineage
 from ponder.runs.report import write_report
+from ponder.runs.results import EvalResult
 from ponder.runs.run import BIRTH, Run, place_of
 from ponder.training.birth import give_birth
+from ponder.training.changes import changed_fields
 from ponder.training.checkpoint import OPTIMIZER_FILE, Progress, load_progress, save_checkpoint
 from ponder.training.data import TaskPool, load_tasks, spread
+from ponder.training.error_budget import BudgetSpent, exceeds, failure_rows
 from ponder.training.evaluate import evaluate
 from ponder.training.learner import Learner
 from ponder.training.objectives import OBJECTIVES
+from ponder.training.pause import budget_spent, is_saved, not_finite
 from ponder.training.replicas import Replicas
 from ponder.training.rl import RlTrainer
 from ponder.training.selfcheck import check_before_training
 from ponder.training.sft import SftTrainer
 from ponder.training.view import View
 from ponder.verifiers.judge import Judge
+
+DEFAULT_BUDGET = RlStage.model_fields["error_budget"].default  # for evaluations of stages that have none
 
 
 class Stopped(Exception):
@@ -42,12 +48,13 @@ def start(recipe: Recipe, path: Path, view: View) -> Run:
     Raises:
         ValueError: what can be refused is refused before anything is learned.
         Stopped: Ctrl+C or SIGTERM; the run can be resumed.
+        Paused: verifiers failed too often, or a gradient was not finite; the run can be resumed.
     """
     text = dump_recipe(recipe)
     pool = load_tasks(recipe)
     parent = Path(recipe.model.path) if recipe.model.path else None
     decoder, renderer = _first_model(recipe, pool)
-    with Judge(sandbox=recipe.sandbox) as judge:
+    with _judge(recipe) as judge:
         check_before_training(recipe, pool, decoder.config, renderer, judge)
     with Run.create(path, text, new_lineage(text, seed=recipe.seed, parent=parent)) as run:
         progress = Progress(BIRTH, done=True)
@@ -56,22 +63,28 @@ def start(recipe: Recipe, path: Path, view: View) -> Run:
     return run
 
 
-def resume(path: Path, view: View) -> Run:
+def resume(path: Path, view: View, overrides: Sequence[str] = ()) -> Run:
     """Go on from a run's latest checkpoint; what lies after it is dropped and made again, bit for bit on a CPU.
 
+    `overrides` change the run's recipe from here on, as `path.to.field=value`; the lineage keeps note of them.
+
     Raises:
-        ValueError: not a run, a run without a checkpoint, or a damaged one.
-        Stopped: as in `start`.
+        ValueError: not a run, a run without a checkpoint, or a damaged one; a field that cannot be changed any more.
+        Stopped, Paused: as in `start`.
     """
     with Run.open(path) as run:
         run.lock()
-        recipe = load_recipe(run.path / "recipe.yaml")
+        recipe = load_recipe(run.path / "recipe.yaml", list(overrides))
+        changed = changed_fields(load_recipe(run.path / "recipe.yaml"), recipe)
         checkpoint = run.latest_checkpoint()
         if checkpoint is None:
             raise ValueError(f"{path} has no checkpoint yet: remove the directory and start it again with ponder train")
         progress = load_progress(checkpoint)
         decoder = load_decoder(checkpoint, device=_device(recipe))
-        view.say(str(run.rewind([stage.name for stage in recipe.stages], progress.stage, progress.step)))
+        stage_order = [stage.name for stage in recipe.stages]
+        view.say(str(run.rewind(stage_order, progress.stage, progress.step, changed)))
+        if changed:
+            run.change_recipe(dump_recipe(recipe))
         training = _Training(recipe, run, load_tasks(recipe), decoder, Renderer.load(checkpoint), view)
         training.go_on_from(progress)
     return run
@@ -85,6 +98,11 @@ def _first_model(recipe: Recipe, pool: TaskPool) -> tuple[Decoder, Renderer]:
     if not path.is_dir():
         raise ValueError(f"model.path: there is no directory {path}; download the model there first")
     return load_decoder(path, recipe.model.dtype, _device(recipe)), Renderer.load(path)
+
+
+def _judge(recipe: Recipe) -> Judge:
+    timeouts = [stage.verify_timeout for stage in recipe.stages if isinstance(stage, RlStage)]
+    return Judge(deadline_s=max(timeouts, default=5.0), sandbox=recipe.sandbox)
 
 
 def _device(recipe: Recipe) -> str:
@@ -105,11 +123,10 @@ class _Training:
         self.stop_asked = False
 
     def go_on_from(self, progress: Progress) -> None:
-        timeouts = [stage.verify_timeout for stage in self.recipe.stages if isinstance(stage, RlStage)]
         self.engine = SamplingEngine(self.decoder, self.recipe.engine)
         helpers = self.engine.workers - 1  # this process learns too
         self.replicas = Replicas(self.decoder, helpers) if helpers > 0 else None
-        self.judge = Judge(deadline_s=max(timeouts, default=5.0), sandbox=self.recipe.sandbox)
+        self.judge = _judge(self.recipe)
         try:
             with self._stop_signals(), self.view:
                 if progress.stage == BIRTH:
@@ -138,7 +155,7 @@ class _Training:
             trainer.learner.load_state(self.run.latest_checkpoint() / OPTIMIZER_FILE)
         while not progress.done:
             began = time.perf_counter()
-            metrics = trainer.step(progress)
+            metrics = self._step(stage, trainer, progress)
             progress.seconds += time.perf_counter() - began
             progress.done = progress.step >= stage.steps
             if not progress.done and stage.eval_every and progress.step % stage.eval_every == 0:
@@ -147,10 +164,21 @@ class _Training:
             if progress.done:
                 self._evaluate_fully(progress)
             if progress.done or self.stop_asked or progress.step % stage.save_every == 0:
-                save_checkpoint(self.run, progress, self.decoder, self.renderer, trainer.learner)
-                self._prune(stage)
+                self._save(stage, trainer, progress)
             if self.stop_asked:
                 raise Stopped(f"saved {stage.name} step {progress.step}; go on with: ponder resume {self.run.path}")
+
+    def _step(self, stage: SftStage | RlStage, trainer: SftTrainer | RlTrainer, progress: Progress) -> dict[str, float]:
+        try:
+            return trainer.step(progress)
+        except BudgetSpent as spent:
+            if not is_saved(self.run, stage.name, progress.step):
+                self._save(stage, trainer, progress)
+            paused = budget_spent(self.run, stage, spent)
+        except FloatingPointError as error:
+            paused = not_finite(self.run, stage, progress.step + 1, error)
+        self.run.pause(stage.name, progress.step, str(paused))
+        raise paused
 
     def _trainer(self, stage: SftStage | RlStage) -> SftTrainer | RlTrainer:
         updates = stage.steps * (stage.updates_per_step if isinstance(stage, RlStage) else 1)
@@ -176,7 +204,12 @@ class _Training:
     # ---- evaluations and exits ----
 
     def _evaluate_on_the_way(self, stage: SftStage | RlStage, progress: Progress) -> None:
-        accuracy = self._evaluate(progress, stage.eval_problems)
+        result = self._evaluate(progress, stage.eval_problems)
+        budget = stage.error_budget if isinstance(stage, RlStage) else DEFAULT_BUDGET
+        if exceeds(result.failed, result.count, budget):
+            self.view.say(f"{stage.name}: this evaluation does not count for target and plateau: too few verdicts")
+            return
+        accuracy = result.accuracy
         progress.accuracies.append(accuracy)
         if stage.target is not None and accuracy >= stage.target:
             self.view.say(f"{stage.name}: held-out accuracy {accuracy:.3f} has reached the target of {stage.target:g}")
@@ -190,17 +223,22 @@ class _Training:
     def _evaluate_fully(self, progress: Progress) -> None:
         self._evaluate(progress, len(self.pool.held_out))
 
-    def _evaluate(self, progress: Progress, problems: int) -> float:
+    def _evaluate(self, progress: Progress, problems: int) -> EvalResult:
         self.engine.refresh()
         tasks = spread(self.pool.held_out, problems)
-        result = evaluate(
+        result, rollouts = evaluate(
             self.engine, self.renderer, self.judge, tasks, self.recipe, progress.stage, progress.step, progress.seconds
         )
         self.run.record_eval(result)
+        self.run.record_failures(progress.stage, progress.step, "evaluation", failure_rows(rollouts))
         self.view.evaluated(result)
-        return result.accuracy
+        return result
 
     # ---- housekeeping ----
+
+    def _save(self, stage: SftStage | RlStage, trainer: SftTrainer | RlTrainer, progress: Progress) -> None:
+        save_checkpoint(self.run, progress, self.decoder, self.renderer, trainer.learner)
+        self._prune(stage)
 
     def _prune(self, stage: SftStage | RlStage) -> None:
         """Of a stage's checkpoints on the way only the newest are kept; when it is done, only its last."""

@@ -7,11 +7,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ponder.recipe.schema import RlStage, SftStage
-from ponder.runs.console import stage_table
+from ponder.runs.console import failure_table, stage_table
+from ponder.runs.failures import FAILURES_FILE
 from ponder.runs.report import build_report
 from ponder.runs.results import EvalResult
 from ponder.runs.run import Run
 from ponder.training.checkpoint import Progress as StageProgress
+from ponder.training.pause import Paused
 
 PLAIN_SECONDS = 5.0  # between lines where nothing can be drawn over
 
@@ -78,6 +80,16 @@ class View:
             markup=False,
             soft_wrap=True,
         )
+        if result.failed:
+            self.say(f"  on {result.failed} of these the verifier failed; they count as not solved ({FAILURES_FILE})")
+
+    def paused(self, paused: Paused) -> None:
+        self.console.print(f"Paused. {paused}", highlight=False, markup=False, soft_wrap=True)
+        if paused.samples:
+            self.console.print(failure_table(paused.samples))
+        self.console.print("How to go on:", highlight=False)
+        for way in paused.ways:
+            self.console.print(f"  - {way}", highlight=False, markup=False, soft_wrap=True)
 
     def report(self, run: Run, paths: list[Path]) -> None:
         self.console.print(stage_table(build_report(run)))

@@ -64,6 +64,7 @@ def rollout(**changes: Any) -> dict[str, Any]:
         "status": "correct",
         "score": 1.0,
         "reason": "2 equals 2",
+        "parts": "[]",
         "reward": 1.0,
         "advantage": 0.5,
         "truncated": False,
