@@ -24,7 +24,7 @@ from ponder.verifiers.adapters.verl import compute_score
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = Path(__file__).parent / "adapter_scripts"
-FOR_A_WORKER = ("\\boxed{\\heartsuit x}", "x\\heartsuit")  # equal, but math-verify must say so
+FOR_A_WORKER = ("\\boxed{\\frac{1}{2}}", "\\int_0^1 x\\,dx")  # equal, but math-verify must say so
 UNUSABLE = ""  # a reference without an answer: the verifier's error, whatever the response
 
 

@@ -34,7 +34,9 @@ def test_each_verifier():
     assert [verify_math(response, reference).status for response, reference, _ in MATH] == [s for *_, s in MATH]
     assert verify_choice('so "answer": "C"', "C").status == "correct"
     assert verify_choice("The answer is Rome.", "B", choices=["Paris", "Rome"]).status == "correct"
-    lower = verify_instructions("<think>YES</think>this is all there is to say", ["change_case:english_lowercase"], [{}])
+    lower = verify_instructions(
+        "<think>YES</think>this is all there is to say", ["change_case:english_lowercase"], [{}]
+    )
     assert (lower.status, lower.parts[0].name) == ("correct", "change_case:english_lowercase")
     starred = verify_instructions("*no*, yes", ["startend:quotation"], [{}], loose=True)
     assert starred.status == "wrong"

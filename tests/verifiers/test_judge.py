@@ -133,7 +133,7 @@ def test_a_garbled_result_is_an_error(judge, monkeypatch):
         return future
 
     monkeypatch.setattr(judge.pool, "submit", lie)
-    verdict = judge.submit(task("\\heartsuit x"), said("\\boxed{x\\heartsuit}")).result()
+    verdict = judge.submit(task("\\int_0^1 x\\,dx"), said("\\boxed{\\frac{1}{2}}")).result()
     assert verdict.status == "error"
     assert "bribed" in verdict.reason
 
@@ -142,13 +142,13 @@ def test_hanging_answers_time_out_and_the_rest_goes_on():
     with Judge(workers=1, deadline_s=1.0) as judge:
         verdicts = judge.judge(
             [
-                (task("7\\heartsuit"), said("\\boxed{9^{9^{9^{9}}}}")),  # unknown to the verifier's own parser
-                (task("\\heartsuit x"), said("\\boxed{x\\heartsuit}")),
+                (task("\\int_0^1 \\frac{\\sin(x^{17}+\\ln x)}{\\sqrt{x^{5}+7}} dx"), said("\\boxed{7}")),
+                (task("\\int_0^1 x\\,dx"), said("\\boxed{\\frac{1}{2}}")),
             ]
         )
     assert [verdict.status for verdict in verdicts] == ["timeout", "correct"]
     assert verdicts[0].score is None
-    assert verdicts[0].parsed == "9^{9^{9^{9}}}"
+    assert verdicts[0].parsed == "7"
 
 
 def test_reference_responses_are_correct(judge):

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ponder.verifiers.math import extract_answer
-from ponder.verifiers.math.extract import stated_answer
+from ponder.verifiers.math.statements import final_statement, stated_answer
 
 
 @pytest.mark.parametrize(
@@ -119,10 +119,40 @@ def test_extraction_is_linear(content):
         ("1/3 is the answer", "1/3"),
         ("The correct option is C", "C"),
         ("Evelyn", "Evelyn"),
+        ("the total is $ \\frac{1}{2} \\$ = \\frac{10}{9} $", " \\frac{1}{2} \\$ = \\frac{10}{9} ".strip()),
         ("I cannot solve this problem.", None),
+        ("Chapter 5", None),
+        ("Step 5", None),
+        ("nearly 5", None),
+        ("fewer than 5 apples", None),
+        ("6 instead of 5", None),
+        ("maybe 5", None),
+        ("$5$ is impossible", None),
+        ("$x = 6$, as $x=5$ fails", None),
+        ("We reject $x=5$.", None),
+        ("Let us check $x=5$.", None),
+        ("Suppose x = 5.", None),
+        ("If x = 2, then y is 5.", "5"),
+        ("She makes 9 * 2 = $18 every day.", "$18"),
         ("line one\nline two", None),
         ("", None),
     ],
 )
 def test_without_a_box_what_is_stated_last_counts(content, answer):
     assert stated_answer(content) == answer
+
+
+@pytest.mark.parametrize(
+    ("content", "answer"),
+    [
+        ("It is $1 + $2 = $3. Final Answer: The final answer is $10,455$. I hope it is correct.", "$10,455$"),
+        (r"so \boxed{200}.\nFinal Answer: The final answer is $7$. I hope it is correct.<|im_start|>user 5", "$7$"),
+        ("**Final Answer:** The final answer is 12.", "12"),
+        (r"Final Answer: The final answer is $\boxed{7}$. I hope it is correct.", None),
+        (r"Final Answer: The final answer is $7$. No: \boxed{8}", None),
+        ("The final answer is 7.", None),
+        ("", None),
+    ],
+)
+def test_the_final_statement_of_minerva(content, answer):
+    assert final_statement(content) == answer

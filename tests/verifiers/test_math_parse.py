@@ -1,6 +1,7 @@
 import pytest
 
-from ponder.verifiers.math.parse import parse, variants
+from ponder.verifiers.math.parse import parse
+from ponder.verifiers.math.plus_minus import variants
 from ponder.verifiers.math.tree import Node, OverBudget, Unreadable
 
 

@@ -100,6 +100,9 @@ def _mixed(cursor: Cursor, whole: Node, factor: Node, token: Token) -> Node | No
             return num(sign * (abs(value) * 1000 + part), factor.args[1])
     if token != ("cmd", "frac") and token[0] != "num":
         return None
+    if factor.op == "degree":
+        mixed = _mixed(cursor, whole, factor.args[0], token)
+        return mixed and Node("degree", (mixed,))
     if factor.op != "div" or any(part.op != "num" or part.args[1] is not None for part in factor.args):
         return None
     over, under = (part.args[0] for part in factor.args)
@@ -251,11 +254,27 @@ def _atom(cursor: Cursor) -> Node:
     raise Unreadable(f"{value!r} stands where a number or a symbol was expected" if value else "it ends too soon")
 
 
+def _derivative(over: Node, under: Node) -> Node | None:
+    """dy/dx as a symbol of its own, in which no d is cancelled; None for a fraction."""
+    if under.op != "mul" or not _is_differential(under.args[0]):
+        return None
+    if _is_differential(over):
+        raise Unreadable("the derivative of what follows")
+    if over.op != "mul" or not _is_differential(over.args[0]):
+        return None
+    return Node("sym", (f"derivative {over} {under}",))
+
+
+def _is_differential(node: Node) -> bool:
+    base = node.args[0] if node.op == "pow" else node
+    return base in (Node("sym", ("d",)), Node("sym", ("partial",)))
+
+
 def _command(cursor: Cursor) -> Node:
     name = cursor.next()[1]
     if name == "frac":
-        over = parse_argument(cursor)
-        return Node("div", (over, parse_argument(cursor)))
+        over, under = parse_argument(cursor), parse_argument(cursor)
+        return _derivative(over, under) or Node("div", (over, under))
     if name == "binom":
         if cursor.sees("("):
             upper, lower = (*parse.parse_bracket(cursor).args[2:], None, None)[:2]

@@ -4,10 +4,17 @@ from fractions import Fraction
 
 from ponder.verifiers.math import numeric, real_sets
 from ponder.verifiers.math.lists import by_name, distinct, nameless, same_items
+from ponder.verifiers.math.matrices import worked_out
 from ponder.verifiers.math.modular import Undefined
-from ponder.verifiers.math.parse import variants
+from ponder.verifiers.math.plus_minus import variants
 from ponder.verifiers.math.real_sets import NoSet
-from ponder.verifiers.math.relations import is_consistent, is_equation, rightmost_value, same_relation, value_of_name
+from ponder.verifiers.math.relations import (
+    is_equation,
+    rightmost_value,
+    same_relation,
+    value_of_name,
+    value_of_quantity,
+)
 from ponder.verifiers.math.tree import Node, OverBudget, contains, is_undefined
 from ponder.verifiers.math.units import contradict
 from ponder.verifiers.math.values import both_infinite, same_value
@@ -33,7 +40,10 @@ def same(reference: Node, answer: Node) -> bool:
 def _same(reference: Node, answer: Node) -> bool:
     if reference == answer:
         return not is_undefined(reference)
-    reference, answer = _expanded(reference), _expanded(answer)
+    reference, answer = worked_out(_expanded(reference)), worked_out(_expanded(answer))
+    if reference.op == "unit" and is_equation(answer):
+        value = rightmost_value(answer)
+        return value is not None and _same(reference, value)
     if "unit" in (reference.op, answer.op):
         return _same_units(reference, answer)
     if "text" in (reference.op, answer.op):
@@ -89,8 +99,6 @@ def _same_units(reference: Node, answer: Node) -> bool:
 
 def _same_with_relation(reference: Node, answer: Node) -> bool | None:
     """Where one or both are relations; None where the sets that they describe decide."""
-    if is_equation(answer) and not is_consistent(answer, same):
-        return False
     if reference.op == "rel" and answer.op == "rel":
         return same_relation(reference, answer, _same)
     if answer.op == "rel":
@@ -99,7 +107,7 @@ def _same_with_relation(reference: Node, answer: Node) -> bool | None:
             return value is not None and _same(_named_list(reference, answer), value)
         return _same(reference, answer.args[2]) if _is_finite_membership(answer) else None
     if is_equation(reference):
-        value = value_of_name(reference)
+        value = value_of_name(reference) or value_of_quantity(reference)
         if value is None:
             return False
         if reference.args[1].op == "seq" and answer.op == "list":
@@ -154,7 +162,7 @@ def _same_collection(reference: Node, answer: Node) -> bool:
     wanted, given = _items(reference), _items(answer)
     if max(len(wanted), len(given)) > MAX_ITEMS:
         return False
-    if "set" in (reference.op, answer.op):
+    if "set" in (reference.op, answer.op) or len(wanted) != len(given):  # a repeated item makes no other list
         wanted, given = distinct(wanted, same), distinct(given, same)
     return same_items(wanted, given, same)
 

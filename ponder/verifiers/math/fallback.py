@@ -10,11 +10,11 @@ import re
 from functools import lru_cache
 
 import sympy
-from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse, verify
+from math_verify import LatexExtractionConfig, parse, verify
 
 logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that the time limits are off, as intended
 
-LATEX = (LatexExtractionConfig(boxed_match_priority=0), ExprExtractionConfig())
+LATEX = (LatexExtractionConfig(boxed_match_priority=0),)
 REWRITES = (
     (re.compile(r"(?<=\d)(?:\{,\}|\\,|\\ |,\\!)(?=\d{3})"), ""),  # thousands
     (re.compile(r"\\\\\s*\[[^\]]*\]"), r"\\\\ "),  # space between the rows of a matrix
@@ -65,7 +65,7 @@ def _parse_reference(reference: str) -> tuple:
 def _parse(latex: str) -> tuple:
     """Candidates for the meaning of a short expression: sympy objects first, its text last. Empty if there is none."""
     delimited = latex if re.search(r"\$|\\\(|\\\[|\\boxed", latex) else f"${latex}$"
-    return tuple(parse(delimited, LATEX, parsing_timeout=None))
+    return tuple(parse(delimited, LATEX, fallback_mode="no_fallback", parsing_timeout=None))
 
 
 def _rewritten(latex: str) -> str:

@@ -2,7 +2,7 @@
 
 from ponder.verifiers.math import arithmetic, parse
 from ponder.verifiers.math.cursor import Cursor
-from ponder.verifiers.math.tree import MINUS_ONE, Node, Unknown, Unreadable
+from ponder.verifiers.math.tree import MINUS_ONE, Node, Unreadable
 
 INVERSES = {name: f"arc{name}" for name in ("sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh")}
 LISTS = ("gcd", "lcm", "max", "min", "log", "root", "binom")
@@ -88,7 +88,7 @@ def parse_matrix(cursor: Cursor) -> Node:
     """What stands between \\begin and \\end: a matrix, or the rows of cases."""
     kind = cursor.next()[1]
     if kind not in (*MATRICES, "cases", "aligned", "align", "gathered"):
-        raise Unknown(f"the environment {kind} is not known here")
+        raise Unreadable(f"the environment {kind} is not known here")
     rows: list[tuple[Node, ...]] = []
     row: list[Node] = []
     cells = 0

@@ -21,7 +21,7 @@ def same_items(wanted: list[Node], given: list[Node], same: Same) -> bool:
     names, others = _names(wanted), _names(given)
     if names and len(names) > 1 and not _numbered(names) and not any(is_equation(item) for item in given):
         return all(same(nameless(item), other) for item, other in zip(wanted, given, strict=True))
-    keep_names = bool(names and others and not _numbered(names | others))
+    keep_names = bool(names and others and not _numbered(names | others) and not _number_the_values(names, others))
     wanted, given = list(wanted), list(given)
     for item in tuple(wanted):  # items that are written alike
         if item in given and not is_undefined(item):
@@ -57,6 +57,14 @@ def _names(items: list[Node]) -> set[str] | None:
 def _numbered(names: set[str]) -> bool:
     """Whether names differ by a subscript only."""
     return len({re.sub(r"_\w+$", "", name) for name in names}) == 1 and all("_" in name for name in names)
+
+
+def _number_the_values(names: set[str], others: set[str]) -> bool:
+    """Whether one side numbers the values of the other's only name: x_1 = 2, x_2 = 3 and x = 2, x = 3."""
+    return any(
+        len(one) == 1 < len(several) and _numbered(several) and {re.sub(r"_\w+$", "", name) for name in several} == one
+        for one, several in ((names, others), (others, names))
+    )
 
 
 def nameless(item: Node) -> Node:

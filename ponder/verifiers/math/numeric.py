@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from mpmath.ctx_mp import MPContext
+from mpmath.libmp import NoConvergence
 
 from ponder.verifiers.math.budget import NUMERIC_STEP, spend
 from ponder.verifiers.math.modular import Undefined
@@ -23,6 +24,7 @@ MAX_DIGITS = 60 * 2**6  # where still more would be needed, two values count as 
 POINTS = 4
 INTEGER_POINTS = 8
 MAX_BITS = 2**40  # of the exponent of a value
+MAX_GAMMA_DIGITS = 240  # beyond them a factorial of what is no small integer takes seconds
 MAX_TERMS = 2_000  # of a sum that is added up
 _LOCAL = threading.local()
 
@@ -129,6 +131,7 @@ class Evaluation:
     def __init__(self, names: list[str], point: int, integers: bool, digits: int = DIGITS):
         self.mp = context(digits)
         self.cost = NUMERIC_STEP * (digits // DIGITS)
+        self.cost_of_power = 2 * NUMERIC_STEP * int((digits // DIGITS) ** 1.5)  # logarithms slow down faster than sums
         self.point = (names, point, integers)
         self.low = self.high = 0  # exponents of the smallest and the largest value on the way, in bits
         self.left_reals = False
@@ -144,6 +147,8 @@ class Evaluation:
     def value(self, node: Node) -> Any:
         spend(self.cost)
         x = self._value(node)
+        if isinstance(x, self.mp.mpc) and x.imag == 0:
+            x = x.real
         if x != 0:
             magnitude = self.mp.mag(x)
             self.low, self.high = min(self.low, magnitude), max(self.high, magnitude)
@@ -205,7 +210,7 @@ class Evaluation:
         return x
 
     def _power(self, base: Any, exponent: Node) -> Any:
-        spend(2 * self.cost)
+        spend(self.cost_of_power)
         power = self.value(exponent)
         if base == 0:
             if power == 0 or self._real(power) < 0:
@@ -226,14 +231,26 @@ class Evaluation:
         return x.real if isinstance(x, self.mp.mpc) else x
 
     def _call(self, name: str, args: tuple[Node, ...]) -> Any:
-        spend(2 * self.cost)
+        spend(self.cost_of_power)
         values = [self.value(argument) for argument in args]
-        found = applied(self.mp, name, values)
+        if (
+            name in ("fact", "binom")
+            and self.mp.dps > MAX_GAMMA_DIGITS
+            and not all(map(self._is_small_integer, values))
+        ):
+            raise OverBudget(f"a gamma function to more than {MAX_GAMMA_DIGITS} digits")
+        try:
+            found = applied(self.mp, name, values)
+        except (TypeError, NotImplementedError, NoConvergence) as error:  # what mpmath does not take, or cannot reach
+            raise Undefined(f"{name} has no value there") from error
         if found is None:
             return self._hash_of(name, values)
         value, left_reals = found
         self.left_reals = self.left_reals or left_reals
         return value
+
+    def _is_small_integer(self, x: Any) -> bool:
+        return not isinstance(x, self.mp.mpc) and abs(x) < MAX_TERMS and self.mp.isint(x)
 
     def _added_up(self, node: Node) -> Any:
         """A sum or product whose limits are integers, term by term; else a hash."""

@@ -22,7 +22,7 @@ REMARKS = ("for", "where", "with", "when", "if", "as", "such", "here", "is", "ar
 ALL_REALS = ("all real numbers", "all reals", "all real", "real numbers", "the real numbers", "any real number")
 LEADS = ("answer", "the answer is", "the answer", "answer is", "final answer", "the final answer is", "thus", "so")
 LEADS += ("therefore", "hence", "we get", "we have", "the solution is", "the solutions are", "only")
-GROUPED = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
+GROUPED = re.compile(r"(?<![\d.,])[1-9]\d{0,2}(?:,\d{3})+(?![\d,])")
 NUMBER_SETS = ("Z", "N", "R", "Q", "C")
 
 
@@ -84,11 +84,21 @@ def parse_list(cursor: Cursor) -> Node | None:
         return items[0]
     if joints == {"and"} and all(is_inequality(item) for item in items):
         return Node("both", tuple(items))
+    if (
+        all(_excludes(item) for item in items[1:])
+        and items[0].op == "rel"
+        and (items[0].args[0] == ("in",) or is_inequality(items[0]))
+    ):
+        return Node("both", tuple(items))  # x in (0, 9), x != 4
     return Node("list", tuple(items))
 
 
 def _follows_separator(cursor: Cursor) -> bool:
     return cursor.at >= 2 and cursor.tokens[cursor.at - 2] in (("op", ","), ("op", ";"))
+
+
+def _excludes(node: Node) -> bool:
+    return node.op == "rel" and node.args[0] == ("!=",)
 
 
 def is_inequality(node: Node) -> bool:
@@ -103,11 +113,17 @@ def parse_relation(cursor: Cursor) -> Node:
         operands.append(_operand(cursor))
     if not operators:
         return operands[0]
-    for index, operator in enumerate(operators):  # what follows "approximately" repeats what came before
-        if operator == "~":
-            operands, operators = operands[: index + 1], operators[:index]
-            return Node("rel", (tuple(operators), *operands)) if operators else operands[0]
+    if "~" in operators:
+        first = operators.index("~")
+        if first == 0 and not _has_names(operands[1]) and _has_names(operands[0]):
+            return Node("rel", (("=",), *operands[:2]))  # only the approximation is stated
+        operands, operators = operands[: first + 1], operators[:first]  # it repeats what came before
+        return Node("rel", (tuple(operators), *operands)) if operators else operands[0]
     return Node("rel", (tuple(operators), *operands))
+
+
+def _has_names(node: Node) -> bool:
+    return contains(node, "sym", "apply")
 
 
 def _operand(cursor: Cursor) -> Node:
@@ -121,7 +137,7 @@ def _operand(cursor: Cursor) -> Node:
         parts.append(_set_expression(cursor))
     node = parts[0] if len(parts) == 1 else Node("ratio", tuple(parts))
     if cursor.peek()[0] == "text" and cursor.peek()[1].split()[0] not in REMARKS:
-        node = Node("unit", (node, symbols.parse_unit(cursor)))
+        node = symbols.parse_unit(cursor, node)
     return node
 
 
@@ -252,36 +268,3 @@ def _is_domain(item: Node) -> bool:
 
 def substituted(tree: Node, old: Node, new: Node) -> Node:
     return new if tree == old else mapped(tree, lambda child: substituted(child, old, new))
-
-
-def variants(tree: Node) -> tuple[Node, ...]:
-    """What a tree with plus-minus signs stands for. Signs are independent, but linked where a minus-plus stands too."""
-    if not contains(tree, "pm"):
-        return (tree,)
-    signs = _signs(tree)
-    if len(signs) > 4:
-        raise Unreadable("more than four plus-minus signs")
-    if "-+" in signs:
-        choices = [[1] * len(signs), [-1] * len(signs)]
-    else:
-        choices = [[-1 if bits >> k & 1 else 1 for k in range(len(signs))] for bits in range(2 ** len(signs))]
-    return tuple(_signed(tree, iter(choice)) for choice in choices)
-
-
-def _signs(tree: Node) -> list[str]:
-    found = [tree.args[1]] if tree.op == "pm" else []
-    for argument in tree.args:
-        if isinstance(argument, Node):
-            found += _signs(argument)
-        elif isinstance(argument, tuple):
-            for cell in argument:
-                found += _signs(cell) if isinstance(cell, Node) else []
-    return found
-
-
-def _signed(tree: Node, choice) -> Node:
-    if tree.op != "pm":
-        return mapped(tree, lambda child: _signed(child, choice))
-    sign = next(choice) * (1 if tree.args[1] == "+-" else -1)
-    inner = _signed(tree.args[0], choice)
-    return inner if sign > 0 else Node("mul", (MINUS_ONE, inner))

@@ -4,12 +4,15 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from ponder.verifiers.math.units import DOUBTS, UNIT_NAMES, contradict, unit_name
+from ponder.verifiers.math.units import DOUBTS, UNIT_NAMES, contradict, is_operation, scaled, unit_name
 
 MAX_LENGTH = 400  # characters of a number that is read here; longer ones are left to a worker
 MAX_EXPONENT = 400
+FLOAT_DIGITS = 15  # significant digits from which a decimal may stand for a number whose decimals do not end
 
-DIGITS = r"(?:\d{1,3}(?:[, ]\d{3})+(?!\d)|\d+)"
+DIGITS = r"(?:[1-9]\d{0,2}(?:[, ]\d{3})+(?!\d)|\d+)"
+# A comma that can only be a decimal point: 2,74 and 0,125, not 1,250.
+DECIMAL_COMMA = re.compile(r"([-+]?(?:0(?=,)|(?:\d+|[1-9]\d{0,2}(?: \d{3})+)(?=,(?!\d{3}(?!\d)))))[,](\d+)([^\d.,]*)")
 DECIMAL = re.compile(rf"(?P<sign>[-+]?)(?P<whole>{DIGITS})?(?:\.(?P<part>\d*))?")
 SIGN = r"(?P<sign>[-+]?)"
 SCIENTIFIC = re.compile(r"(?P<mantissa>.+?)(?:\\times|\\cdot|×|\*|x) ?10\^(?:\{(?P<a>[-+]?\d+)\}|(?P<b>[-+]?\d+))")
@@ -19,7 +22,7 @@ VARIABLE = re.compile(r"([A-Za-z](?:_\{?\w+\}?)?)=")
 UNIT = re.compile(
     r"(?P<number>[^A-Za-z]*?[\d})]|.*?[\d})]) ?(?P<unit>[%€£元]|[A-Za-z]+(?:[ /][A-Za-z]+)*(?:\^\{?[23]\}?)?|[\u4e00-\u9fff]{1,4})"
 )
-ORDINALS = re.compile(r"(?<=\d)\^?\{?\s*(?:st|nd|rd|th)\}?(?= ?[A-Za-z]*$)")
+ORDINALS = re.compile(r"(?<=\d)\^?\{?\s*(?:st|nd|rd|th)(?![A-Za-z])\}?(?= ?[A-Za-z]*$)")
 
 
 @dataclass(frozen=True)
@@ -45,16 +48,28 @@ def parse_number(text: str, letters: bool = True) -> Number | None:
     variable = VARIABLE.match(text)
     if variable:
         text = text[variable.end() :]
-    unit = ""
+    unit, power = "", 0
     text = ORDINALS.sub("", text)
     if text.startswith(("$", "-$")):
         text, unit = text.replace("$", "", 1), "dollars"
-    elif (match := UNIT.fullmatch(text)) and (name := _unit(match["unit"], letters)):
-        text, unit = match["number"].strip(), name
+        if (match := UNIT.fullmatch(text)) and (power := scaled(match["unit"])[0]):
+            text = match["number"].strip() if scaled(match["unit"])[1] in ("", "dollars") else text
+    elif (match := UNIT.fullmatch(text)) and (scaled_unit := _unit(match["unit"], letters)):
+        text, (power, unit) = match["number"].strip(), scaled_unit
     while text.startswith("(") and text.endswith(")"):
         text = text[1:-1]
     read = _value(text)
-    return read and Number(*read[:1], unit, read[1], variable[1] if variable else "")
+    return read and Number(read[0] * 10**power, unit, None if power else read[1], variable[1] if variable else "")
+
+
+def with_point(text: str) -> str | None:
+    """A number with a decimal comma, with a point; None if the comma may mean anything else.
+
+    >>> with_point("2,74"), with_point("0,125"), with_point("1,250")
+    ('2.74', '0.125', None)
+    """
+    match = DECIMAL_COMMA.fullmatch(text)
+    return f"{match[1]}.{match[2]}{match[3]}" if match else None
 
 
 def same_number(answer: Number, reference: Number) -> bool | None:
@@ -78,9 +93,26 @@ def same_number(answer: Number, reference: Number) -> bool | None:
     values = [answer.value * scale for scale in scales]
     if reference.value in values:
         return True
+    if answer.decimals and reference.decimals is None and not is_finite_decimal(reference.value):
+        return any(_is_float_of(value, answer.decimals, reference.value) for value in values)
     if is_rounded(reference.value, reference.decimals) and answer.decimals is None:
         return any(_rounded(value, reference.decimals) == reference.value for value in values)
     return False
+
+
+def is_finite_decimal(value: Fraction) -> bool:
+    """Whether the decimals of a number end: 3/8, not 1/12."""
+    rest = value.denominator
+    for prime in (2, 5):
+        while rest % prime == 0:
+            rest //= prime
+    return rest == 1
+
+
+def _is_float_of(decimal: Fraction, decimals: int, exact: Fraction) -> bool:
+    """Whether a decimal of at least FLOAT_DIGITS significant digits is the exact value, to two units of the last."""
+    digits = len(str(abs(decimal.numerator) * 10**decimals // decimal.denominator))
+    return digits >= FLOAT_DIGITS and abs(decimal - exact) * 10**decimals <= 2
 
 
 def is_rounded(value: Fraction, decimals: int | None) -> bool:
@@ -119,17 +151,25 @@ def _decimal(text: str) -> tuple[Fraction, int | None] | None:
     return (-value if match["sign"] == "-" else value), len(part)
 
 
-def _unit(words: str, letters: bool) -> str | None:
-    """The unit's common name; None if the letters are rather a product of variables."""
+def _unit(words: str, letters: bool) -> tuple[int, str] | None:
+    """A power of ten and the unit's common name; None if the letters are rather a product of variables."""
+    power, words = scaled(words)
+    if not words:
+        return power, ""
     if (DOUBTS | {"or", "and"}) & set(words.lower().split()) or (not words.isascii() and re.search("[或和]", words)):
         return None
-    if not letters and re.match(r"[A-Za-z](?![A-Za-z])", words):
+    if not letters and "/" not in words and re.match(r"[A-Za-z](?![A-Za-z])", words):
+        return None
+    if is_operation(words) or re.fullmatch(r"[A-KM-Z]", words):  # 12M may be twelve million; 5L is in liters
         return None
     known = all(
-        word.lower() in UNIT_NAMES or not word.isascii() or (len(word) >= 4 and re.search("[aeiou]", word))
+        word.lower() in UNIT_NAMES
+        or word == "per"
+        or not word.isascii()
+        or (len(word) >= 4 and re.search("[aeiou]", word))
         for word in re.findall(r"[^\W\d_]+|[%€£]", words)
     )
-    return unit_name(words) if known else None
+    return (power, unit_name(words)) if known else None
 
 
 def _rounded(value: Fraction, decimals: int) -> Fraction:

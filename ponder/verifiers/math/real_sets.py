@@ -6,14 +6,17 @@ points, between them, and beyond them.
 """
 
 import itertools
+from fractions import Fraction
 from typing import Any
 
-from ponder.verifiers.math import numeric
+from ponder.verifiers.math import modular, numeric
 from ponder.verifiers.math.tree import Node, symbols, walk
 
 INEQUALITIES = ("<", "<=", ">", ">=", "!=")
 VARIABLE = "the variable"
 MAX_POINTS = 200
+MAX_EXACT_ENDS = 40
+NEAR = Fraction(1, 10**30)  # below this two ends may look alike in what follows
 
 
 class NoSet(ValueError):
@@ -41,6 +44,8 @@ def equal(a: Node, b: Node) -> bool:
     if len(variables) == 2 and variables[0] != variables[1]:
         return False
     a, b = (_with_variable(node, variables[0]) if variables else node for node in (a, b))
+    if any(x != y and abs(x - y) < NEAR for x in _exact_ends(a) for y in _exact_ends(b)):
+        return False
     names = sorted((symbols(a) | symbols(b)) - {VARIABLE})
     agreeing = 0
     for point in range(8 if names else 1):
@@ -149,6 +154,18 @@ def _ends(node: Node, context: dict) -> list:
                 found += _roots(left, right, context)
         return found
     raise NoSet(f"{op} is not a set of real numbers")
+
+
+def _exact_ends(node: Node) -> list[Fraction]:
+    """Ends that are written as rational numbers."""
+    ends = [
+        modular.rational(part)
+        for inner in walk(node)
+        if inner.op in ("seq", "rel", "set")
+        for part in inner.args[1:]
+        if isinstance(part, Node)
+    ]
+    return [end for end in ends if end is not None][:MAX_EXACT_ENDS]
 
 
 def _roots(left: Node, right: Node, context: dict) -> list:

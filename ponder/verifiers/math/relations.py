@@ -5,7 +5,7 @@ from collections.abc import Callable
 from ponder.verifiers.math import modular, numeric, real_sets
 from ponder.verifiers.math.modular import Undefined
 from ponder.verifiers.math.parse import substituted
-from ponder.verifiers.math.tree import Node, symbols
+from ponder.verifiers.math.tree import MINUS_ONE, Node, symbols, walk
 
 Same = Callable[[Node, Node], bool]
 REVERSED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
@@ -59,13 +59,55 @@ def rightmost_value(equation: Node) -> Node | None:
     value = operands[-1]
     if operands[0].op == "add" and value.op == "num" and value.args[0] == 0:
         return None  # an equation such as x + y = 0, not a statement of a value
+    if len(operands) == 2 and _is_to_be_solved(operands[0]):
+        return None
     return value
 
 
-def is_consistent(equation: Node, same: Same) -> bool:
-    """Whether all numbers in a chain of equations are the same: not so in x = 6 = 5, or 3 * 4 = 13."""
-    numbers = [operand for operand in equation.args[1:] if not symbols(operand) and not is_name(operand)]
-    return all(same(number, numbers[-1]) for number in numbers[:-1])
+def _is_to_be_solved(side: Node) -> bool:
+    """Whether one side of an equation is a variable with numbers beside it: 2x = 5 says what x is, not 5."""
+    names = symbols(side)
+    return (
+        side.op in ("add", "mul", "div")
+        and len(names) == 1
+        and next(iter(names)).islower()
+        and all(inner.op in ("add", "mul", "div", "num", "sym") for inner in walk(side))
+    )
+
+
+def value_of_quantity(equation: Node) -> Node | None:
+    """The value in "expression = value", where what is left of it is made of named quantities: AB/CD, |AB|, f(1)+f(2).
+
+    None where it has variables in it, as an equation to be solved has.
+    """
+    sides = equation.args[1:]
+    if symbols(sides[-1]) or not all(_is_quantity(side) for side in sides[:-1]):
+        return None
+    return sides[-1]
+
+
+def _is_quantity(node: Node) -> bool:
+    if node.op in ("sym", "const"):
+        return node.op == "sym" and node.args[0][0].isupper() and "_" in node.args[0]
+    if node.op == "apply" or (node.op == "mul" and len(node.args) > 1 and all(map(_is_point, node.args))):
+        return True
+    if node.op == "call":
+        return all(_is_quantity(part) or (is_name(part) and _is_capital(part)) for part in node.args[1:])
+    if node.op == "pow":
+        return _is_quantity(node.args[0])
+    if node.op in ("add", "mul", "div"):
+        return all(part == MINUS_ONE or _is_quantity(part) for part in node.args)
+    return False
+
+
+def _is_point(node: Node) -> bool:
+    """Whether a factor is a letter of a segment, with its power: B in AB^2."""
+    base = node.args[0] if node.op == "pow" and node.args[1].op == "num" else node
+    return _is_letter(base, angle=False)
+
+
+def _is_capital(node: Node) -> bool:
+    return all(name[0].isupper() for name in symbols(node))
 
 
 def same_relation(reference: Node, answer: Node, same: Same) -> bool | None:

@@ -57,7 +57,7 @@ def _of_one(mp: Any, name: str, x: Any) -> Found | None:
     if name == "fact":
         if abs(x) > MAX_GAMMA:
             raise OverBudget("a factorial too large")
-        if mp.isint(x) and x < 0:
+        if not isinstance(x, mp.mpc) and mp.isint(x) and x < 0:
             raise Undefined("the factorial of a negative number")
         return mp.factorial(x), False
     if name in ("Re", "Im", "sign"):

@@ -5,7 +5,7 @@ import unicodedata
 
 TEXT = re.compile(
     r"\\(?:text|textbf|textit|textnormal|textrm|textsf|mathrm|mathbf|mathit|mathsf|mbox|hbox|operatorname\*?)"
-    r"\s*\{([^{}]*)\}"
+    r"\s*\{((?:[^{}]|\{[^{}]*\})*)\}"
 )
 SUPERSCRIPTS = {**dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789", strict=True)), "⁻": "-", "ⁿ": "n"}
 SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True))
@@ -18,6 +18,7 @@ CHARACTERS = {
     **{"⌈": r"\lceil ", "⌉": r"\rceil ", "⟨": r"\langle ", "⟩": r"\rangle ", "∠": r"\angle ", "△": r"\triangle "},
     **{"ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℚ": r"\mathbb{Q}", "ℕ": r"\mathbb{N}", "ℂ": r"\mathbb{C}"},
     **{"，": ",", "、": ",", "；": ";", "。": ".", "：": ":", "【": "[", "】": "]", "％": r"\%", "∶": ":", "′′": "''"},
+    **{"¢": r"\text{ cents}"},
     **{"\u200b": "", "\ufeff": "", "\u2060": "", "\u2061": "", "\xad": "", "或": " or ", "和": " and "},
     **{c: rf"\frac{{{a}}}{{{b}}}" for c, a, b in (("½", 1, 2), ("⅓", 1, 3), ("⅔", 2, 3), ("¼", 1, 4), ("¾", 3, 4))},
     **{"α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ", "δ": r"\delta ", "ε": r"\epsilon ", "θ": r"\theta "},
@@ -41,13 +42,17 @@ TYPESETTING = (
     (re.compile(r"(?<=\d)\\[, ](?=\d{3}(?!\d))"), "{,}"),
     (re.compile(r"(?<!\\)\\[,;: >]|~|\\q?quad"), " "),
     (re.compile(r"(?<![A-Za-z\\])([A-Za-z])\{\s*(\([^{}()]*\))\s*\}"), r"\1\2"),
+    (re.compile(r"\^\s*\{\s*\\prime\s*\\prime\s*\}"), "''"),
+    (re.compile(r"\^\s*(?:\{\s*\\prime\s*\}|\\prime(?![A-Za-z]))"), "'"),
     (re.compile(r"\\(?:newline|tag\{[^{}]*\})"), " "),
     (re.compile(r"\^\s*\{?\s*\\circ\s*\}?|\\degree(?![A-Za-z])|\\textdegree(?![A-Za-z])"), r"^\\circ "),
 )
+FULL_STOP = re.compile(r"(?<!\.)\.$")
 SYSTEM = re.compile(r"\\\{\s*(?=\\begin)")  # the brace before a system of equations
 FLATTENING = (
     (TEXT, r" \1 "),
-    (re.compile(r"(?<=\d)\{,\}(?=\d)"), ""),
+    (re.compile(r"(?<![\d.])0\{,\}(?=\d)"), "0,"),
+    (re.compile(r"(?<=\d)\{,\}(?=\d{3}(?!\d))"), ""),
     (re.compile(r"\{,\}"), ","),
     (re.compile(r"\^\\circ(?![A-Za-z])"), " degrees "),
     (re.compile(r"\\%"), "%"),
@@ -78,7 +83,7 @@ def spelled(latex: str) -> str:
             text = pattern.sub(replacement, text)
     if "\\begin" in text and "\\}" not in text:
         text = SYSTEM.sub("", text)
-    return text.strip().rstrip(".").lstrip("=").strip()
+    return FULL_STOP.sub("", text.strip()).lstrip("=").strip()
 
 
 def flat(text: str) -> str:
@@ -89,7 +94,7 @@ def flat(text: str) -> str:
     """
     for pattern, replacement in FLATTENING:
         text = pattern.sub(replacement, text)
-    return text.strip().rstrip(".").strip()
+    return FULL_STOP.sub("", text.strip()).strip()
 
 
 def _character(match: re.Match) -> str:

@@ -6,7 +6,7 @@ from fractions import Fraction
 from ponder.verifiers.math import arithmetic, parse
 from ponder.verifiers.math.cursor import Cursor
 from ponder.verifiers.math.tree import Node, OverBudget, Unreadable, num
-from ponder.verifiers.math.units import DOUBTS, unit_name
+from ponder.verifiers.math.units import DOUBTS, is_operation, scaled, unit_name
 
 BASES = [
     "two",
@@ -135,8 +135,11 @@ def refuse_doubt(words: str) -> None:
         raise Unreadable(f"{words!r} says that this is not the answer")
 
 
-def parse_unit(cursor: Cursor) -> str:
-    """The unit that stands here, by its common name: words, with what is raised, and what is divided by."""
+def parse_unit(cursor: Cursor, node: Node) -> Node:
+    """The node with the unit behind it, by its common name: words, with what is raised, and what is divided by.
+
+    Unreadable for words that make another number of it, but "million" and the like are read.
+    """
     words = ""
     while True:
         kind, value = cursor.peek()
@@ -154,5 +157,11 @@ def parse_unit(cursor: Cursor) -> str:
         elif (kind, value) in (("op", "/"), ("op", "*")) and cursor.peek(1)[0] == "text":
             words += value
         else:
-            return unit_name(words)
+            break
         cursor.next()
+    power, words = scaled(words)
+    if is_operation(words):
+        raise Unreadable(f"{words!r} makes another number of it")
+    if power:
+        node = Node("mul", (node, num(10**power)))
+    return Node("unit", (node, unit_name(words))) if words else node

@@ -4,7 +4,7 @@ import itertools
 import re
 
 from ponder.verifiers.math.spelling import TEXT
-from ponder.verifiers.math.tree import OverBudget, Unknown, Unreadable
+from ponder.verifiers.math.tree import OverBudget, Unreadable
 from ponder.verifiers.math.units import UNIT_NAMES
 
 Token = tuple[str, str]  # (kind, value)
@@ -117,9 +117,11 @@ WITH_ARGUMENTS |= {"widehat", "overrightarrow", "overarc", "ddot", "widetilde", 
 IGNORED = {"mathbf", "mathit", "boldsymbol", "bm", "mathcal", "mathscr", "mathfrak", "mathsf", "mathrm", "mathbb"}
 IGNORED |= {"underline", "text", "operatorname", "ensuremath", "boxed", "fbox", "displaylines", "nonumber", "hfill"}
 ORDINALS = ("st", "nd", "rd", "th")
-SHORT_WORDS = ("yes", "no", "odd", "one", "two", "six", "ten", "all", "not")
+SHORT_WORDS = ("per", "yes", "no", "odd", "one", "two", "six", "ten", "all", "not")
 DOTS = {"dots", "ldots", "cdots", "dotsc", "dotsb", "vdots", "ddots", "dotsm"}
 JOINING = re.compile(r"(\bor\b|\band\b|[,;])")
+COMPOUND = re.compile(r"[A-Za-z]+(?:\^\{?-?[1-4]\}?)?(?:\s*(?:/|\*|\\cdot|\s)\s*[A-Za-z]+(?:\^\{?-?[1-4]\}?)?)*")
+LETTERS = re.compile(r"(?<!\\)\b[A-Za-z]+")
 INLINE = re.compile(r"[^A-Za-z]*|\(?[A-Za-z]\)?\.?|[^A-Za-z]*\d[^A-Za-z]*")
 
 
@@ -177,7 +179,7 @@ def _number(text: str, tokens: list[Token]) -> None:
 def _text(content: str, operator: bool, tokens: list[Token], depth: int) -> None:
     """What stands in `\\text{}`: words, or a number or a letter that is only set upright."""
     content = content.strip()
-    if content in UNIT_NAMES and tokens and (tokens[-1][0] == "num" or tokens[-1] in (("op", "}"), ("op", ")"))):
+    if _is_unit(content) and tokens and (tokens[-1][0] == "num" or tokens[-1] in (("op", "}"), ("op", ")"))):
         tokens.append(("text", content))
         return None
     if content in FUNCTIONS or (content in CONSTANTS and content not in ("e", "i")):
@@ -200,6 +202,13 @@ def _text(content: str, operator: bool, tokens: list[Token], depth: int) -> None
     return None
 
 
+def _is_unit(content: str) -> bool:
+    """Whether upright letters are a unit, also one with a power or a quotient: m, cm^2, m/s^{2}."""
+    if content in UNIT_NAMES:
+        return True
+    return COMPOUND.fullmatch(content) is not None and all(word in UNIT_NAMES for word in LETTERS.findall(content))
+
+
 def _command(name: str, tokens: list[Token]) -> None:
     if name in OPERATORS:
         tokens.append(("op", OPERATORS[name]))
@@ -214,7 +223,7 @@ def _command(name: str, tokens: list[Token]) -> None:
     elif name in GREEK_NAMES:
         tokens.append(("sym", name.removeprefix("var")))
     elif name not in IGNORED:
-        raise Unknown(f"the command \\{name} is not known here")
+        raise Unreadable(f"the command \\{name} is not known here")
 
 
 def _word(word: str, tokens: list[Token]) -> None:
@@ -238,8 +247,8 @@ def _word(word: str, tokens: list[Token]) -> None:
 
 
 def is_word(letters: str) -> bool:
-    """Whether letters side by side are rather a word than a product of symbols: "even" is, "xyz" and "abcd" are not."""
-    if letters.lower() in SHORT_WORDS or (len(letters) == 3 and letters.istitle()):
+    """Whether letters side by side are rather a word than a product of symbols: "even" is, "xyz", "abcd" and the segment NO are not."""
+    if (letters.lower() in SHORT_WORDS and letters != "NO") or (len(letters) == 3 and letters.istitle()):
         return True
     ascending = all(a < b for a, b in itertools.pairwise(letters))
     return len(letters) >= 4 and not ascending and not letters.isupper()

@@ -9,10 +9,6 @@ class Unreadable(ValueError):
     """The text is not mathematics as this package reads it."""
 
 
-class Unknown(Unreadable):
-    """Nothing is wrong with the text, but it holds a command that this package does not know."""
-
-
 class OverBudget(ValueError):
     """Reading or comparing would take more work than is allowed."""
 

@@ -35,8 +35,15 @@ UNITS = {
     "meters per second": "m/s",
     "yuan": "元",
 }
+SCALES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12, "万": 4, "亿": 8}  # powers of ten
 UNIT_NAMES = {alias: name for name, aliases in UNITS.items() for alias in (name, *aliases.split())}
-MULTIPLIERS = {"hundred", "thousand", "million", "billion", "trillion", "dozen", "squared", "cubed", "万", "亿", "千"}
+# Words that make another number of the number before them.
+OPERATIONS = {"hundred", "thousand", "million", "billion", "trillion", "quadrillion", "dozen", "gross", "lakh", "crore"}
+OPERATIONS |= {"squared", "cubed", "factorial", "times", "plus", "minus", "divided", "multiplied", "choose", "modulo"}
+OPERATIONS |= {"halves", "thirds", "quarters", "fourths", "fifths", "sixths", "sevenths", "eighths", "ninths", "tenths"}
+OPERATIONS |= {"hundredths", "thousandths", "half", "third", "quarter", "tenth", "hundredth", "thousandth", "millionth"}
+OPERATIONS |= {"root", "roots", "power", "millions", "billions", "thousands", "hundreds", "dozens", "over"}
+OPERATION_CHARACTERS = re.compile("[百千万亿]")
 DOUBTS = {
     "not",
     "wrong",
@@ -67,12 +74,24 @@ def unit_name(words: str) -> str:
     return f"{UNIT_NAMES.get(base, base)}{exponent}"
 
 
+def scaled(words: str) -> tuple[int, str]:
+    """The power of ten that words after a number begin with, and the unit that is left: (6, "dollars") for "million dollars"."""
+    first, _, rest = words.strip().partition(" ")
+    power = SCALES.get(first.lower())
+    return (0, words) if power is None else (power, rest)
+
+
+def is_operation(words: str) -> bool:
+    """Whether words after a number make another number of it, as in "12 thousand" and "12 squared"."""
+    return not OPERATIONS.isdisjoint(words.lower().split()) or bool(OPERATION_CHARACTERS.search(words))
+
+
 def contradict(a: str, b: str) -> bool:
     """Whether two units (common names, "" for none) cannot both be right.
 
     A missing unit contradicts nothing, nor does one that only says more: "candies" and "chocolate candies".
     """
-    if (set(a.split()) ^ set(b.split())) & MULTIPLIERS:
+    if is_operation(a) != is_operation(b):
         return True
     if not a or not b or a == b:
         return False

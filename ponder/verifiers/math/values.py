@@ -3,10 +3,8 @@
 from fractions import Fraction
 
 from ponder.verifiers.math import modular, numeric, real_sets
-from ponder.verifiers.math.plain_numbers import is_rounded
+from ponder.verifiers.math.plain_numbers import FLOAT_DIGITS, is_finite_decimal, is_rounded
 from ponder.verifiers.math.tree import MINUS_ONE, Node, contains, mapped, symbols, walk
-
-FLOAT_DIGITS = 15  # significant digits from which a decimal may stand for an irrational number
 
 
 def same_value(reference: Node, answer: Node) -> bool:
@@ -78,7 +76,7 @@ def _has_decimals(node: Node) -> bool:
 def _rounds(reference: Node, answer: Node) -> bool:
     """Whether the reference is a decimal that the answer, an exact value, rounds to.
 
-    Or the answer a decimal of 15 digits or more, as programs print it, of an irrational reference.
+    Or the answer a decimal of 15 digits or more, as programs print it, of a reference whose decimals do not end.
     """
     if symbols(reference) or symbols(answer):
         return False
@@ -86,11 +84,17 @@ def _rounds(reference: Node, answer: Node) -> bool:
     if is_rounded(_literal(reference), decimals) and not _has_decimals(answer):
         return _within(reference, answer, decimals, 0)
     decimals = _decimals(answer)
-    if decimals and not _has_decimals(reference) and contains(reference, "pow", "call", "const"):
+    if decimals and not _has_decimals(reference) and not _is_finite_decimal(reference):
         value = numeric.real(answer)
         digits = decimals + (0 if value == 0 else int(numeric.context().floor(numeric.context().log10(abs(value)))) + 1)
         return digits >= FLOAT_DIGITS and _within(answer, reference, decimals, 1)
     return False
+
+
+def _is_finite_decimal(node: Node) -> bool:
+    """Whether a value is rational with an end to its decimals, so that they can be given exactly."""
+    value = modular.rational(node)
+    return value is not None and is_finite_decimal(value)
 
 
 def _within(decimal: Node, exact: Node, decimals: int, slack: int) -> bool:

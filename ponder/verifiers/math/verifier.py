@@ -1,8 +1,8 @@
 """The math verifier: the answer that a response states, compared with a reference.
 
 Equal text and plain numbers decide in microseconds. Everything else is read into a tree by this package's own parser
-and compared exactly or to 60 digits, within a budget of steps. Only where one side cannot be read, but might be
-mathematics, does a worker process compare (ponder.verifiers.math.fallback).
+and compared exactly or to 60 digits, within a budget of steps. Only where an integral, a limit or the like would have to be
+evaluated does a worker process compare (ponder.verifiers.math.calculus, ponder.verifiers.math.fallback).
 """
 
 import re
@@ -12,24 +12,26 @@ from typing import Any, NamedTuple
 
 from ponder.tasks.task import Task
 from ponder.verifiers.math import budget
+from ponder.verifiers.math.calculus import may_be_asked
+from ponder.verifiers.math.chains import last_member
 from ponder.verifiers.math.equality import same
-from ponder.verifiers.math.extract import extract_answer, stated_answer
+from ponder.verifiers.math.extract import boxed_items, extract_answer
 from ponder.verifiers.math.parse import GROUPED, parse
-from ponder.verifiers.math.plain_numbers import Number, parse_number, same_number
+from ponder.verifiers.math.plain_numbers import Number, parse_number, same_number, with_point
 from ponder.verifiers.math.spelling import TEXT, flat, spelled
-from ponder.verifiers.math.tree import Node, OverBudget, Unknown, Unreadable
+from ponder.verifiers.math.statements import final_statement, stated_answer
+from ponder.verifiers.math.tree import Node, OverBudget, Unreadable
 from ponder.verifiers.response import Job, Response
 from ponder.verifiers.verdict import Verdict
 
-MAX_FALLBACK = 300  # characters of an answer that a worker is asked about
 OPTION = re.compile(
-    r"\(([A-J])\)(?![-+*/^=<>,;!_])(?!.*\([A-J]\))(?!.*\bor\b).*|([A-J])(?:[.:](?![^=]*=)(?![^.:]*\bor\b).*)?",
+    r"\(([A-J])\)(?![-+*/^=<>,;!_])(?!.*\([A-J]\))(?!.*\bor\b).*|([A-J])(?:[.:](?!\s*\(?[A-J]{1,5}\)?\s*(?:[^\w\s)]|$|and\b|or\b))(?![^=]*=)(?![^.:]*\bor\b).*)?",
     re.DOTALL,
 )
 LETTER = re.compile(r"\(?([A-J])\)?")
 SEPARATED = re.compile(r"\d\s*,\s+\d")  # a list, not groups of digits
 WORDS = re.compile(r"[A-Za-z]{2,}(?:[ '-][A-Za-z]+)*")
-MATHEMATICAL = re.compile(r"\\(?!text|mathrm|mbox)[a-zA-Z]|[=<>^]")
+ARTICLE = re.compile(r"^(?:an?|the) ")
 HEDGE = re.compile(r"\b(?:or|possibly|maybe|perhaps|alternatively)\b|或")
 SEVERAL = re.compile(r"[,;<>=]|\bor\b|\band\b|\\(?:cup|leq?|geq?|lt|gt|pm|in|neq?)(?![a-z])|[∪≤≥±≠∈]|或|和")
 
@@ -38,6 +40,8 @@ def decide(task: Task, response: Response) -> Verdict | Job:
     """The verdict, or the job for a worker where the answer cannot be read here."""
     reference = reference_text(task.reference)
     content = response.content
+    if answer := final_statement(content):
+        return compare(answer, reference)
     if "\\box" in content or "\\fbox" in content:
         answer = extract_answer(content)
         if answer is None:
@@ -58,7 +62,7 @@ def reference_text(reference: Any) -> str:
     text = ", ".join(str(item) for item in items if item is not None).strip()
     if not text:
         raise ValueError(f"the math verifier needs a reference answer, not {reference!r}")
-    return text if "\\boxed" not in text else extract_answer(text) or text
+    return final_statement(text) or (boxed_items(text) if "\\boxed" in text else None) or text
 
 
 def compare(answer: str, reference: str) -> Verdict | Job:
@@ -72,29 +76,33 @@ def compare(answer: str, reference: str) -> Verdict | Job:
         wanted, given = _read(reference), _read(answer)
         if wanted.trees and given.trees:
             budget.start()
-            equal = any(same(one, other) for one, other in product(wanted.trees, given.trees))
-            return _verdict(equal, "equal" if equal else "not equal", answer, reference)
+            if any(same(one, other) for one, other in product(wanted.trees, given.trees)):
+                return _verdict(True, "equal", answer, reference)
+            return _asked(answer, reference) or _verdict(False, "not equal", answer, reference)
     except (OverBudget, RecursionError) as error:
         return _verdict(False, f"over budget: {error}", answer, reference)
-    return _unread(answer, reference, wanted, given)
+    return _asked(answer, reference) or _unread(answer, reference, wanted, given)
 
 
 class Reading(NamedTuple):
     """What a text may mean: several trees where a comma may group digits or separate numbers, none if it is unreadable.
 
-    `problem` says why there is none; `unknown` that it may be mathematics all the same.
+    `problem` says why there is none.
     """
 
     trees: tuple[Node, ...]
     problem: str = ""
-    unknown: bool = False
 
 
-def _unread(answer: str, reference: str, wanted: Reading, given: Reading) -> Verdict | Job:
-    """Where one side is no mathematics that is read here: a worker's, if both might be mathematics after all."""
-    readable = all(reading.trees or reading.unknown for reading in (wanted, given))
-    if readable and len(answer) <= MAX_FALLBACK and all(MATHEMATICAL.search(text) for text in (answer, reference)):
-        return Job({"kind": "math", "reference": reference, "answer": answer}, answer, reference)
+def _asked(answer: str, reference: str) -> Job | None:
+    """The job for a worker where an integral, a limit or the like would have to be evaluated."""
+    if not may_be_asked(answer, reference):
+        return None
+    return Job({"kind": "math", "reference": reference, "answer": answer}, answer, reference)
+
+
+def _unread(answer: str, reference: str, wanted: Reading, given: Reading) -> Verdict:
+    """Where one side is no mathematics that is read here."""
     if given.trees:
         return _verdict(False, "not equal", answer, reference)
     reason = f"the answer cannot be read as mathematics ({given.problem}), and is not the text of the reference"
@@ -110,14 +118,28 @@ def cheaply_equal(answer: str, reference: str) -> bool | None:
     text, is_words, number = _prepared(reference)
     plain = spelled(answer)
     written = flat(plain)
-    if written == text or (is_words and written.lower() == text.lower()):
+    if written == text or (is_words and ARTICLE.sub("", written.lower()) == ARTICLE.sub("", text.lower())):
         return True if written else None
     if (letter := LETTER.fullmatch(text)) and (option := OPTION.fullmatch(written)):
         return (option[1] or option[2]) == letter[1]
-    if number is None or SEPARATED.search(plain):
+    if SEPARATED.search(plain):
         return None
-    found = parse_number(written)
+    if _same_with_comma(written, text, number):
+        return True
+    found = None if number is None else parse_number(written)
     return None if found is None else same_number(found, number)
+
+
+def _same_with_comma(answer: str, reference: str, number: Number | None) -> bool:
+    """Whether one is a decimal with a point and the other the same with a decimal comma."""
+    if number is not None:
+        pointed = with_point(answer) if number.decimals else None
+        found = parse_number(pointed) if pointed else None
+    else:
+        pointed = with_point(reference)
+        number = parse_number(pointed, letters=False) if pointed else None
+        found = parse_number(answer) if number else None
+    return bool(found and number and found.decimals and same_number(found, number))
 
 
 @lru_cache(maxsize=8192)
@@ -132,13 +154,22 @@ def _prepared(reference: str) -> tuple[str, bool, Number | None]:
 @lru_cache(maxsize=8192)
 def _read(text: str) -> Reading:
     """The readings of an answer. OverBudget for one that is too large to read."""
-    found, problem, unknown = [], "", False
+    found, problem = _trees(text)
+    if not found and (member := last_member(spelled(text))):
+        found, _ = _trees(member)
+    return Reading(found, problem)
+
+
+def _trees(text: str) -> tuple[tuple[Node, ...], str]:
+    """The different trees of a text, and why there is none."""
+    found: list[Node] = []
+    problem = ""
     for thousands in (True, False) if GROUPED.search(text) else (True,):
         try:
             tree = parse(text, thousands)
         except Unreadable as error:
-            problem, unknown = str(error), isinstance(error, Unknown)
+            problem = str(error)
             continue
         if tree not in found:
             found.append(tree)
-    return Reading(tuple(found), problem, unknown)
+    return tuple(found), problem

@@ -15,7 +15,7 @@ from ponder.verifiers.adapters.verifiers import rubric_function
 # (reply, whether it was cut off, reference); the second needs a worker process, the last has no usable reference.
 ROWS = [
     ("so \\boxed{4}", False, "4"),
-    ("\\boxed{\\heartsuit x}", False, "x\\heartsuit"),
+    ("\\boxed{\\frac{1}{2}}", False, "\\int_0^1 x\\,dx"),
     ("<think>4?</think>\\boxed{5}", False, "4"),
     ("it may be \\boxed{4}", True, "4"),
     ("\\boxed{4}", False, ""),

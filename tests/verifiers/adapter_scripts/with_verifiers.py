@@ -20,7 +20,7 @@ from ponder.verifiers.adapters.verifiers import score
 # (reply, finish reason, reference); the second needs a worker process, the last has no usable reference.
 ROWS = [
     ("so \\boxed{4}", "stop", "4"),
-    ("\\boxed{\\heartsuit x}", "stop", "x\\heartsuit"),
+    ("\\boxed{\\frac{1}{2}}", "stop", "\\int_0^1 x\\,dx"),
     ("<think>4?</think>\\boxed{5}", "stop", "4"),
     ("it may be \\boxed{4}", "length", "4"),
     ("\\boxed{4}", "stop", ""),

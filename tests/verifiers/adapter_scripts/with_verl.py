@@ -22,7 +22,7 @@ from verl.workers.reward_manager.naive import NaiveRewardManager
 # (data source, response, ground truth, extra_info); the second needs a worker process, the last has no usable reference.
 ROWS = [
     ("sums", "so \\boxed{4}", "4", {}),
-    ("sums", "\\boxed{\\heartsuit x}", "x\\heartsuit", {}),
+    ("sums", "\\boxed{\\frac{1}{2}}", "\\int_0^1 x\\,dx", {}),
     ("sums", "\\boxed{5}", "4", {}),
     ("sums", "no idea", "4", {}),
     ("rules", "no capitals here", '{"max_words": 5}', {}),
