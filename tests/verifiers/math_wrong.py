@@ -335,4 +335,8 @@ WRONG = [
     (r"\frac{1}{8}", "0.12500000000000001"),
     ("1", "0.9999999999999999"),
     (r"9.8\,\mathrm{m/s^2}", "9.8 m/s"),
+    # Roots and powers that would take for ever to write out.
+    (r"\frac{7\pi}{977}", r"\frac{\sqrt[2^{-2^{30}}]{\pi}}{2}"),
+    (r"\frac{7\pi}{977}", r"\sqrt[(2+e)^{-10^9}]{2+e}"),
+    (r"\frac{7\pi}{977}", r"\sqrt[{2^{2^{35}}}]{-3}"),
 ]

@@ -15,7 +15,7 @@ from mpmath.libmp import NoConvergence
 
 from ponder.verifiers.math.budget import NUMERIC_STEP, spend
 from ponder.verifiers.math.modular import Undefined
-from ponder.verifiers.math.special import NotReal, applied
+from ponder.verifiers.math.special import MAX_BITS, NotReal, applied, raised
 from ponder.verifiers.math.tree import Node, OverBudget, contains, symbols, walk
 
 DIGITS = 60
@@ -23,7 +23,6 @@ GUARD = 25  # digits that two equal values may differ in by rounding
 MAX_DIGITS = 60 * 2**6  # where still more would be needed, two values count as different
 POINTS = 4
 INTEGER_POINTS = 8
-MAX_BITS = 2**40  # of the exponent of a value
 MAX_GAMMA_DIGITS = 240  # beyond them a factorial of what is no small integer takes seconds
 MAX_TERMS = 2_000  # of a sum that is added up
 _LOCAL = threading.local()
@@ -216,16 +215,13 @@ class Evaluation:
             if power == 0 or self._real(power) < 0:
                 raise Undefined("zero to a power that is not positive")
             return base
-        size = abs(self.mp.log(abs(base), 2) * abs(power))
-        if size > MAX_BITS:
-            raise OverBudget("a power too large")
         negative = not isinstance(base, self.mp.mpc) and base < 0
         if negative and not self.mp.isint(power):
             if exponent.op in ("num", "div") and (odd := _odd_root(exponent)):
-                magnitude = self.mp.power(-base, power)
+                magnitude = raised(self.mp, -base, power)
                 return -magnitude if odd % 2 else magnitude
             self.left_reals = True
-        return self._bounded(self.mp.power(base, power))
+        return self._bounded(raised(self.mp, base, power))
 
     def _real(self, x: Any) -> Any:
         return x.real if isinstance(x, self.mp.mpc) else x

@@ -11,6 +11,8 @@ INVERSE = ("arcsin", "arccos", "arctan", "arccot", "arcsec", "arccsc", "arcsinh"
 MAX_ANGLE = 10**9
 MAX_GAMMA = 10**12
 MAX_INTEGER = 10**50
+MAX_BITS = 2**40  # of the exponent of a value
+MAX_POWER_BITS = 10_000  # of a power: mpmath writes whole ones out, however large
 NEARLY = 35  # digits to which a value must be an integer to be taken for one
 
 Found = tuple[Any, bool]  # a value, and whether it left the reals: the root or logarithm of a negative number
@@ -80,10 +82,17 @@ def _root(mp: Any, x: Any, degree: Any) -> Found:
     if x == 0:
         return x, False
     if isinstance(x, mp.mpc) or x > 0:
-        return mp.power(x, 1 / degree), False
-    if mp.isint(degree) and int(degree) % 2:
-        return -mp.power(-x, 1 / degree), False
-    return mp.power(x, 1 / degree), True
+        return raised(mp, x, 1 / degree), False
+    if abs(degree) < MAX_INTEGER and mp.isint(degree) and int(degree) % 2:
+        return -raised(mp, -x, 1 / degree), False
+    return raised(mp, x, 1 / degree), True
+
+
+def raised(mp: Any, base: Any, power: Any) -> Any:
+    """A power of a base that is not 0. OverBudget where the value, or the power itself, would take long to write out."""
+    if mp.mag(power) > MAX_POWER_BITS or abs(mp.log(abs(base), 2) * abs(power)) > MAX_BITS:
+        raise OverBudget("a power too large")
+    return mp.power(base, power)
 
 
 def _logarithm(mp: Any, name: str, values: list[Any]) -> Found:
