@@ -8,6 +8,7 @@ call that is begun and cannot be read is a MalformedCall: it spoils the response
 import ast
 import json
 import re
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -22,6 +23,14 @@ MAX_DEPTH = 50  # nested values in one
 XML_FUNCTION = re.compile(r"\s*<function=([^>\n]+)>(.*)</function>\s*", re.DOTALL)
 FENCE = re.compile(r"^[ \t]*```\w*[ \t]*\n(.*?)^[ \t]*```", re.DOTALL | re.MULTILINE)
 PYTHON_CALL = re.compile(r"([^\W\d][\w.]*)\(.*\)", re.DOTALL)
+STRING = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'", re.DOTALL)
+# Operators, calls of calls, long chains of dots, and words that begin an expression of another kind.
+OPERATOR = re.compile(
+    r"[+*/%&|^~<>@!;`$?\\]|-\s*-|[)\]}]\s*[(\[{.]|(?:\.\s*\w+\s*){20}|\b(?:lambda|if|else|not|and|or|is|in|for|await|yield)\b"
+)
+BRACKET = re.compile(r"[()\[\]{}]")
+# CPython counts the depth of trees for all threads together: a deep one in one thread would spoil those of others.
+PARSING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -162,11 +171,25 @@ def _is_call(value: Any) -> bool:
 def _calls_of_python(source: str) -> list[Call]:
     if len(source) > MAX_PYTHON:
         raise MalformedCall(f"a list of calls of more than {MAX_PYTHON} characters")
+    _refuse_deep(source)
     try:
-        body = ast.parse(source, mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        with PARSING:
+            body = ast.parse(source, mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError, SystemError) as error:
         raise MalformedCall(f"no Python: {str(error)[:200]}") from error
     return [_call_of_node(node) for node in (body.elts if isinstance(body, ast.List) else [body])]
+
+
+def _refuse_deep(source: str) -> None:
+    """MalformedCall for what would make a deep tree. Calls of literals need no operators, and few brackets in brackets."""
+    bare = STRING.sub("''", source)
+    if found := OPERATOR.search(bare):
+        raise MalformedCall(f"{found[0]!r} in a list of calls, which may hold names and literals only")
+    depth = 0
+    for bracket in BRACKET.findall(bare):
+        depth += 1 if bracket in "([{" else -1
+        if depth > MAX_DEPTH:
+            raise MalformedCall(f"values nested deeper than {MAX_DEPTH}")
 
 
 def _call_of_node(node: ast.expr) -> Call:
