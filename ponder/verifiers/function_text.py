@@ -7,6 +7,7 @@ call that is begun and cannot be read is a MalformedCall: it spoils the response
 
 import ast
 import json
+import os
 import re
 import threading
 from collections.abc import Iterable, Mapping
@@ -26,11 +27,12 @@ PYTHON_CALL = re.compile(r"([^\W\d][\w.]*)\(.*\)", re.DOTALL)
 STRING = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'", re.DOTALL)
 # Operators, calls of calls, long chains of dots, and words that begin an expression of another kind.
 OPERATOR = re.compile(
-    r"[+*/%&|^~<>@!;`$?\\]|-\s*-|[)\]}]\s*[(\[{.]|(?:\.\s*\w+\s*){20}|\b(?:lambda|if|else|not|and|or|is|in|for|await|yield)\b"
+    r"(?<!\d[eE])\+|[*/%&|^~<>@!;`$?\\]|-\s*-|[)\]}]\s*[(\[{.]|(?:\.\s*\w+\s*){20}|\b(?:lambda|if|else|not|and|or|is|in|for|await|yield)\b"
 )
 BRACKET = re.compile(r"[()\[\]{}]")
 # CPython counts the depth of trees for all threads together: a deep one in one thread would spoil those of others.
 PARSING = threading.Lock()
+os.register_at_fork(before=PARSING.acquire, after_in_parent=PARSING.release, after_in_child=PARSING.release)
 
 
 @dataclass(frozen=True)
