@@ -8,7 +8,8 @@ import typer
 
 def verify(
     file: Annotated[
-        Path | None, typer.Argument(metavar="FILE.jsonl", help="rows with a response and a reference", show_default=False)
+        Path | None,
+        typer.Argument(metavar="FILE.jsonl", help="rows with a response and a reference", show_default=False),
     ] = None,
     verifier: Annotated[
         str | None,
@@ -26,7 +27,7 @@ def verify(
     deadline: Annotated[float, typer.Option(min=0.01, help="most seconds of processor time for a hard pair")] = 5.0,
     json: Annotated[bool, typer.Option("--json", help="print JSON instead of a table")] = False,
 ) -> None:
-    """Judge the responses in a file, or audit the verifiers. Exit code 1 where a label says otherwise."""
+    """Judge the responses in a file, or audit the verifiers. Exit code 1 where a label says otherwise or a verifier failed."""
     if audit == (file is not None):
         raise ValueError("give either a file of rows with --verifier NAME, or --audit")
     if file is None:
@@ -39,6 +40,6 @@ def verify(
         if verifier is None:
             raise ValueError(f"say which verifier is to judge {file}: --verifier math, for instance")
         judged = verify_file(file, verifier, response, reference, rows, json, deadline)
-        good = all(item.agrees for item in judged if item.pair.label is not None)
+        good = all(item.agrees for item in judged)
     if not good:
         raise typer.Exit(1)

@@ -50,7 +50,7 @@ class Product(_Strict):
 
 
 class Share(_Strict):
-    weight: float = Field(gt=0)
+    weight: float = Field(gt=0, allow_inf_nan=False)
     of: "Reward"
 
 

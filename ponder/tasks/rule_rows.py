@@ -92,12 +92,20 @@ def _calls(row: Row, answer: str, place: str) -> tuple[list, tuple[dict, ...]]:
     functions = _first(row, ("function", "functions", "tools"), place)
     if not isinstance(functions, list) or not all(isinstance(function, dict) for function in functions):
         raise ValueError(f"{place}: the functions must be a list of objects")
+    if answer not in row and not str(row.get("id", "")).startswith(("irrelevance", "live_irrelevance")):
+        raise ValueError(
+            f"{place}: no field {answer!r}; where no call is right, write {answer}: []. Files of questions have their "
+            "answers elsewhere (possible_answer/)"
+        )
     return row.get(answer) or [], tuple(map(_tool, functions))
 
 
 def _choice(row: Row, answer: str, place: str) -> tuple[str, list[str]]:
     value, choices = _first(row, (answer, answer.capitalize()), place), row.get("choices") or []
-    if isinstance(value, int) and 0 <= value < len(choices) <= len(ascii_uppercase):
+    if not isinstance(choices, list) or len(choices) > len(ascii_uppercase):
+        raise ValueError(f"{place}: choices must be a list of at most {len(ascii_uppercase)} texts")
+    choices = [str(choice) for choice in choices]
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(choices) <= len(ascii_uppercase):
         return ascii_uppercase[value], choices
     letter = str(value).strip().upper()
     if len(letter) != 1 or letter not in ascii_uppercase:

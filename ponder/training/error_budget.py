@@ -75,7 +75,8 @@ def count_verdicts(rollouts: Iterable[Rollout]) -> Counts:
     counts: Counts = {}
     for rollout in rollouts:
         for verifier, verdict in verdicts_of(rollout.task, rollout.verdict):
-            counts.setdefault(verifier, Counter())[verdict.status] += 1
+            if verdict.status != "truncated":  # no verifier saw it
+                counts.setdefault(verifier, Counter())[verdict.status] += 1
     return counts
 
 

@@ -16,12 +16,14 @@ from ponder.training.learner import Learner
 from ponder.training.rewards import by_group, has_variance
 from ponder.training.rollouts import Rollout
 from ponder.verifiers.judge import Judge, reference_response
+from ponder.verifiers.response import Response
 
 # Largest |learner - sampler| log-probability before the first update, when both hold the same weights. On a GPU float32
 # products run in TF32, with 10 bits of mantissa.
 LARGEST_GAP = {torch.float32: 1e-4, torch.bfloat16: 0.5, torch.float16: 0.1}
 LARGEST_GAP_TF32 = 0.05
 REFERENCES = 64
+ANY_ANSWER = Response(reasoning="So.", content="?", thinking_closed=True, truncated=False, tokens=1)
 
 
 class SelfCheckError(ValueError):
@@ -58,11 +60,20 @@ def check_programs(judge: Judge, tasks: Sequence[Task]) -> None:
 def check_references(judge: Judge, tasks: Sequence[Task]) -> None:
     """The reference answer of every task looked at must be `correct` in the eyes of its own verifier.
 
-    A reward composed around that verifier is left out: it asks for a form which a bare reference does not have.
+    A reward composed around that verifier is left out there: it asks for a form which a bare reference does not have. But
+    with it, too, any answer must be judged, or its parts cannot be used.
     """
+    looked_at = spread(tasks, REFERENCES)
+    answered = [(task, ANY_ANSWER) for task in looked_at if task.verifier != "reasoning_gym"]
+    for (task, _), verdict in zip(answered, judge.judge(answered), strict=True):
+        if verdict.status == "error":
+            raise SelfCheckError(
+                f"no answer to a task can be judged: {verdict.reason}.\n  question: {task.question[:200]}\n"
+                "Mend the reference, or the source's reward."
+            )
     stated = [
         (replace(task, metadata={key: value for key, value in task.metadata.items() if key != "reward"}), response)
-        for task in spread(tasks, REFERENCES)
+        for task in looked_at
         if (response := reference_response(task)) is not None
     ]
     for (task, response), verdict in zip(stated, judge.judge(stated), strict=True):

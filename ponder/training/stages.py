@@ -1,5 +1,6 @@
 """A recipe from its first stage to its last: birth, stages with exit criteria, evaluations, checkpoints, resume."""
 
+import os
 import shutil
 import signal
 import time
@@ -102,7 +103,7 @@ def _first_model(recipe: Recipe, pool: TaskPool) -> tuple[Decoder, Renderer]:
 
 def _judge(recipe: Recipe) -> Judge:
     timeouts = [stage.verify_timeout for stage in recipe.stages if isinstance(stage, RlStage)]
-    return Judge(deadline_s=max(timeouts, default=5.0), sandbox=recipe.sandbox)
+    return Judge(workers=min(4, os.cpu_count() or 1), deadline_s=max(timeouts, default=5.0), sandbox=recipe.sandbox)
 
 
 def _device(recipe: Recipe) -> str:

@@ -60,7 +60,7 @@ def verify_instructions(
     >>> verify_instructions("there are no capitals here at all", ["change_case:english_lowercase"], [{}]).status
     'correct'
     """
-    reference = {"instruction_id_list": list(instruction_id_list), "kwargs": [dict(k) for k in kwargs]}
+    reference = {"instruction_id_list": instruction_id_list, "kwargs": kwargs}
     return _verify("instructions", response, reference | ({"mode": "loose"} if loose else {}))
 
 
@@ -73,7 +73,7 @@ def verify_function_calls(
     [{name: {parameter: [accepted values]}}], with "" among them where the parameter may be left out; [] where no call
     is right. The response is a text with `<tool_call>` blocks or JSON, a chat message, or a list of calls.
     """
-    return _verify("function_calls", response, list(reference), tools=tuple(dict(f) for f in functions))
+    return _verify("function_calls", response, reference, tools=functions)
 
 
 def verify_code(
@@ -103,7 +103,15 @@ def verify_batch(verifier: str, responses: Sequence[Given], references: Sequence
 
 def task_of(verifier: str, reference: Any, tools: tuple[dict, ...] = (), metadata: dict | None = None) -> Task:
     """A task for judging alone: nobody asks its question, so its reference tells it from others."""
-    question = {"role": "user", "content": json.dumps(reference, sort_keys=True, default=str)}
+    try:
+        name = json.dumps(reference, sort_keys=True, default=str)
+    except (
+        TypeError,
+        ValueError,
+        RecursionError,
+    ):  # no JSON, or too large a number to write out: the verifier will say so
+        name = ""
+    question = {"role": "user", "content": name}
     return Task((question,), verifier, verifier, reference, tools=tools, metadata=metadata or {})
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
-from math import prod
+from math import nextafter, prod
 from threading import Lock
 from typing import Any
 
@@ -17,7 +17,7 @@ Submit = Callable[[str | None, Any], Future[Verdict]]  # (verifier, its referenc
 def compose(reward: Any, submit: Submit) -> Future[Verdict]:
     """The future verdict of a reward in JSON form. `submit` starts one verifier and returns at once.
 
-    A part that ends in `error` or `timeout` makes the whole one that, since no score can be said. ValueError for a
+    A part that ends in `error` or `timeout` makes the whole one that, where no score can be said without it. ValueError for a
     reward of no known form.
     """
     return _start(REWARD.validate_python(reward), submit)
@@ -47,13 +47,13 @@ def _start(reward: Any, submit: Submit) -> Future[Verdict]:
 
 def _gated(names: list[str], verdicts: list[Verdict], then: Any, submit: Submit) -> Verdict | Future[Verdict]:
     gates = tuple(map(Part, names, verdicts))
-    if failed := _failed(gates):
-        return failed
-    for part in gates:
-        if part.verdict.status != "correct":
+    for part in gates:  # a shut gate is shut, whatever befell the others: failing on purpose must not pay
+        if part.verdict.score is not None and part.verdict.status != "correct":
             # Part of a score counts for nothing here: a gate is open or shut.
             reason = f"{part.name}: {part.verdict.reason}"
             return replace(part.verdict, score=0.0, reason=reason, parts=gates)
+    if failed := _failed(gates):
+        return failed
 
     def add_gates(done: list[Verdict]) -> Verdict:
         inner = done[0]
@@ -64,7 +64,8 @@ def _gated(names: list[str], verdicts: list[Verdict], then: Any, submit: Submit)
 
 def _product(names: list[str], verdicts: list[Verdict]) -> Verdict:
     parts = tuple(map(Part, names, verdicts))
-    return _failed(parts) or _scored(prod(v.score or 0.0 for v in verdicts), parts)
+    certain = any(v.score == 0.0 for v in verdicts)  # whatever the others would have said
+    return (None if certain else _failed(parts)) or _scored(prod(v.score or 0.0 for v in verdicts), parts)
 
 
 def _weighted(names: list[str], verdicts: list[Verdict], weights: list[float]) -> Verdict:
@@ -73,7 +74,8 @@ def _weighted(names: list[str], verdicts: list[Verdict], weights: list[float]) -
         return failed
     if all(v.status == "correct" for v in verdicts):
         return _scored(1.0, parts)  # the weights may add up to a little less than 1
-    return _scored(sum(w * (v.score or 0.0) for w, v in zip(weights, verdicts, strict=True)), parts)
+    score = sum(w * (v.score or 0.0) for w, v in zip(weights, verdicts, strict=True))
+    return _scored(min(score, nextafter(1.0, 0.0)), parts)
 
 
 def _failed(parts: Sequence[Part]) -> Verdict | None:

@@ -166,13 +166,15 @@ def parameter_schema(name: str, parameter: str, schema: Any) -> Parameter:
     return Parameter(kind, item_kind)
 
 
-def reference_text(task: Task) -> str:
-    """The calls that a reference asks for, in Hermes form: a response with this text is correct, unless the reference
-    cannot be met (a required parameter without accepted values). BFCL's name some parameters that the tool has not."""
+def reference_text(task: Task) -> str | None:
+    """The calls that a reference asks for, in Hermes form: a response with this text is correct. None where no response
+    is: BFCL has rows that require a parameter and accept no value for it, and some that name one which the tool has not."""
     calls = []
     for expected in expected_calls(task.reference, tools_by_name(task.tools)):
         known = parameters(expected.tool)
         accepted = {name: values for name, values in expected.accepted.items() if name in known and _given(values)}
+        if any(name not in accepted for name in required(expected.tool)):
+            return None
         arguments = {name: _example(values) for name, values in accepted.items()}
         calls.append(json.dumps({"name": expected.name, "arguments": arguments}, ensure_ascii=False))
     return "\n".join(f"<tool_call>\n{call}\n</tool_call>" for call in calls) or "No function is needed for this."

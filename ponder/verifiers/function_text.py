@@ -10,6 +10,7 @@ import json
 import os
 import re
 import threading
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -175,7 +176,7 @@ def _calls_of_python(source: str) -> list[Call]:
         raise MalformedCall(f"a list of calls of more than {MAX_PYTHON} characters")
     _refuse_deep(source)
     try:
-        with PARSING:
+        with PARSING, warnings.catch_warnings(action="ignore"):  # of odd escapes in what a model wrote
             body = ast.parse(source, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError, SystemError) as error:
         raise MalformedCall(f"no Python: {str(error)[:200]}") from error

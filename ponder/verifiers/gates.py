@@ -11,7 +11,7 @@ from ponder.verifiers.response import Response
 from ponder.verifiers.verdict import Verdict
 
 # What belongs to the chat form and never to an answer. Tool calls that are whole have been taken out by the parser.
-STRAY = re.compile(r"</?(?:think|tool_call|tool_response|answer)>|<\|(?:im_start|im_end|endoftext)\|>")
+STRAY = re.compile(r"</?(?:think|thinking|tool_call|tool_response)>|<\|(?:im_start|im_end|endoftext)\|>", re.IGNORECASE)
 
 
 def decide_format(task: Task, response: Response) -> Verdict:

@@ -115,14 +115,15 @@ class Judge:
 def reference_response(task: Task) -> Response | None:
     """A response that states the reference answer properly: a verifier that works says `correct`.
 
-    None where the task has no reference (a few reasoning-gym families give none), tests but no solution, or
+    None where the task has no reference or one that cannot be met (a few reasoning-gym families give none), tests but no solution, or
     instructions, which many texts follow.
     """
     match task.verifier:
         case "code":
             return _solution_response(task)
         case "function_calls":
-            content = function_calls.reference_text(task)
+            if (content := function_calls.reference_text(task)) is None:
+                return None
         case "instructions" | "format" | "length":
             return None
         case _ if task.reference is None:
@@ -160,7 +161,7 @@ def _verdict(result: dict, job: Job) -> Verdict:
     try:
         parts = instructions.parts_of(result.pop("parts", ()))
         return Verdict(**result, parsed=job.parsed, reference=job.reference, parts=parts)
-    except (AssertionError, KeyError, TypeError) as error:
+    except Exception as error:
         return Verdict("error", None, f"the worker sent {result}: {error}", job.parsed, job.reference)
 
 

@@ -46,22 +46,39 @@ def split_response(text: str, truncated: bool = False) -> Response:
 def as_response(value: Any) -> Response:
     """A response from what callers have of one: its text, a chat message in the OpenAI form, or a list of tool calls.
 
-    Of a message `reasoning_content`, `content` and `tool_calls` are read. ValueError for anything else.
+    Of a message `reasoning_content`, `content` (text, or a list of text parts) and `tool_calls` are read; of a conversation
+    its last message, the assistant's. ValueError for anything else.
     """
     match value:
         case Response():
             return value
         case str():
             return split_response(value)
-        case list():
-            return Response("", json.dumps(value), thinking_closed=True, truncated=False)
+        case [*_, {"role": "assistant"} as message]:
+            return as_response(message)
+        case list() if not any(isinstance(item, Mapping) and "role" in item for item in value):
+            return Response("", json.dumps(value, default=str), thinking_closed=True, truncated=False)
         case Mapping():
-            response = split_response(value.get("content") or "")
-            if reasoning := value.get("reasoning_content"):
+            response = split_response(_text(value.get("content")))
+            if isinstance(reasoning := value.get("reasoning_content"), str):
                 response = replace(response, reasoning=reasoning)
+            calls = value.get("tool_calls")
             # The verifier reads the calls itself, so that malformed ones are the response's fault.
-            return replace(response, content=json.dumps(calls)) if (calls := value.get("tool_calls")) else response
+            return replace(response, content=json.dumps(calls, default=str)) if calls else response
     raise ValueError(f"a response is a text, a chat message or a list of tool calls, not {type(value).__name__}")
+
+
+def _text(content: Any) -> str:
+    match content:
+        case None:
+            return ""
+        case str():
+            return content
+        case list():
+            return "".join(
+                part["text"] for part in content if isinstance(part, Mapping) and isinstance(part.get("text"), str)
+            )
+    raise ValueError(f"the content of a message is text or a list of parts, not {type(content).__name__}")
 
 
 @dataclass(frozen=True)

@@ -51,8 +51,13 @@ def _pairs(path: Path, verifier: str, response: str, reference: str) -> Iterator
 
 def pair_of(row: Mapping[str, Any], verifier: str, response: str, reference: str, number: str) -> LabelledPair:
     """One row. ValueError for what it lacks."""
+    for name, kind in (("metadata", dict), ("tools", list), ("functions", list), ("response_parts", list)):
+        if row.get(name) is not None and not isinstance(row[name], kind):
+            raise ValueError(
+                f"{name} must be {'an object' if kind is dict else 'a list'}, not {type(row[name]).__name__}"
+            )
     if response not in row and "response_parts" in row:
-        text: Any = "".join(part * times for part, times in row["response_parts"])
+        text: Any = _joined(row["response_parts"])
     else:
         text = _field(row, response, "response")
     if verifier == "instructions" and reference not in row and "instruction_id_list" in row:
@@ -61,9 +66,21 @@ def pair_of(row: Mapping[str, Any], verifier: str, response: str, reference: str
         expected = row.get(reference)
     else:
         expected = _field(row, reference, "reference")
+    label = row.get("label")
+    if label not in (None, "any") and not isinstance(label, bool):
+        raise ValueError(f'label must be true, false or "any", not {label!r}')
     metadata = dict(row.get("metadata") or {}) | ({"choices": row["choices"]} if "choices" in row else {})
     task = task_of(verifier, expected, tuple(row.get("tools") or row.get("functions") or ()), metadata)
-    return LabelledPair(str(row.get("id", number)), task, as_response(text), row.get("label"), row.get("why", ""))
+    return LabelledPair(str(row.get("id", number)), task, as_response(text), label, row.get("why", ""))
+
+
+def _joined(parts: list) -> str:
+    for part in parts:
+        match part:
+            case [str(), int()]:
+                continue
+        raise ValueError("response_parts must be [[text, times], ...]")
+    return "".join(text * times for text, times in parts)
 
 
 def _field(row: Mapping[str, Any], name: str, role: str) -> Any:

@@ -41,7 +41,7 @@ def verify_file(
 def judge_all(judge: Judge, pairs: Sequence[LabelledPair], what: str) -> list[Judged]:
     """Verdicts on all pairs, with a bar on standard error."""
     bar = Progress(
-        TextColumn(what),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
@@ -49,7 +49,7 @@ def judge_all(judge: Judge, pairs: Sequence[LabelledPair], what: str) -> list[Ju
         transient=True,
     )
     with bar:
-        shown_bar = bar.add_task("", total=len(pairs))
+        shown_bar = bar.add_task(what, total=len(pairs))
         return judge_pairs(judge, pairs, lambda _: bar.update(shown_bar, advance=1))
 
 
@@ -81,7 +81,7 @@ def _print(judged: Sequence[Judged], rows: int) -> None:
         verdict = item.verdict
         mark = "" if item.agrees or item.pair.label is None else f" (label: {str(item.pair.label).lower()})"
         table.add_row(
-            item.pair.id,
+            Text(shown(item.pair.id, 40)),
             Text(verdict.status + mark, COLORS.get(verdict.status, "magenta")),
             "-" if verdict.score is None else f"{verdict.score:g}",
             *(Text(shown(text or "", 40)) for text in (verdict.parsed, verdict.reference)),

@@ -34,8 +34,14 @@ def test_tasks_carry_the_reward_and_keep_their_identity():
     ("reward", "message"),
     [
         ("math", "sources.sums.reward: must be 'task' or 'format', got 'math'"),
-        ("{gate: [format], then: {sum: [{weight: 0, of: task}, {weight: 1, of: task}]}}", "reward.then.sum.0.weight: must"),
-        ("{gate: [{verifier: length, reference: {max_words: -3}}], then: task}", "reward.gate.0: length: max_words must"),
+        (
+            "{gate: [format], then: {sum: [{weight: 0, of: task}, {weight: 1, of: task}]}}",
+            "reward.then.sum.0.weight: must",
+        ),
+        (
+            "{gate: [{verifier: length, reference: {max_words: -3}}], then: task}",
+            "reward.gate.0: length: max_words must",
+        ),
         ("{gate: [{verifier: math}], then: task}", "reward.gate.0: math needs a `reference` here"),
         ("{gate: [{verifier: maths}], then: task}", "reward.gate.0.verifier: must be 'math'"),
         ("{gate: [], then: task}", "reward.gate: must"),

@@ -46,7 +46,7 @@ def test_function_calls(tmp_path):
         tmp_path,
         "function_calls",
         {"question": turns, "function": [TOOL], "ground_truth": truth},
-        {"question": "What is love?", "function": [TOOL]},
+        {"question": "What is love?", "function": [TOOL], "ground_truth": []},
     )
     assert (calling.question, calling.reference, idle.reference) == ("Area of radius 2?", truth, [])
     (tool,) = calling.tools
@@ -76,8 +76,11 @@ def test_choice(tmp_path):
         ("instructions", {"prompt": "Q", "kwargs": [{}]}, "no field instruction_id_list"),
         ("instructions", {"prompt": "Q", "instruction_id_list": ["a"], "kwargs": [{}, {}]}, "two lists of one length"),
         ("function_calls", {"question": "Q"}, "no field function or functions or tools"),
+        ("function_calls", {"question": "Q", "function": [TOOL], "groundtruth": []}, "no field 'ground_truth'"),
+        ("choice", {"question": "Q", "answer": "A", "choices": {"text": ["1"]}}, "choices must be a list"),
+        ("choice", {"question": "Q", "answer": True, "choices": ["1", "2"]}, "must be a letter"),
         ("function_calls", {"question": "Q", "function": [3]}, "list of objects"),
-        ("function_calls", {"question": [[], []], "function": [TOOL]}, "messages of one turn"),
+        ("function_calls", {"question": [[], []], "function": [TOOL], "ground_truth": []}, "messages of one turn"),
         ("choice", {"question": "Q", "answer": "AB"}, "must be a letter"),
         ("choice", {"question": "Q", "answer": 2, "choices": ["1", "2"]}, "must be a letter"),
         ("choice", {"answer": "A"}, "no field question or prompt"),

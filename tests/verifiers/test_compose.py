@@ -49,7 +49,8 @@ SUM = {"sum": [{"weight": 1, "of": "format"}, {"weight": 3, "of": "task"}]}
         (PRODUCT, HALF, HALF, "wrong", 0.25),
         (PRODUCT, RIGHT, WRONG, "wrong", 0.0),
         (PRODUCT, UNREAD, RIGHT, "unparseable", 0.0),
-        (PRODUCT, LATE, WRONG, "timeout", None),
+        (PRODUCT, LATE, RIGHT, "timeout", None),
+        (PRODUCT, LATE, WRONG, "wrong", 0.0),  # 0 times whatever
         (SUM, RIGHT, RIGHT, "correct", 1.0),
         (SUM, RIGHT, WRONG, "wrong", 0.75),
         (SUM, WRONG, RIGHT, "wrong", 0.25),
@@ -105,6 +106,22 @@ def test_a_composition_is_a_lawful_verdict_and_full_only_where_its_parts_are(rew
 def test_a_failure_never_becomes_a_score(reward, failure):
     verdict = result(reward, failure, failure)
     assert (verdict.status, verdict.score) == (failure.status, None)
+
+
+def test_failing_on_purpose_does_not_open_a_shut_gate():
+    def submit(name, reference):
+        future: Future[Verdict] = Future()
+        future.set_result(WRONG if name == "format" else LATE)
+        return future
+
+    gate = {"gate": [{"verifier": "choice", "reference": "A"}, "format"], "then": "task"}
+    verdict = compose(gate, submit).result(timeout=5)
+    assert (verdict.status, verdict.score, len(verdict.parts)) == ("wrong", 0.0, 2)
+
+
+def test_a_tiny_weight_still_counts():
+    tiny = {"sum": [{"weight": 1, "of": "task"}, {"weight": 1e-20, "of": "format"}]}
+    assert result(tiny, RIGHT, WRONG).status == "wrong"
 
 
 def test_parts_that_end_at_the_same_time_in_threads_combine_once():

@@ -40,6 +40,13 @@ def test_messages_and_calls():
     assert (response.reasoning, json.loads(response.content)) == ("so", [call])
     assert json.loads(as_response([{"name": "f", "arguments": {}}]).content) == [{"name": "f", "arguments": {}}]
     assert as_response({"content": "<think>x</think>4"}).content == "4"
+    parts = [{"type": "text", "text": "\\boxed"}, {"type": "text", "text": "{4}"}]
+    assert (
+        as_response([{"role": "user", "content": "5"}, {"role": "assistant", "content": parts}]).content == "\\boxed{4}"
+    )
+    for odd in ({"content": 5}, [{"role": "user", "content": "4"}]):
+        with pytest.raises(ValueError):
+            as_response(odd)
     given = Response("", "4", True, False)
     assert as_response(given) is given
     with pytest.raises(ValueError, match="not int"):

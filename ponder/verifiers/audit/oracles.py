@@ -12,7 +12,6 @@ from ponder.verifiers.oracles import bfcl, ifeval
 from ponder.verifiers.pool import WorkerPool
 from ponder.verifiers.rows import LabelledPair
 
-
 BFCL_TYPES = {"object": "dict", "number": "float"}  # its checker knows no others
 
 

@@ -5,6 +5,7 @@ a fixed order, so a text has one language, in every thread and process. Its own 
 and its profiles are global.
 """
 
+import os
 import threading
 from functools import lru_cache
 from importlib.resources import files
@@ -14,6 +15,7 @@ from ponder.tasks.suggest import unknown_name
 from ponder.verifiers.instructions.checked import Checked
 
 _loading = threading.Lock()
+os.register_at_fork(before=_loading.acquire, after_in_parent=_loading.release, after_in_child=_loading.release)
 
 
 def detect(text: str) -> str | None:

@@ -8,7 +8,9 @@ from ponder.verifiers.instructions.follow import follow, read_reference
 from ponder.verifiers.response import Job, Response
 from ponder.verifiers.verdict import Part, Verdict
 
-LONG = 50_000  # characters of a response that are judged at once
+AT_ONCE = 50_000  # characters that are judged at once, each instruction and each loose variant counted
+VARIANTS = 8  # of a text, in loose mode
+MAX_CONTENT = 60_000  # characters; an answer must not make its verifier run out of time by its length
 DESCRIBED = 300  # characters of a reference for people
 
 
@@ -28,7 +30,11 @@ def decide(task: Task, response: Response) -> Verdict | Job:
         raise ValueError(f"the mode of an instructions task is {mode!r}; there are 'strict' and 'loose'")
     fraction = _scores_fraction(task)
     described = _described(task.reference)
-    if len(response.content) <= LONG and all(one.at_once(response.content) for one in asked):
+    if len(response.content) > MAX_CONTENT:
+        reason = f"the answer has {len(response.content):,} characters; more than {MAX_CONTENT:,} are not looked at"
+        return Verdict("wrong", 0.0, reason, reference=described)
+    work = len(response.content) * len(asked) * (VARIANTS if mode == "loose" else 1)
+    if work <= AT_ONCE and all(one.at_once(response.content) for one in asked):
         return _whole(follow(response.content, _with_prompt(task), mode == "loose"), fraction, described)
     job = {"content": response.content, "reference": _with_prompt(task), "loose": mode == "loose", "fraction": fraction}
     return Job({"kind": "instructions"} | job, "", described)
