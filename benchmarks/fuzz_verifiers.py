@@ -16,9 +16,9 @@ from datetime import date
 
 from ponder.verifiers import Judge, Response, Verdict
 from ponder.verifiers.api import task_of
+from ponder.verifiers.measure import HANG_S
 from ponder.verifiers.rows import shown
 
-HANG_S = 5.0
 TOOL = {"name": "area", "parameters": {"type": "dict", "properties": {"r": {"type": "integer"}}, "required": ["r"]}}
 # No 7, no \\pi, no letter Z: nothing made of these has the value of a reference below.
 SOUP = (

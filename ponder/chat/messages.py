@@ -40,7 +40,7 @@ def split_thinking(message: Mapping[str, Any]) -> tuple[str, str]:
     The opening tag may be missing, as in outputs whose prompt ended in it. Both parts come without the newlines
     that separate them from the tags. Raises ValueError where `<think>` is never closed.
     """
-    content = _flat_text(message.get("content"), "the assistant message")
+    content = flat_text(message.get("content"), "the assistant message")
     inline, closed, after = content.partition("</think>")
     if closed:
         content, inline = after.lstrip("\n"), inline.removeprefix("<think>").strip("\n")
@@ -56,7 +56,7 @@ def _canonical_message(message: Mapping[str, Any], where: str) -> dict[str, Any]
     role = "system" if message.get("role") == "developer" else message.get("role")
     if role not in ROLES:
         raise ValueError(f"{where}.role is {role!r}; use one of {', '.join(ROLES)}")
-    content = _flat_text(message.get("content"), where)
+    content = flat_text(message.get("content"), where)
     canonical = {key: value for key, value in message.items() if value is not None and key not in REASONING_FIELDS}
     canonical |= {"role": role, "content": _without_open_thought(content) if role == "assistant" else content}
     if calls := canonical.pop("tool_calls", None):
@@ -66,7 +66,8 @@ def _canonical_message(message: Mapping[str, Any], where: str) -> dict[str, Any]
     return canonical
 
 
-def _flat_text(content: Any, where: str) -> str:
+def flat_text(content: Any, where: str) -> str:
+    """The text of a message's content: text, None, or a list of text parts. ValueError that begins with `where`."""
     if content is None:
         return ""
     if isinstance(content, str):

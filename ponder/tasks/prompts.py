@@ -1,5 +1,8 @@
 """How a question is put to the model: the standard prompts by name, or a template of one's own."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from ponder.tasks.suggest import unknown_name
 
 PROMPTS: dict[str, str] = {
@@ -29,3 +32,20 @@ def ask(question: str, prompt: str) -> str:
         return prompt.replace("{question}", question)
     suffix = PROMPTS[prompt]
     return question if suffix in question else f"{question}\n{suffix}"
+
+
+def ask_messages(question: Any, prompt: str, field: str, place: str, addition: str = "") -> tuple[dict, ...]:
+    """The chat messages for a question that is text or chat messages, the user's the last; `addition` follows it.
+
+    ValueError that begins with `place` for anything else; `field` is where it stands.
+    """
+    messages = [{"role": "user", "content": question}] if isinstance(question, str) else question
+    if (
+        not isinstance(messages, list)
+        or not messages
+        or not all(isinstance(m, Mapping) and isinstance(m.get("content"), str) and "role" in m for m in messages)
+        or messages[-1]["role"] != "user"
+    ):
+        raise ValueError(f"{place}: field {field!r} is neither text nor chat messages that end with the user's")
+    *before, last = [{"role": m["role"], "content": m["content"]} for m in messages]
+    return (*before, {**last, "content": ask(last["content"] + addition, prompt)})

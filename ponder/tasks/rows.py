@@ -6,7 +6,7 @@ from typing import Any
 
 from ponder.tasks.code_rows import ROLES, CodeRowReader, code_row_reader
 from ponder.tasks.code_tests import check_tests
-from ponder.tasks.prompts import ask, check_prompt
+from ponder.tasks.prompts import ask_messages, check_prompt
 from ponder.tasks.rule_rows import PROMPT_FIELDS, RuleRowReader, rule_row_reader
 from ponder.tasks.suggest import unknown_name
 from ponder.tasks.task import Task
@@ -39,7 +39,7 @@ class RowReader:
         elif isinstance(answer, str):
             answer = final_answer(answer)
         return Task(
-            messages=self._messages(question, place),
+            messages=ask_messages(question, self.prompt, self.prompt_field, place),
             domain=str(self._field(row, self.domain, place)) if "domain" in self.by_row else self.domain,
             verifier=verifier,
             reference=answer,
@@ -53,16 +53,6 @@ class RowReader:
         if value is None or (isinstance(value, str) and not value.strip()) or value == []:
             raise ValueError(f"{place}: field {name!r} is empty")
         return value
-
-    def _messages(self, question: Any, place: str) -> tuple[dict, ...]:
-        if isinstance(question, str):
-            return ({"role": "user", "content": ask(question, self.prompt)},)
-        if not _are_messages(question):
-            raise ValueError(
-                f"{place}: field {self.prompt_field!r} is neither text nor chat messages that end with the user's"
-            )
-        *before, last = [{"role": m["role"], "content": m["content"]} for m in question]
-        return (*before, {**last, "content": ask(last["content"], self.prompt)})
 
 
 def reader_for(
@@ -138,15 +128,6 @@ def final_answer(answer: str) -> str:
     """
     _, marker, last = answer.rpartition("\n#### ")
     return last.strip().replace(",", "") if marker else answer
-
-
-def _are_messages(value: Any) -> bool:
-    return (
-        isinstance(value, list)
-        and all(isinstance(m, Mapping) and isinstance(m.get("content"), str) and "role" in m for m in value)
-        and bool(value)
-        and value[-1]["role"] == "user"
-    )
 
 
 def _listed(names: Iterable[str]) -> str:

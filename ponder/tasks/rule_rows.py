@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from string import ascii_uppercase
 from typing import Any
 
-from ponder.tasks.prompts import ask, check_prompt
+from ponder.tasks.prompts import ask_messages, check_prompt
 from ponder.tasks.suggest import unknown_name
 from ponder.tasks.task import Task
 
@@ -42,6 +42,7 @@ class RuleRowReader:
         question = _first(row, names, place)
         tools: tuple[dict, ...] = ()
         metadata: dict[str, Any] = {}
+        options = ""
         match self.verifier:
             case "instructions":
                 reference = _instructions(row, place)
@@ -51,12 +52,13 @@ class RuleRowReader:
                 reference, choices = _choice(row, self.fields.get("answer", "answer"), place)
                 if choices:
                     metadata["choices"] = choices
-                    question = f"{question}\n{_options(choices)}"
+                    options = f"\n{_options(choices)}"
                 elif isinstance(row.get("options"), str):
-                    question = f"{question}\n{row['options']}"
-        *before, last = _messages(question, names[0], place)
+                    options = f"\n{row['options']}"
+        if isinstance(question, list) and len(question) == 1 and isinstance(question[0], list):
+            question = question[0]  # BFCL's list of turns
         return Task(
-            messages=(*before, {**last, "content": ask(last["content"], self.prompt)}),
+            messages=ask_messages(question, self.prompt, names[0], place, options),
             domain=self.domain,
             verifier=self.verifier,
             reference=reference,
@@ -105,7 +107,7 @@ def _choice(row: Row, answer: str, place: str) -> tuple[str, list[str]]:
     if not isinstance(choices, list) or len(choices) > len(ascii_uppercase):
         raise ValueError(f"{place}: choices must be a list of at most {len(ascii_uppercase)} texts")
     choices = [str(choice) for choice in choices]
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(choices) <= len(ascii_uppercase):
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(choices):
         return ascii_uppercase[value], choices
     letter = str(value).strip().upper()
     if len(letter) != 1 or letter not in ascii_uppercase:
@@ -117,36 +119,21 @@ def _tool(function: dict) -> dict:
     """A function in the OpenAI form, with JSON Schema's names of types."""
     if function.get("type") == "function":
         return function
-    return {"type": "function", "function": _json_types(function)}
+    return {"type": "function", "function": with_types(function, JSON_TYPES)}
 
 
-def _json_types(value: Any) -> Any:
-    if isinstance(value, dict):
+def with_types(schema: Any, names: Mapping[str, str]) -> Any:
+    """A schema whose types have the names that `names` gives them; a parameter that is called "type" stays as it is."""
+    if isinstance(schema, dict):
         return {
-            key: JSON_TYPES.get(inner, inner) if key == "type" and isinstance(inner, str) else _json_types(inner)
-            for key, inner in value.items()
+            key: names.get(inner, inner) if key == "type" and isinstance(inner, str) else with_types(inner, names)
+            for key, inner in schema.items()
         }
-    return [_json_types(item) for item in value] if isinstance(value, list) else value
+    return [with_types(item, names) for item in schema] if isinstance(schema, list) else schema
 
 
 def _options(choices: Sequence[Any]) -> str:
     return "\n".join(f"{letter}. {choice}" for letter, choice in zip(ascii_uppercase, choices, strict=False))
-
-
-def _messages(question: Any, name: str, place: str) -> list[dict]:
-    """Chat messages of a text, of a list of messages, or of BFCL's list of turns, of which there must be one."""
-    if isinstance(question, str):
-        return [{"role": "user", "content": question}]
-    if isinstance(question, list) and len(question) == 1 and isinstance(question[0], list):
-        question = question[0]
-    if (
-        not isinstance(question, list)
-        or not question
-        or not all(isinstance(m, Mapping) and isinstance(m.get("content"), str) and "role" in m for m in question)
-        or question[-1]["role"] != "user"
-    ):
-        raise ValueError(f"{place}: field {name!r} is neither text nor chat messages of one turn, the user's the last")
-    return [{"role": message["role"], "content": message["content"]} for message in question]
 
 
 def _first(row: Row, names: Sequence[str], place: str) -> Any:

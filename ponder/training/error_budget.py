@@ -57,7 +57,7 @@ class BudgetSpent(Exception):
 def verdicts_of(task: Task, verdict: Verdict) -> list[tuple[str, Verdict]]:
     """(verifier, its verdict) for every verifier that had a say: one, or those that the task's reward composes.
 
-    An answer that was cut off reaches no verifier, and counts for the task's own.
+    An answer that was cut off reaches no verifier; its verdict stands for the task's own.
     """
     composed = task.metadata.get("reward", "task") != "task"
     if not (composed and verdict.parts):
@@ -139,7 +139,7 @@ def failure_rows(rollouts: Iterable[Rollout]) -> list[Row]:
     failed: dict[str, list[Row]] = {}
     for rollout in rollouts:
         for verifier, verdict in verdicts_of(rollout.task, rollout.verdict):
-            if verdict.status in FAILED:
+            if verdict.failed:
                 failed.setdefault(verifier, []).append(_row(rollout, verifier, verdict))
     return [row for rows in failed.values() for row in spread(rows, ROWS_PER_STEP)]
 

@@ -24,8 +24,11 @@ class Paused(Exception):
         self.ways, self.samples = ways, samples or []
 
 
-def budget_spent(run: Run, stage: RlStage, spent: BudgetSpent) -> Paused:
-    """The pause of a run whose last finished step, the one before `spent.step`, has been saved."""
+def budget_spent(run: Run, stage: RlStage, spent: BudgetSpent, deadline_s: float) -> Paused:
+    """The pause of a run whose last finished step, the one before `spent.step`, has been saved.
+
+    `deadline_s`: what a verdict may take in this run, of which the stage's own `verify_timeout` may be less.
+    """
     names = [o.verifier for o in spent.overspent]
     rows = [row for row in run.failures() if row["verifier"] in names and row["during"] == "training"]
     samples = varied(rows)[:SHOWN]
@@ -36,7 +39,7 @@ def budget_spent(run: Run, stage: RlStage, spent: BudgetSpent) -> Paused:
         f"Mend the verifier, what it runs on, or the tasks; then: {resume}",
     ]
     if any(row["status"] == "timeout" for row in samples):
-        ways.append(f"Or give it more time: {resume} --set {setting}.verify_timeout={2 * stage.verify_timeout:g}")
+        ways.append(f"Or give it more time: {resume} --set {setting}.verify_timeout={2 * deadline_s:g}")
     if all(not o.in_step for o in spent.overspent):  # where most fail, there would be nothing to learn from
         raised = enough_budget(max(o.share for o in spent.overspent))
         ways.append(f"Or go on with so many failures: {resume} --set {setting}.error_budget={raised:g}")

@@ -13,7 +13,7 @@ def set_rewards(rollouts: Sequence[Rollout], stage: RlStage) -> None:
 
 
 def _reward(rollout: Rollout, stage: RlStage) -> float | None:
-    if rollout.verdict.status in ("error", "timeout"):
+    if rollout.verdict.failed:
         return None
     if rollout.truncated:
         match stage.truncated:

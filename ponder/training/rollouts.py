@@ -15,7 +15,7 @@ from ponder.tasks.task import Task
 from ponder.training.batch import Sample
 from ponder.verifiers.judge import Judge, shown_reference
 from ponder.verifiers.response import Response
-from ponder.verifiers.verdict import Part, Verdict
+from ponder.verifiers.verdict import Verdict
 
 
 @dataclass
@@ -57,19 +57,13 @@ class Rollout:
             "status": self.verdict.status,
             "score": self.verdict.score,
             "reason": self.verdict.reason,
-            "parts": json.dumps([_part_row(part) for part in self.verdict.parts], ensure_ascii=False),
+            "parts": json.dumps([part.to_json() for part in self.verdict.parts], ensure_ascii=False),
             "reward": self.reward,
             "advantage": self.advantage,
             "truncated": self.truncated,
             "group": self.group,
             "sample": self.sample,
         }
-
-
-def _part_row(part: Part) -> dict[str, Any]:
-    verdict = part.verdict
-    row = {"name": part.name, "status": verdict.status, "score": verdict.score, "reason": verdict.reason}
-    return row | ({"weight": part.weight} if part.weight is not None else {})
 
 
 @dataclass

@@ -1,6 +1,5 @@
 """A recipe from its first stage to its last: birth, stages with exit criteria, evaluations, checkpoints, resume."""
 
-import os
 import shutil
 import signal
 import time
@@ -82,12 +81,13 @@ def resume(path: Path, view: View, overrides: Sequence[str] = ()) -> Run:
             raise ValueError(f"{path} has no checkpoint yet: remove the directory and start it again with ponder train")
         progress = load_progress(checkpoint)
         decoder = load_decoder(checkpoint, device=_device(recipe))
+        # All that may be refused comes before anything of the run is changed.
+        pool, renderer = load_tasks(recipe), Renderer.load(checkpoint)
         stage_order = [stage.name for stage in recipe.stages]
         view.say(str(run.rewind(stage_order, progress.stage, progress.step, changed)))
         if changed:
             run.change_recipe(dump_recipe(recipe))
-        training = _Training(recipe, run, load_tasks(recipe), decoder, Renderer.load(checkpoint), view)
-        training.go_on_from(progress)
+        _Training(recipe, run, pool, decoder, renderer, view).go_on_from(progress)
     return run
 
 
@@ -102,8 +102,12 @@ def _first_model(recipe: Recipe, pool: TaskPool) -> tuple[Decoder, Renderer]:
 
 
 def _judge(recipe: Recipe) -> Judge:
-    timeouts = [stage.verify_timeout for stage in recipe.stages if isinstance(stage, RlStage)]
-    return Judge(workers=min(4, os.cpu_count() or 1), deadline_s=max(timeouts, default=5.0), sandbox=recipe.sandbox)
+    return Judge(deadline_s=_deadline_s(recipe), sandbox=recipe.sandbox)
+
+
+def _deadline_s(recipe: Recipe) -> float:
+    """Of a verdict: one judge serves all stages, with the longest time that one of them allows."""
+    return max((stage.verify_timeout for stage in recipe.stages if isinstance(stage, RlStage)), default=5.0)
 
 
 def _device(recipe: Recipe) -> str:
@@ -175,7 +179,7 @@ class _Training:
         except BudgetSpent as spent:
             if not is_saved(self.run, stage.name, progress.step):
                 self._save(stage, trainer, progress)
-            paused = budget_spent(self.run, stage, spent)
+            paused = budget_spent(self.run, stage, spent, _deadline_s(self.recipe))
         except FloatingPointError as error:
             paused = not_finite(self.run, stage, progress.step + 1, error)
         self.run.pause(stage.name, progress.step, str(paused))

@@ -1,8 +1,9 @@
 """Verdicts without a recipe or a run: one function for each verifier, to import into any trainer.
 
 They may be called from any thread, and never raise for what a response holds; a reference that cannot be used is an
-`error` verdict, whose reason says what to write instead. Worker processes and the sandbox start with the first response that needs them, are
-shared by all calls of a process, and end with it. To judge many responses at a time use `verify_batch`, or a Judge.
+`error` verdict, whose reason says what to write instead. Worker processes and the sandbox start with the first response
+that needs them, are shared by all calls of a process, and end with it. To judge many responses at a time use
+`verify_batch`, or a Judge.
 """
 
 import atexit
@@ -18,8 +19,6 @@ from ponder.verifiers.response import Response, as_response
 from ponder.verifiers.verdict import Verdict
 
 Given = str | Mapping[str, Any] | Sequence[Mapping[str, Any]] | Response  # what counts as a response: see as_response
-
-WORKERS = 4  # at most; they only see what cannot be decided at once
 
 _lock = threading.Lock()
 _judge: Judge | None = None
@@ -105,14 +104,11 @@ def task_of(verifier: str, reference: Any, tools: tuple[dict, ...] = (), metadat
     """A task for judging alone: nobody asks its question, so its reference tells it from others."""
     try:
         name = json.dumps(reference, sort_keys=True, default=str)
-    except (
-        TypeError,
-        ValueError,
-        RecursionError,
-    ):  # no JSON, or too large a number to write out: the verifier will say so
+    except (TypeError, ValueError, RecursionError):  # no JSON, or too large a number: the verifier will say so
         name = ""
-    question = {"role": "user", "content": name}
-    return Task((question,), verifier, verifier, reference, tools=tools, metadata=metadata or {})
+    # Not in the user's message, which instructions on the prompt's language look at.
+    messages = ({"role": "system", "content": name}, {"role": "user", "content": ""})
+    return Task(messages, verifier, verifier, reference, tools=tools, metadata=metadata or {})
 
 
 def shared_judge() -> Judge:
@@ -120,7 +116,7 @@ def shared_judge() -> Judge:
     global _judge
     with _lock:
         if _judge is None:
-            _judge = Judge(workers=min(WORKERS, os.cpu_count() or 1))
+            _judge = Judge()
             atexit.register(_judge.close)
         return _judge
 

@@ -20,6 +20,7 @@ from pydantic import BaseModel
 from ponder.sandbox.job import CodeTest, Job, Report
 from ponder.tasks.task import Task
 from ponder.verifiers.response import Response
+from ponder.verifiers.score_rule import scores_fraction
 from ponder.verifiers.verdict import Verdict
 
 FENCE = re.compile(r"[ \t]*(`{3,}(?=[^`]*$)|~{3,})(.*)", re.DOTALL)
@@ -106,14 +107,6 @@ def job_of(task: Task) -> Job:
     if not isinstance(task.reference, dict):
         raise ValueError(f"the code verifier needs tests as the reference, not {type(task.reference).__name__}")
     return Job.model_validate(task.reference | {"source": "", "stop_at_failure": not scores_fraction(task)})
-
-
-def scores_fraction(task: Task) -> bool:
-    """Whether part of the tests give part of the score. ValueError for a rule that there is not."""
-    rule = task.metadata.get("score", "all")
-    if rule not in ("all", "fraction"):
-        raise ValueError(f"the score of a code task is {rule!r}; there are 'all' and 'fraction'")
-    return rule == "fraction"
 
 
 def verdict_of(report: Report, job: Job, fraction: bool) -> Verdict:

@@ -14,7 +14,8 @@ from ponder.sandbox.client import Sandbox
 from ponder.sandbox.job import Job, Report
 from ponder.sandbox.levels import IsolationError
 from ponder.tasks.task import Task
-from ponder.verifiers.code import Program, describe_tests, job_of, scores_fraction, verdict_of
+from ponder.verifiers.code import Program, describe_tests, job_of, verdict_of
+from ponder.verifiers.score_rule import scores_fraction
 from ponder.verifiers.verdict import Verdict
 
 TOKEN = "PONDER_SANDBOX_TOKEN"  # the environment variable that holds a remote sandbox's token

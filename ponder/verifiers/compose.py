@@ -17,8 +17,8 @@ Submit = Callable[[str | None, Any], Future[Verdict]]  # (verifier, its referenc
 def compose(reward: Any, submit: Submit) -> Future[Verdict]:
     """The future verdict of a reward in JSON form. `submit` starts one verifier and returns at once.
 
-    A part that ends in `error` or `timeout` makes the whole one that, where no score can be said without it. ValueError for a
-    reward of no known form.
+    A part that ends in `error` or `timeout` makes the whole one that, where no score can be said without it.
+    ValueError for a reward of no known form.
     """
     return _start(REWARD.validate_python(reward), submit)
 
@@ -48,7 +48,7 @@ def _start(reward: Any, submit: Submit) -> Future[Verdict]:
 def _gated(names: list[str], verdicts: list[Verdict], then: Any, submit: Submit) -> Verdict | Future[Verdict]:
     gates = tuple(map(Part, names, verdicts))
     for part in gates:  # a shut gate is shut, whatever befell the others: failing on purpose must not pay
-        if part.verdict.score is not None and part.verdict.status != "correct":
+        if not part.verdict.failed and part.verdict.status != "correct":
             # Part of a score counts for nothing here: a gate is open or shut.
             reason = f"{part.name}: {part.verdict.reason}"
             return replace(part.verdict, score=0.0, reason=reason, parts=gates)
@@ -81,7 +81,7 @@ def _weighted(names: list[str], verdicts: list[Verdict], weights: list[float]) -
 def _failed(parts: Sequence[Part]) -> Verdict | None:
     """The first part whose verifier failed, as the verdict of the whole."""
     for part in parts:
-        if part.verdict.status in ("error", "timeout"):
+        if part.verdict.failed:
             return Verdict(part.verdict.status, None, f"{part.name}: {part.verdict.reason}", parts=tuple(parts))
     return None
 

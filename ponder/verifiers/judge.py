@@ -1,6 +1,7 @@
 """The judge: (task, response) to verdict, by the task's verifier, from any thread, in any order, always in time."""
 
 import asyncio
+import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import replace
@@ -30,6 +31,8 @@ VERIFIERS: dict[str, Callable[[Task, Response], Verdict | Job | Program]] = {
     "length": gates.decide_length,
 }
 
+WORKERS = min(4, os.cpu_count() or 1)  # processes; they only see what cannot be decided at once
+
 
 class Verifier(Protocol):
     """Whatever says a verdict on a response: the Judge with its rules, or a model of rewards."""
@@ -45,7 +48,7 @@ class Judge:
     `close`.
     """
 
-    def __init__(self, workers: int = 1, deadline_s: float = 5.0, sandbox: SandboxSettings | None = None):
+    def __init__(self, workers: int = WORKERS, deadline_s: float = 5.0, sandbox: SandboxSettings | None = None):
         self.pool = WorkerPool(workers, deadline_s)
         self.code = CodeRuns(sandbox)
 
@@ -115,8 +118,8 @@ class Judge:
 def reference_response(task: Task) -> Response | None:
     """A response that states the reference answer properly: a verifier that works says `correct`.
 
-    None where the task has no reference or one that cannot be met (a few reasoning-gym families give none), tests but no solution, or
-    instructions, which many texts follow.
+    None where the task has no reference (a few reasoning-gym families give none) or one that cannot be met, tests but
+    no solution, or instructions, which many texts follow.
     """
     match task.verifier:
         case "code":
@@ -167,12 +170,14 @@ def _verdict(result: dict, job: Job) -> Verdict:
 
 def _without_answer(task: Task, response: Response) -> Verdict | None:
     """The verdict on a response whose answer need not be looked for."""
-    reference = None if task.reference is None or task.verifier == "code" else str(task.reference)
     if response.truncated:
-        return Verdict("truncated", 0.0, "cut off by the token limit", reference=reference)
-    if not response.thinking_closed:
-        return Verdict("unparseable", 0.0, "the thinking never ended", reference=reference)
+        status, reason = "truncated", "cut off by the token limit"
+    elif not response.thinking_closed:
+        status, reason = "unparseable", "the thinking never ended"
     # An empty text follows no instruction: the verdict on each of them is the verifier's own to say.
-    if not response.content.strip() and not response.tool_calls and task.verifier != "instructions":
-        return Verdict("unparseable", 0.0, "nothing after the thinking", reference=reference)
-    return None
+    elif not response.content.strip() and not response.tool_calls and task.verifier != "instructions":
+        status, reason = "unparseable", "nothing after the thinking"
+    else:
+        return None
+    reference = None if task.reference is None or task.verifier == "code" else str(task.reference)
+    return Verdict(status, 0.0, reason, reference=reference)

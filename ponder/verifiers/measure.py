@@ -20,7 +20,7 @@ class Judged:
     @property
     def agrees(self) -> bool:
         """Whether the verdict is the label; a pair labelled "any", or not at all, only has to get a verdict."""
-        if self.verdict.status in ("error", "timeout"):
+        if self.verdict.failed:
             return False
         return not isinstance(self.pair.label, bool) or (self.verdict.status == "correct") == self.pair.label
 

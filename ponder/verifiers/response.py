@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ponder.chat.messages import flat_text
+
 TAG = re.compile(r"</?think>")
 
 
@@ -59,26 +61,13 @@ def as_response(value: Any) -> Response:
         case list() if not any(isinstance(item, Mapping) and "role" in item for item in value):
             return Response("", json.dumps(value, default=str), thinking_closed=True, truncated=False)
         case Mapping():
-            response = split_response(_text(value.get("content")))
+            response = split_response(flat_text(value.get("content"), "the message"))
             if isinstance(reasoning := value.get("reasoning_content"), str):
                 response = replace(response, reasoning=reasoning)
             calls = value.get("tool_calls")
             # The verifier reads the calls itself, so that malformed ones are the response's fault.
             return replace(response, content=json.dumps(calls, default=str)) if calls else response
     raise ValueError(f"a response is a text, a chat message or a list of tool calls, not {type(value).__name__}")
-
-
-def _text(content: Any) -> str:
-    match content:
-        case None:
-            return ""
-        case str():
-            return content
-        case list():
-            return "".join(
-                part["text"] for part in content if isinstance(part, Mapping) and isinstance(part.get("text"), str)
-            )
-    raise ValueError(f"the content of a message is text or a list of parts, not {type(content).__name__}")
 
 
 @dataclass(frozen=True)

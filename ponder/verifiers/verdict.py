@@ -1,7 +1,7 @@
 """The verdict: what a verifier says about a response. Not a number (law 3)."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 Status = Literal["correct", "wrong", "unparseable", "truncated", "timeout", "error"]
 
@@ -29,6 +29,11 @@ class Verdict:
     reference: str | None = None
     parts: tuple["Part", ...] = ()
 
+    @property
+    def failed(self) -> bool:
+        """Whether the verifier failed on the answer (error, timeout), so that nothing was said of it."""
+        return self.score is None
+
     def __post_init__(self) -> None:
         assert self.status in get_args(Status), self.status
         if self.status in ("timeout", "error"):
@@ -48,3 +53,9 @@ class Part:
     name: str
     verdict: Verdict
     weight: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The part as records and scripts read it."""
+        verdict = self.verdict
+        row = {"name": self.name, "status": verdict.status, "score": verdict.score, "reason": verdict.reason}
+        return row if self.weight is None else row | {"weight": self.weight}

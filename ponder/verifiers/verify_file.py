@@ -63,10 +63,7 @@ def as_row(item: Judged) -> dict:
         "reason": verdict.reason,
         "parsed": verdict.parsed,
         "reference": verdict.reference,
-        "parts": [
-            {"name": p.name, "status": p.verdict.status, "score": p.verdict.score, "reason": p.verdict.reason}
-            for p in verdict.parts
-        ],
+        "parts": [part.to_json() for part in verdict.parts],
         "seconds": round(item.seconds, 6),
     }
     return row if item.pair.label is None else row | {"label": item.pair.label, "agrees": item.agrees}

@@ -154,3 +154,13 @@ def test_an_evaluation_that_cannot_be_judged_ends_no_stage(tmp_path):
     assert "does not count for target and plateau" in done.stdout
     assert {(r["stage"], r["step"]) for r in run.failures()} >= {("cold_start", 40), ("cold_start", 80)}
     assert all(row["during"] == "evaluation" and row["verifier"] == "reasoning_gym" for row in run.failures())
+
+
+def test_a_resume_that_is_refused_changes_nothing(paused, tmp_path):
+    directory = copy_of(paused, tmp_path)
+    (directory / "tasks.jsonl").unlink()
+    files = [directory / "run" / name for name in ("lineage.json", "recipe.yaml", "verifier_errors.jsonl")]
+    before = [file.read_bytes() for file in files]
+    done = ponder("resume", "run", "--set", "stages.math.error_budget=0.3", cwd=directory)
+    assert (done.returncode, "no such file" in done.stderr) == (2, True), done.stderr
+    assert [file.read_bytes() for file in files] == before

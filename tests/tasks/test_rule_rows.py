@@ -70,6 +70,12 @@ def test_choice(tmp_path):
     assert written.question.startswith("2+2?\nA) 4 B) 5\n")
 
 
+def test_options_follow_the_last_message(tmp_path):
+    chat = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "1+1?"}]
+    (task,) = read(tmp_path, "choice", {"question": chat, "answer": 1, "choices": ["1", "2"]}, prompt="plain")
+    assert [message["content"] for message in task.messages] == ["Be brief.", "1+1?\nA. 1\nB. 2"]
+
+
 @pytest.mark.parametrize(
     ("verifier", "row", "message"),
     [
@@ -80,7 +86,7 @@ def test_choice(tmp_path):
         ("choice", {"question": "Q", "answer": "A", "choices": {"text": ["1"]}}, "choices must be a list"),
         ("choice", {"question": "Q", "answer": True, "choices": ["1", "2"]}, "must be a letter"),
         ("function_calls", {"question": "Q", "function": [3]}, "list of objects"),
-        ("function_calls", {"question": [[], []], "function": [TOOL], "ground_truth": []}, "messages of one turn"),
+        ("function_calls", {"question": [[], []], "function": [TOOL], "ground_truth": []}, "chat messages that end"),
         ("choice", {"question": "Q", "answer": "AB"}, "must be a letter"),
         ("choice", {"question": "Q", "answer": 2, "choices": ["1", "2"]}, "must be a letter"),
         ("choice", {"answer": "A"}, "no field question or prompt"),

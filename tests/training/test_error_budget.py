@@ -182,14 +182,14 @@ def test_ways_to_go_on_fit_the_failures(tmp_path):
     with Run.create(tmp_path / "run", RECIPE, new_lineage(RECIPE, seed=1)) as run:
         resume = f"ponder resume {run.path}"
         run.record_failures("math", 4, "training", failure_rows([rollout(task(), failed("error"))]))
-        ways = budget_spent(run, stage, BudgetSpent(4, [late])).ways
+        ways = budget_spent(run, stage, BudgetSpent(4, [late]), 5.0).ways
         assert ways[1].endswith(resume) and ways[2:] == [
             f"Or go on with so many failures: {resume} --set stages.math.error_budget=0.06"
         ]
         run.record_failures("math", 5, "training", failure_rows([rollout(task(), failed("timeout"))]))
-        paused = budget_spent(run, stage, BudgetSpent(5, [most]))
+        paused = budget_spent(run, stage, BudgetSpent(5, [most]), 30.0)  # another stage allows more
         assert "the verifier math failed on 60 of 64 answers of this step" in str(paused)
-        assert paused.ways[2:] == [f"Or give it more time: {resume} --set stages.math.verify_timeout=10"]
+        assert paused.ways[2:] == [f"Or give it more time: {resume} --set stages.math.verify_timeout=60"]
 
 
 def test_before_a_gradient_that_is_not_finite_one_may_have_to_go_further_back(tmp_path):

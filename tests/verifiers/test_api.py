@@ -40,6 +40,9 @@ def test_each_verifier():
     assert (lower.status, lower.parts[0].name) == ("correct", "change_case:english_lowercase")
     starred = verify_instructions("*no*, yes", ["startend:quotation"], [{}], loose=True)
     assert starred.status == "wrong"
+    german = "Das ist ein Satz, und hier kommt noch einer."
+    assert verify_instructions(german, ["language:consistent"], [{"language": "de"}]).status == "correct"
+    assert verify_instructions(german, ["language:consistent"], [{}]).status == "error", "no prompt says which language"
     call = '<tool_call>\n{"name": "area", "arguments": {"r": 2}}\n</tool_call>'
     truth = [{"area": {"r": [2]}}]
     assert verify_function_calls(call, [TOOL], truth).status == "correct"

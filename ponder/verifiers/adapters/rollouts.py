@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ponder.chat.messages import flat_text
 from ponder.tasks.suggest import unknown_name
 from ponder.tasks.task import Task
 from ponder.verifiers.api import task_of
@@ -45,13 +46,14 @@ def response_from(
 ) -> Response:
     """The response of a completion: its text, a message, or the messages of a turn, of which the assistant's last counts.
 
-    Messages are mappings in the OpenAI form, or Pydantic models of it. With `prompt_opens_thinking` the `<think>` stands at the end of the prompt, as some chat templates have it: text
-    without a `</think>` is then thinking that never ended, and holds no answer.
+    Messages are mappings in the OpenAI form, or Pydantic models of it. With `prompt_opens_thinking` the `<think>` stands
+    at the end of the prompt, as some chat templates have it: text without a `</think>` is then thinking that never
+    ended, and holds no answer.
     """
     if isinstance(completion, Sequence) and not isinstance(completion, str):
         completion = next((m for m in map(_message, reversed(completion)) if m["role"] == "assistant"), "")
     if isinstance(completion, Mapping):
-        content = _text(completion.get("content"))
+        content = flat_text(completion.get("content"), "the completion")
         if prompt_opens_thinking and not completion.get("reasoning_content") and not completion.get("tool_calls"):
             content = "<think>" + content
         completion = {**completion, "content": content}
@@ -69,13 +71,6 @@ def score_of(verdict: Verdict) -> float:
 
 def _message(message: Any) -> Mapping[str, Any]:
     return message if isinstance(message, Mapping) else message.model_dump()
-
-
-def _text(content: Any) -> str:
-    """Content of a message as text; of content in parts the texts."""
-    if isinstance(content, Sequence) and not isinstance(content, str):
-        return "\n".join(part["text"] for part in content if part.get("type") == "text")
-    return content or ""
 
 
 def _nested(value: Any) -> Any:

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from ponder.tasks.rule_rows import with_types
 from ponder.verifiers import function_calls
 from ponder.verifiers.function_text import MalformedCall, calls_in_text
 from ponder.verifiers.instructions import INSTRUCTIONS
@@ -75,18 +75,9 @@ def _function_call(pair: LabelledPair) -> Opinion:
     category = "parallel" if len(pair.task.reference) > 1 else "multiple" if len(tools) > 1 else "simple_python"
     decoded = [{"name": call.name, "arguments": call.arguments} for call in calls]
     try:
-        return Opinion(bfcl.check(decoded, _bfcl_types(list(tools.values())), pair.task.reference, category))
+        return Opinion(bfcl.check(decoded, with_types(list(tools.values()), BFCL_TYPES), pair.task.reference, category))
     except Exception:  # what its own faults raise is of any type
         return Opinion(None, "error")
-
-
-def _bfcl_types(schema: Any) -> Any:
-    if isinstance(schema, dict):
-        return {
-            key: BFCL_TYPES.get(value, value) if key == "type" and isinstance(value, str) else _bfcl_types(value)
-            for key, value in schema.items()
-        }
-    return [_bfcl_types(item) for item in schema] if isinstance(schema, list) else schema
 
 
 ORACLES = {

@@ -55,10 +55,12 @@ def follow(content: str, reference: Mapping[str, Any], loose: bool) -> list[Part
 
     ValueError for a reference that cannot be used: an unknown instruction, an argument that is missing or out of range.
     """
-    checks = [
-        (asked.name, (asked.check_loose if loose else asked.check)(content)) for asked in read_reference(reference)
-    ]
-    return [Part(name, _verdict(checked)) for name, checked in checks]
+    return follow_all(content, read_reference(reference), loose)
+
+
+def follow_all(content: str, instructions: list[Asked], loose: bool) -> list[Part]:
+    """A verdict on each of the instructions that `read_reference` gave."""
+    return [Part(a.name, _verdict((a.check_loose if loose else a.check)(content))) for a in instructions]
 
 
 def check(content: str, instruction_id: str, kwargs: Mapping[str, Any], prompt: str = "") -> Checked:

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from ponder.tasks.task import Task
-from ponder.verifiers.instructions.follow import follow, read_reference
+from ponder.verifiers.instructions.follow import VARIANTS, follow, follow_all, read_reference
 from ponder.verifiers.response import Job, Response
+from ponder.verifiers.score_rule import scores_fraction
 from ponder.verifiers.verdict import Part, Verdict
 
 AT_ONCE = 50_000  # characters that are judged at once, each instruction and each loose variant counted
-VARIANTS = 8  # of a text, in loose mode
 MAX_CONTENT = 60_000  # characters; an answer must not make its verifier run out of time by its length
 DESCRIBED = 300  # characters of a reference for people
 
@@ -24,19 +24,20 @@ def decide(task: Task, response: Response) -> Verdict | Job:
 
     ValueError for a reference that cannot be used.
     """
-    asked = read_reference(task.reference, _prompt_of(task))
+    asked = read_reference(task.reference, task.question)
     mode = task.reference.get("mode", "strict")
     if mode not in ("strict", "loose"):
         raise ValueError(f"the mode of an instructions task is {mode!r}; there are 'strict' and 'loose'")
-    fraction = _scores_fraction(task)
+    fraction = scores_fraction(task)
     described = _described(task.reference)
     if len(response.content) > MAX_CONTENT:
         reason = f"the answer has {len(response.content):,} characters; more than {MAX_CONTENT:,} are not looked at"
         return Verdict("wrong", 0.0, reason, reference=described)
-    work = len(response.content) * len(asked) * (VARIANTS if mode == "loose" else 1)
+    work = len(response.content) * len(asked) * (len(VARIANTS) if mode == "loose" else 1)
     if work <= AT_ONCE and all(one.at_once(response.content) for one in asked):
-        return _whole(follow(response.content, _with_prompt(task), mode == "loose"), fraction, described)
-    job = {"content": response.content, "reference": _with_prompt(task), "loose": mode == "loose", "fraction": fraction}
+        return _whole(follow_all(response.content, asked, mode == "loose"), fraction, described)
+    reference = {"prompt": task.question} | task.reference
+    job = {"content": response.content, "reference": reference, "loose": mode == "loose", "fraction": fraction}
     return Job({"kind": "instructions"} | job, "", described)
 
 
@@ -65,23 +66,6 @@ def _whole(parts: Sequence[Part], fraction: bool, reference: str) -> Verdict:
 
 def _result(verdict: Verdict) -> dict:
     return {"status": verdict.status, "score": verdict.score, "reason": verdict.reason}
-
-
-def _scores_fraction(task: Task) -> bool:
-    rule = task.metadata.get("score", "all")
-    if rule not in ("all", "fraction"):
-        raise ValueError(f"the score of an instructions task is {rule!r}; there are 'all' and 'fraction'")
-    return rule == "fraction"
-
-
-def _prompt_of(task: Task) -> str:
-    """The text of the last message of the user, where it is text."""
-    contents = [message.get("content") for message in task.messages if message.get("role") == "user"]
-    return contents[-1] if contents and isinstance(contents[-1], str) else ""
-
-
-def _with_prompt(task: Task) -> dict[str, Any]:
-    return {"prompt": _prompt_of(task)} | task.reference
 
 
 def _described(reference: dict[str, Any]) -> str:

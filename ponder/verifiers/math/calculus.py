@@ -32,7 +32,12 @@ def may_be_asked(answer: str, reference: str) -> bool:
 
 def _is_read_completely(text: str) -> bool:
     text = text.strip().strip("$")
-    if len(text) > MAX_LENGTH or HUGE.search(text) or any(c not in COMMANDS for c in COMMAND.findall(text)):
+    if (
+        len(text) > MAX_LENGTH
+        or "..." in text
+        or HUGE.search(text)
+        or any(c not in COMMANDS for c in COMMAND.findall(text))
+    ):
         return False
     rest = COMMAND.sub(" ", text)
     return bool(PLAIN.fullmatch(rest)) and not WORD.search(rest) and "=" not in LIMITS.sub(" ", text)

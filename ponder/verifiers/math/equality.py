@@ -137,7 +137,7 @@ def _same_set(reference: Node, answer: Node) -> bool:
         return _same_collection(reference, answer)
     if reference.op != answer.op or len(reference.args) != len(answer.args):
         return False
-    if reference.op in ("seq",):
+    if reference.op == "seq":
         return _same_sequence(reference, answer)
     parts = zip(reference.args, answer.args, strict=True)
     return all(_same(x, y) if isinstance(x, Node) and isinstance(y, Node) else x == y for x, y in parts)
