@@ -7,6 +7,7 @@ import pytest
 
 FLOORS = {
     "recipe": 0,
+    "http": 0,
     "model": 1,
     "chat": 1,
     "tasks": 1,

@@ -3,18 +3,17 @@
 import asyncio
 import hashlib
 import hmac
-import json
-from collections.abc import Awaitable
 from dataclasses import asdict
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from fastapi import FastAPI, Path, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from pydantic import Field, TypeAdapter
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from ponder import __version__
+from ponder.http.ascii_json import AsciiJson
+from ponder.http.hanging_up import ClientGone, unless_gone
 from ponder.sandbox.fusion import RunCodeRequest, RunCodeResponse, to_execution, to_response
 from ponder.sandbox.job import Cell, Execution, ExecutionResult, Job, Limits, Refused, Report, Strict
 from ponder.sandbox.pool import Pool
@@ -27,7 +26,6 @@ MAX_BATCH = 1_000
 CLIENT_HEADER = "x-client-id"
 EXECUTION_RESULT = TypeAdapter(ExecutionResult)
 SessionId = Annotated[str, Path(min_length=1, max_length=100)]
-T = TypeVar("T")
 
 
 class Batch(Strict):
@@ -47,10 +45,6 @@ class Problem(Strict):
     """What was wrong with a request."""
 
     error: str
-
-
-class ClientGone(Exception):
-    """Whoever asked has hung up; what was done for it has been killed."""
 
 
 def create_app(pool: Pool, token: str | None) -> FastAPI:
@@ -133,34 +127,6 @@ def create_app(pool: Pool, token: str | None) -> FastAPI:
         return render(pool)
 
     return app
-
-
-async def unless_gone(request: Request, work: Awaitable[T]) -> T:
-    """The result of `work`, which is cancelled when the client hangs up first. Raises ClientGone then."""
-    task = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_hung_up(request))
-    try:
-        await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise ClientGone
-        return task.result()
-    finally:
-        gone.cancel()
-        if not task.done():
-            task.cancel()
-            await asyncio.wait((task,))
-
-
-async def _hung_up(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        continue
-
-
-class AsciiJson(JSONResponse):
-    """JSON whose lone surrogates, which a program's output may hold, pass through as escapes."""
-
-    def render(self, content: Any) -> bytes:
-        return json.dumps(content).encode("ascii")
 
 
 def _answer_problems(app: FastAPI) -> None:

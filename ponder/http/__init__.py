@@ -1,0 +1,1 @@
+"""What both HTTP servers, the sandbox's and the model's, are made of."""
