@@ -5,18 +5,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from jinja2 import Template
 from tokenizers import Tokenizer
 
 from ponder.chat.messages import canonical_messages, split_thinking
-from ponder.chat.template import compile_template, run_template
+from ponder.chat.placeholders import Placeholders, spellings
+from ponder.chat.plain_tokenizer import without_added_tokens
+from ponder.chat.template import NAMED_TEMPLATES, TEMPLATE_FILE, compile_template, run_template, template_sources
 from ponder.chat.token_bytes import token_bytes
 from ponder.chat.tool_calls import format_tool_call
 
-TEMPLATE_FILE = "chat_template.jinja"
-NAMED_TEMPLATES = "additional_chat_templates"
+LONG_TEXT = 1 << 14  # characters
+# An assistant's message may hold these: the model wrote them, and templates look for them.
+ASSISTANT_TAGS = ("<think>", "</think>", "<tool_call>", "</tool_call>")
 TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
@@ -74,18 +76,31 @@ class Renderer:
         config = _json_object(files, "tokenizer_config.json", origin)
         self.origin = origin
         self._files = dict(files)
-        self._tokenizer = _tokenizer(files, origin)
-        self._templates = _templates(files, config, origin)
+        self.tokenizer = _tokenizer(files, origin)
+        self._without_added_tokens = without_added_tokens(self.tokenizer)
+        sources = template_sources(files, config, origin)
+        self._templates = {name: compile_template(source, origin) for name, source in sources.items()}
+        self._reads_reasoning = frozenset(name for name, source in sources.items() if "reasoning_content" in source)
         names = ("bos_token", "eos_token", "unk_token", "pad_token")
         self._special_tokens = {name: text for name in names if (text := _token_text(config.get(name)))}
-        added = self._tokenizer.get_added_tokens_decoder()
+        added = self.tokenizer.get_added_tokens_decoder()
         self._special_ids = frozenset(token for token, about in added.items() if about.special)
 
-        self.markers = Markers.of(self._tokenizer)
-        self.token_bytes = token_bytes(self._tokenizer)
-        eos, chatml = self._special_tokens.get("eos_token", ""), self._tokenizer.token_to_id("<|im_end|>")
-        self.turn_end = chatml if chatml is not None else self._tokenizer.token_to_id(eos)
-        ends = {self._tokenizer.token_to_id(text) for text in (eos, "<|im_end|>", "<|endoftext|>")}
+        # What would be a control token in text: special tokens, and others that have the look of a tag. Checkpoints
+        # add ordinary words and runs of spaces, too; these are as harmless as any token.
+        control = {
+            about.content
+            for about in added.values()
+            if about.special or (about.content.startswith("<") and about.content.endswith(">"))
+        }
+        self._control = spellings(control)
+        self._control_of_assistant = spellings(control - set(ASSISTANT_TAGS))
+
+        self.markers = Markers.of(self.tokenizer)
+        self.token_bytes = token_bytes(self.tokenizer)
+        eos, chatml = self._special_tokens.get("eos_token", ""), self.tokenizer.token_to_id("<|im_end|>")
+        self.turn_end = chatml if chatml is not None else self.tokenizer.token_to_id(eos)
+        ends = {self.tokenizer.token_to_id(text) for text in (eos, "<|im_end|>", "<|endoftext|>")}
         listed = _json_object(files, "generation_config.json", origin).get("eos_token_id")
         self.stop_ids = frozenset((ends | set(listed if isinstance(listed, list) else [listed])) - {None})
 
@@ -118,25 +133,37 @@ class Renderer:
         """The prompt for `messages`, with the traps of real histories absorbed (`canonical_messages`).
 
         `tools`: JSON schemas of functions, as in the OpenAI API. `thinking=False` closes the thought that the
-        generation prompt opens, in the way of Qwen3, and gives the template `enable_thinking=False`.
+        generation prompt opens, or gives one that is closed already, in the way of Qwen3, and gives the template
+        `enable_thinking=False`. Control tokens come from the template and, in an assistant's message, from thoughts and
+        calls; in all that people and tools wrote, their spellings are ordinary text. Reasoning that `canonical_messages`
+        keeps is rendered for templates that would leave it out, too.
         Raises ValueError for messages that are malformed or that the template refuses.
         """
         name = "tool_use" if tools and "tool_use" in self._templates else "default"
+        hidden = Placeholders()
+        try:
+            given = hidden.hide(list(tools), self._control) or None
+            shown = [self._shielded(message, hidden, name) for message in canonical_messages(messages)]
+        except RecursionError as error:
+            raise ValueError("tools or messages are nested too deeply") from error
         text = run_template(
             self._templates[name],
             self.origin,
-            messages=canonical_messages(messages),
-            tools=list(tools) or None,
+            messages=shown,
+            tools=given,
             documents=None,
             add_generation_prompt=generation_prompt,
             enable_thinking=thinking,
             **self._special_tokens,
         )
-        ids = self.encode(text)
-        if self._thinking_open(ids) and not thinking:
-            text = text.rstrip("\n") + "\n\n</think>\n\n"
-            ids = self.encode(text)
-        return Prompt(ids, text, self._thinking_open(ids))
+        prompt = self._prompt(text, hidden)
+        if thinking or self.markers.think is None:
+            return prompt
+        if prompt.thinking_open:
+            return self._prompt(text.rstrip("\n") + "\n\n</think>\n\n", hidden)
+        if generation_prompt and self._thought(prompt.ids) is None:
+            return self._prompt(text + "<think>\n\n</think>\n\n", hidden)
+        return prompt
 
     def training_example(
         self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] = ()
@@ -157,33 +184,71 @@ class Renderer:
         answer = [*self.encode(self._continuation(last, prompt.thinking_open)), self.turn_end]
         return prompt.ids + answer, [0] * len(prompt.ids) + [1] * len(answer)
 
-    def encode(self, text: str) -> list[int]:
-        """Ids of `text`, nothing added. Markers in it become their tokens. ValueError for text that is no Unicode."""
-        try:
-            return self._tokenizer.encode(text, add_special_tokens=False).ids
-        except TypeError as error:
-            raise ValueError(
-                "the text holds half of a surrogate pair (\\ud800-\\udfff); send whole characters"
-            ) from error
+    def encode(self, text: str, add_special_tokens: bool = False) -> list[int]:
+        """Ids of `text`. Markers in it become their tokens. ValueError for text that is no Unicode.
+
+        `add_special_tokens`: with what the tokenizer's post-processor puts around a text, which is nothing for Qwen's.
+        """
+        return _ids(self.tokenizer, text, add_special_tokens)
+
+    def encode_written(self, text: str) -> list[int]:
+        """Ids of what an assistant wrote: the tags of thoughts and calls are tokens, other control tokens text."""
+        hidden = Placeholders()
+        return self._encode_hidden(hidden.hide(text, self._control_of_assistant), hidden)
 
     def decode(self, ids: Sequence[int], keep_special: bool = True) -> str:
         """Text of `ids`. `keep_special=False` leaves out special tokens like `<|im_end|>`; thinking tags stay."""
-        return self._tokenizer.decode(list(ids), skip_special_tokens=not keep_special)
+        if len(ids) < LONG_TEXT:
+            return self.tokenizer.decode(list(ids), skip_special_tokens=not keep_special)
+        return self.tokenizer.decode_batch([list(ids)], skip_special_tokens=not keep_special)[0]  # see _ids
 
     @cached_property
     def vocab_size(self) -> int:
         """One more than the highest token id; a model may have more rows, to make its matrices round."""
-        return max(self._tokenizer.get_vocab(with_added_tokens=True).values()) + 1
+        return max(self.tokenizer.get_vocab(with_added_tokens=True).values()) + 1
 
-    def _thinking_open(self, ids: Sequence[int]) -> bool:
-        # Between the assistant's header and the end of the prompt: headers and ends of turns are special tokens, so
-        # tags in what people wrote are not reached.
+    @cached_property
+    def longest_token(self) -> int:
+        """The most bytes that a token stands for."""
+        return max(len(self.token_bytes(token)) for token in range(self.vocab_size))
+
+    def _prompt(self, text: str, hidden: Placeholders) -> Prompt:
+        ids = self.encode(text) if not hidden else self._encode_hidden(hidden.with_tags(text), hidden)
+        return Prompt(ids, hidden.restored(hidden.with_tags(text)), self._thought(ids) == "open")
+
+    def _encode_hidden(self, text: str, hidden: Placeholders) -> list[int]:
+        ids: list[int] = []
+        for piece in self._control.split(text):  # every second one is a control token
+            restored = hidden.restored(piece)
+            ids += self.encode(piece) if restored == piece else _ids(self._without_added_tokens, restored)
+        return ids
+
+    def _shielded(self, message: dict[str, Any], hidden: Placeholders, template: str) -> dict[str, Any]:
+        """The message with the control tokens in it hidden, and the reasoning in it where the template looks for it."""
+        shielded = {key: hidden.hide(value, self._control) for key, value in message.items() if key != "content"}
+        if message["role"] != "assistant":
+            return shielded | {"content": hidden.hide(message["content"], self._control)}
+        content = hidden.hide(message["content"], self._control_of_assistant)
+        if template in self._reads_reasoning or "reasoning_content" not in message:
+            return shielded | {"content": content}
+        reasoning = shielded.pop("reasoning_content")
+        if self.markers.think is not None:
+            # As the model wrote it, as far as text can tell: templates write a newline before calls.
+            thought = f"{hidden.tag('<think>')}\n{reasoning}\n{hidden.tag('</think>')}\n"
+            content = thought + "\n" + content if content else thought
+        return shielded | {"content": content}
+
+    def _thought(self, ids: Sequence[int]) -> Literal["open", "closed"] | None:
+        """Whether there is a thought between the assistant's header and the end of the prompt."""
+        # Headers and ends of turns are special tokens, so tags in earlier messages are not reached.
         for token in reversed(ids):
             if token == self.markers.think:
-                return True
-            if token == self.markers.think_end or token in self._special_ids:
-                return False
-        return False
+                return "open"
+            if token == self.markers.think_end:
+                return "closed"
+            if token in self._special_ids:
+                return None
+        return None
 
     def _continuation(self, message: Mapping[str, Any], thinking_open: bool) -> str:
         reasoning, content = split_thinking(message)
@@ -192,11 +257,23 @@ class Renderer:
             raise ValueError(f"{self.origin} has no <think> and </think> tokens; add them, or leave the reasoning out")
         if calls and self.markers.tool_call is None:
             raise ValueError(f"{self.origin} has no <tool_call> and </tool_call> tokens; add them first")
+        if broken := [call["function"]["name"] for call in calls if isinstance(call["function"]["arguments"], str)]:
+            raise ValueError(f"the arguments of the call of {broken[0]!r} are no JSON object; leave such answers out")
         written = [content] if content else []
         written += [format_tool_call(**call["function"]) for call in calls]
         opening = "" if thinking_open else "<think>\n"
         thought = f"{opening}{reasoning}\n</think>\n\n" if reasoning or thinking_open else ""
         return thought + "\n".join(written)
+
+
+def _ids(tokenizer: Tokenizer, text: str, special: bool = False) -> list[int]:
+    try:
+        if len(text) < LONG_TEXT:
+            return tokenizer.encode(text, add_special_tokens=special).ids
+        # A batch, though of one: `encode` keeps the interpreter's lock all the while, and a server would stand still.
+        return tokenizer.encode_batch_fast([text], add_special_tokens=special)[0].ids
+    except TypeError as error:
+        raise ValueError("the text holds half of a surrogate pair (\\ud800-\\udfff); send whole characters") from error
 
 
 def _tokenizer(files: Mapping[str, bytes], origin: str) -> Tokenizer:
@@ -211,25 +288,6 @@ def _tokenizer(files: Mapping[str, bytes], origin: str) -> Tokenizer:
     tokenizer.no_truncation()  # limits that were saved with the tokenizer would cut prompts in silence
     tokenizer.no_padding()
     return tokenizer
-
-
-def _templates(files: Mapping[str, bytes], config: Mapping[str, Any], origin: str) -> dict[str, Template]:
-    """Compiled templates by name; files win over tokenizer_config.json, as in transformers."""
-    listed = config.get("chat_template") or []
-    if isinstance(listed, str):
-        listed = [{"name": "default", "template": listed}]
-    sources = {entry["name"]: entry["template"] for entry in listed}
-    for name, content in files.items():
-        if name == TEMPLATE_FILE:
-            sources["default"] = content.decode()
-        elif name.startswith(NAMED_TEMPLATES):
-            sources[Path(name).stem] = content.decode()
-    if "default" not in sources:
-        raise ValueError(
-            f"{origin} has no chat template; save one as {origin}/{TEMPLATE_FILE}, "
-            f"for example {Path(__file__).with_name('qwq.jinja')}"
-        )
-    return {name: compile_template(source, origin) for name, source in sources.items()}
 
 
 def _json_object(files: Mapping[str, bytes], name: str, origin: str) -> dict[str, Any]:

@@ -1,54 +1,179 @@
 """Tool calls in the form that Qwen models write: one JSON object between `<tool_call>` and `</tool_call>`."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
+
+from ponder.chat.json_scanner import JsonScanner
+
+ARGUMENT_KEYS = ("arguments", "parameters")
 
 
 @dataclass(frozen=True)
 class ToolCall:
-    """One call that the model asked for. `raw` is the text between the markers, unchanged."""
+    """One call that the model asked for.
+
+    `raw` is the text between the markers, unchanged; `arguments_text` the JSON object of the arguments, as the model
+    wrote it ("{}" where it wrote none).
+    """
 
     name: str
     arguments: dict[str, Any]
     raw: str
+    arguments_text: str
+
+
+class ToolCallReader:
+    """Reads the JSON object of one call while it is being written.
+
+    The keys are `name` and `arguments` (Llama's `parameters` does as well), in any order, each at most once; others are
+    passed over. Arguments are an object, a JSON string that holds one, or missing, null or blank for none.
+
+    `name`: the function's name, once its closing quote has been read. After an error the reader is spent.
+    """
+
+    def __init__(self) -> None:
+        self.name: str | None = None
+        self._scanner = JsonScanner()
+        self._inside: JsonScanner | None = None  # of arguments that are given as a JSON string
+        self._raw: list[str] = []
+        self._key: list[str] = []
+        self._seen: set[str] = set()
+        self._value = ""  # what is being read: "name", "arguments", or "" for neither
+        self._begun = False  # the value has begun
+        self._name: list[str] = []
+        self._arguments: list[str] = []
+        self._told = 0
+
+    @property
+    def in_string(self) -> bool:
+        """Inside a string the tags of the model's language are text."""
+        return self._scanner.in_string
+
+    def feed(self, text: str) -> None:
+        """Raises ValueError, with what is wrong, as soon as this cannot become a call any more."""
+        self._raw.append(text)
+        at = 0
+        while at < len(text):
+            start, at = at, self._scanner.step(text, at)
+            self._read(text[start:at])
+
+    def new_arguments(self) -> str:
+        """What has been read of the arguments' JSON object since the last time."""
+        new, self._told = self._arguments[self._told :], len(self._arguments)
+        return "".join(new)
+
+    def close(self) -> ToolCall:
+        """The call, where the markers end. Raises ValueError where it is not whole."""
+        if not self._scanner.done:
+            raise ValueError("the JSON object is not complete")
+        if self.name is None:
+            raise ValueError('the call has no "name"')
+        if self._inside is not None and self._arguments and not self._inside.done:
+            raise ValueError("the arguments are a string that holds no complete JSON object")
+        if not self._arguments:
+            self._arguments.append("{}")
+        arguments = "".join(self._arguments)
+        return ToolCall(self.name, json_object(arguments), "".join(self._raw), arguments)
+
+    def _read(self, piece: str) -> None:
+        scanner = self._scanner
+        if scanner.is_key and scanner.depth == 1:
+            self._key.append(scanner.text)
+        elif scanner.depth == 1 and self._key and not self._begun and piece == ":":
+            self._begin_value()
+        elif self._value == "name":
+            self._read_name(piece)
+        elif self._value == "arguments":
+            self._read_arguments(piece)
+        if self._begun and scanner.depth <= 1 and not (scanner.in_string or scanner.in_scalar):
+            self._value, self._begun, self._key = "", False, []
+
+    def _begin_value(self) -> None:
+        key = "".join(self._key)
+        self._value = "arguments" if key in ARGUMENT_KEYS else key if key == "name" else ""
+        self._key = []
+        if self._value in self._seen:
+            raise ValueError(f'"{key}" is given twice')
+        if self._value:
+            self._seen.add(self._value)
+
+    def _read_name(self, piece: str) -> None:
+        if piece.isspace() and not self._begun:
+            return
+        if not self._begun and piece != '"':
+            raise ValueError('"name" is no string')
+        self._begun = True
+        self._name.append(self._scanner.text)
+        if not self._scanner.in_string:
+            self.name = "".join(self._name)
+            if not self.name:
+                raise ValueError('"name" is empty')
+
+    def _read_arguments(self, piece: str) -> None:
+        if not self._begun:
+            if piece.isspace():
+                return
+            if piece not in ("{", '"', "n"):
+                raise ValueError("the arguments are no JSON object")
+            self._begun = True
+            self._inside = JsonScanner() if piece == '"' else None
+        if self._inside is not None:
+            self._read_inside(self._inside, self._scanner.text)
+        elif self._scanner.depth > 1 or piece == "}":
+            self._arguments.append(piece)
+
+    def _read_inside(self, inside: JsonScanner, text: str) -> None:
+        at = 0
+        while at < len(text):
+            start, at = at, inside.step(text, at)
+            if inside.depth or text[start] == "}":  # not the white space around the object
+                self._arguments.append(text[start:at])
+
+
+def parse_tool_call(raw: str) -> ToolCall | None:
+    """The call in the text between the markers, or None where it is malformed; see `ToolCallReader`."""
+    reader = ToolCallReader()
+    try:
+        reader.feed(raw)
+        return reader.close()
+    except ValueError:
+        return None
+
+
+def required_arguments(tools: Sequence[Mapping[str, Any]]) -> dict[str, frozenset[str]]:
+    """The names of the functions in `tools` (OpenAI's form, or the bare functions) and what each of them requires.
+
+    Whatever has another form is passed over: saying so is the business of those who read requests.
+    """
+    required: dict[str, frozenset[str]] = {}
+    for tool in tools:
+        function = tool.get("function", tool) if isinstance(tool, Mapping) else None
+        if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
+            continue
+        schema = function.get("parameters")
+        listed = schema.get("required") if isinstance(schema, Mapping) else None
+        names = listed if isinstance(listed, list | tuple) else ()
+        required[function["name"]] = frozenset(name for name in names if isinstance(name, str))
+    return required
 
 
 def json_object(text: str) -> dict[str, Any]:
     """The JSON object that `text` holds, keys in their order. The text may come from a model or a client.
 
     Raises ValueError for anything else, also for what `json.loads` lets pass but no JSON reader or tokenizer behind us
-    would: NaN and Infinity, lone surrogates, nesting deeper than the interpreter's stack.
+    would: NaN and Infinity (1e999 is one), lone surrogates, nesting deeper than the interpreter's stack.
     """
     try:
         value = json.loads(text, parse_constant=_refuse_constant)
-        json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate raises UnicodeEncodeError, a ValueError
+        # A lone surrogate raises UnicodeEncodeError, which is a ValueError.
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except RecursionError as error:
         raise ValueError("JSON is nested too deeply") from error
     if not isinstance(value, dict):
         raise ValueError(f"expected a JSON object, got {type(value).__name__}")
     return value
-
-
-def parse_tool_call(raw: str) -> ToolCall | None:
-    """The call in the text between the markers, or None where it is malformed.
-
-    Missing or null arguments are `{}`; arguments given as a JSON string are read once more.
-    """
-    try:
-        call = json_object(raw)
-        arguments = call.get("arguments")
-        if arguments is None:
-            arguments = {}
-        elif isinstance(arguments, str):
-            arguments = json_object(arguments)
-    except ValueError:
-        return None
-    name = call.get("name")
-    if not isinstance(name, str) or not name or not isinstance(arguments, dict):
-        return None
-    return ToolCall(name, arguments, raw)
 
 
 def format_tool_call(name: str, arguments: Mapping[str, Any]) -> str:

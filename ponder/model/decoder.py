@@ -89,9 +89,11 @@ class Decoder(nn.Module):
         self.layers = nn.ModuleList(Block(config, layer) for layer in range(config.num_layers))
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.lm_head = None if config.tie_embeddings else nn.Linear(config.hidden_size, config.vocab_size, bias=False)
-        self.rotary = RotaryTable(config.rope, config.head_dim)
+        self.rotary = RotaryTable(config.rope, config.head_dim, config.max_positions)
 
-    def forward(self, ids: Tensor, positions: Tensor, attend: Attend, longest: int) -> Tensor:
+    def forward(
+        self, ids: Tensor, positions: Tensor, attend: Attend, longest: int, factors: Tensor | None = None
+    ) -> Tensor:
         """Hidden states after the last norm.
 
         Args:
@@ -99,11 +101,12 @@ class Decoder(nn.Module):
             positions: # [tokens], each token's place in its own sequence, counted from 0
             attend: which tokens see which
             longest: a bound on positions + 1, known on the host (so that nothing waits for the device)
+            factors: # [tokens], int64, each token's YaRN factor by `rotary.index`; None where no sequence is scaled
         Returns:
             # [tokens, hidden]
         """
         x = self.embed(ids)
-        cos, sin = self.rotary(positions, longest, x.dtype)
+        cos, sin = self.rotary(positions, longest, x.dtype, factors)
         for layer in self.layers:
             x = layer(x, cos, sin, attend)
         return self.norm(x)

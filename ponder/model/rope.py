@@ -1,6 +1,7 @@
 """Rotary position embeddings: plain, YaRN and Llama-3 scaled."""
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -66,25 +67,70 @@ def _llama3(rope: RopeConfig, frequencies: Tensor) -> Tensor:
     return frequencies / rope.factor * (1 - smooth) + frequencies * smooth
 
 
+def yarn_for(rope: RopeConfig, factor: float, context: int) -> RopeConfig:
+    """The static YaRN of `factor` over a plain rotary embedding trained on `context` positions; factor 1 is no scaling.
+
+    Raises:
+        ValueError: the embedding is scaled already; its own scaling is the one it was trained or published with.
+    """
+    if factor == 1:
+        return rope
+    if rope.kind != "default":
+        raise ValueError(f"this model's positions are scaled already ({rope.kind}); it takes no further factor")
+    return replace(rope, kind="yarn", factor=factor, original_max_positions=context)
+
+
 class RotaryTable:
-    """cos and signed sin for every position, grown on demand and kept on the device they were last asked for."""
+    """cos and signed sin for every position, grown on demand and kept on the device they were last asked for.
 
-    def __init__(self, rope: RopeConfig, head_dim: int):
-        self.frequencies, self.scale = inverse_frequencies(rope, head_dim)
-        self.cos = self.sin = torch.empty(0, head_dim, device="cpu")
+    Sequences of different YaRN factors may stand in one call: `index` gives each factor a table of its own beside the
+    plain one, and every token says which it wants. A sequence keeps its factor, since its keys were turned with it.
+    """
 
-    def __call__(self, positions: Tensor, longest: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """cos, sin of `positions` # [tokens] -> each [tokens, 1, head_dim]; `longest` bounds every position."""
-        if longest > len(self.cos) or self.cos.device != positions.device or self.cos.dtype != dtype:
-            self._grow(max(longest, 2 * len(self.cos), 512), positions.device, dtype)
-        return self.cos[positions].unsqueeze(1), self.sin[positions].unsqueeze(1)
+    def __init__(self, rope: RopeConfig, head_dim: int, context: int):
+        """context: positions that the model was trained on, what YaRN factors are relative to."""
+        self.rope, self.head_dim, self.context = rope, head_dim, context
+        self.factors = [1.0]
+        self.cos = self.sin = torch.empty(1, 0, head_dim, device="cpu")  # [factors, positions, head_dim]
+
+    def index(self, factor: float) -> int:
+        """Where the tables of `factor` stand; raises ValueError as `yarn_for`."""
+        if factor not in self.factors:
+            yarn_for(self.rope, factor, self.context)
+            self.factors.append(factor)
+        return self.factors.index(factor)
+
+    def reserve(self, longest: int, device: torch.device, dtype: torch.dtype) -> None:
+        """Make the tables of all factors for `longest` positions now, so that no call has to before it asks for more."""
+        self._grow(max(longest, self.cos.shape[1]), device, dtype)
+
+    def __call__(
+        self, positions: Tensor, longest: int, dtype: torch.dtype, factors: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """cos, sin of `positions` # [tokens] -> each [tokens, 1, head_dim]
+
+        Args:
+            longest: bounds every position
+            factors: # [tokens], int64, by `index`; None where all are unscaled
+        """
+        enough = longest <= self.cos.shape[1] and (factors is None or len(self.factors) == len(self.cos))
+        if not enough or self.cos.device != positions.device or self.cos.dtype != dtype:
+            self._grow(max(longest, 2 * self.cos.shape[1], 512), positions.device, dtype)
+        if factors is None:
+            return self.cos[0, positions].unsqueeze(1), self.sin[0, positions].unsqueeze(1)
+        return self.cos[factors, positions].unsqueeze(1), self.sin[factors, positions].unsqueeze(1)
 
     def _grow(self, length: int, device: torch.device, dtype: torch.dtype) -> None:
-        angles = torch.outer(torch.arange(length, dtype=torch.float32), self.frequencies)  # [positions, head_dim / 2]
-        cos, sin = angles.cos() * self.scale, angles.sin() * self.scale
-        self.cos = torch.cat((cos, cos), -1).to(device, dtype)
+        tables = [self._table(factor, length) for factor in self.factors]
+        cos, sin = (torch.stack(parts) for parts in zip(*tables, strict=True))
+        self.cos, self.sin = cos.to(device, dtype), sin.to(device, dtype)
+
+    def _table(self, factor: float, length: int) -> tuple[Tensor, Tensor]:
+        frequencies, scale = inverse_frequencies(yarn_for(self.rope, factor, self.context), self.head_dim)
+        angles = torch.outer(torch.arange(length, dtype=torch.float32), frequencies)  # [positions, head_dim / 2]
+        cos, sin = angles.cos() * scale, angles.sin() * scale
         # The sign of rotate-half is folded in here, so that applying it is a roll and one fused multiply-add.
-        self.sin = torch.cat((-sin, sin), -1).to(device, dtype)
+        return torch.cat((cos, cos), -1), torch.cat((-sin, sin), -1)
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

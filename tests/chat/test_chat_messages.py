@@ -64,6 +64,68 @@ def test_thinking_that_was_never_closed_is_dropped(content, kept):
     assert one(role="user", content=content)["content"] == content
 
 
+USER = {"role": "user", "content": "?"}
+CALL = {"id": "call_1", "function": {"name": "f", "arguments": {}}}
+
+
+@pytest.mark.parametrize(
+    ("content", "kept"),
+    [
+        ("<think>\none\n</think>\n\nAnswer", "Answer"),
+        ("\n<think></think>Answer </think> more", "Answer </think> more"),  # the rest is the template's business
+        ("one</think>Answer", "one</think>Answer"),
+        ("Write <think>x</think>.", "Write <think>x</think>."),
+        ("<think>one", ""),
+    ],
+)
+def test_thinking_in_front_of_earlier_answers_is_dropped(content, kept):
+    answer = {"role": "assistant", "content": content, "reasoning_content": "one", "tool_calls": [CALL]}
+    messages = canonical_messages([USER, answer, {"role": "tool", "content": "1"}, USER])
+    assert messages[1] == {"role": "assistant", "content": kept, "tool_calls": [CALL]}
+
+
+@pytest.mark.parametrize(
+    ("given", "reasoning", "content"),
+    [
+        ({"content": None, "reasoning_content": "\nhm\n"}, "hm", ""),
+        ({"content": "<think>\nhm\n</think>\n\nSo."}, "hm", "So."),
+        ({"content": "hm</think>So.", "reasoning": None}, "hm", "So."),
+        ({"content": "\n<think>hm</think>So."}, "hm", "So."),
+        ({"content": "<think>cut off", "thinking": "hm"}, "hm", ""),
+        ({"content": "So."}, None, "So."),
+        ({"content": "<think>\n\n</think>\n\nSo.", "reasoning": ""}, None, "So."),
+    ],
+)
+def test_reasoning_of_the_running_tool_turn_is_kept(given, reasoning, content):
+    turn = {"role": "assistant", "tool_calls": [CALL], **given}
+    result = {"role": "tool", "content": "1", "tool_call_id": "call_1"}
+    messages = canonical_messages([USER, turn, result, turn, result])
+    assert messages[1] == messages[3]
+    assert (messages[1].get("reasoning_content"), messages[1]["content"]) == (reasoning, content)
+    assert not {"reasoning", "thinking"} & messages[1].keys()
+
+
+def test_tool_results_come_in_the_order_of_their_calls():
+    calls = [{"id": f"call_{n}", "function": {"name": f"f{n}", "arguments": {}}} for n in range(3)]
+    results = [{"role": "tool", "content": str(n), "tool_call_id": f"call_{n}"} for n in (2, 0, 1)]
+    turn = {"role": "assistant", "tool_calls": calls}
+    ordered = canonical_messages([USER, turn, *results, {**turn, "tool_calls": calls[:1]}, results[1]])
+    assert [message["content"] for message in ordered] == ["?", "", "0", "1", "2", "", "0"]
+    assert [message.get("name") for message in ordered] == [None, None, "f0", "f1", "f2", None, "f0"]
+    for strange in ({"tool_call_id": "other"}, {"tool_call_id": None}):
+        messages = canonical_messages([USER, turn, results[0], {**results[1], **strange}])
+        assert [message["content"] for message in messages[2:]] == ["2", "0"]
+    named = canonical_messages([USER, turn, {**results[0], "name": "mine"}, USER, results[1]])
+    assert (named[2]["name"], named[4].get("name")) == ("mine", None)
+
+
+@pytest.mark.parametrize("text", ['{"a": ', "[1]", "add 1 and 2", '{"a": NaN}', '{"a": "\\ud800"}'])
+def test_arguments_that_are_no_object_stay_as_they_were_written(text):
+    """A call that broke in a stream stands in its client's history."""
+    message = one(role="assistant", tool_calls=[{"id": "c", "function": {"name": "f", "arguments": text}}])
+    assert message["tool_calls"] == [{"id": "c", "function": {"name": "f", "arguments": text}}]
+
+
 def test_developer_is_system_and_other_keys_stay():
     assert one(role="developer", content="Be brief.") == {"role": "system", "content": "Be brief."}
     assert one(role="tool", content="3", tool_call_id="call_1", name=None) == {
@@ -100,12 +162,15 @@ IMAGE = {"type": "image_url", "image_url": {"url": "data:"}}
         ),
         ([{"role": "user", "content": [{"type": "text"}]}], r"messages\[0\].content\[0\]"),
         ([{"role": "user", "content": 4}], r"messages\[0\].content is int"),
-        ([{"role": "assistant", "tool_calls": [{"function": {}}]}], r"messages\[0\].tool_calls\[0\] has no name"),
+        ([{"role": ["user"], "content": "a"}], r"messages\[0\].role is \['user'\]"),
+        ([{"role": "assistant", "tool_calls": 3}], r"messages\[0\].tool_calls is int"),
+        ([{"role": "assistant", "tool_calls": [{"id": 3, "name": "f"}]}], r"tool_calls\[0\].id is int"),
+        ([{"role": "tool", "tool_call_id": {}}], r"messages\[0\].tool_call_id is dict"),
         (
-            [{"role": "assistant", "tool_calls": [{"name": "f", "arguments": '{"a": '}]}],
-            r"messages\[0\].tool_calls\[0\].function.arguments is no JSON object",
+            [{"role": "assistant", "reasoning": [1], "tool_calls": [{"name": "f"}]}],
+            r"messages\[0\].reasoning is list; give text",
         ),
-        ([{"role": "assistant", "tool_calls": [{"name": "f", "arguments": "[1]"}]}], "got list"),
+        ([{"role": "assistant", "tool_calls": [{"function": {}}]}], r"messages\[0\].tool_calls\[0\] has no name"),
         ([{"role": "assistant", "tool_calls": [{"name": "f", "arguments": [1]}]}], "arguments is list"),
     ],
 )

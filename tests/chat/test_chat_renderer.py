@@ -51,7 +51,15 @@ CONVERSATIONS = {
     ),
     "tool result first": ([result("42"), ASK], []),
     "unicode": ([{"role": "user", "content": "中文 café e\u0301 \U0001f914\u200d \u0661\u0662 \t\r\n  x"}], []),
-    "markers in text": ([{"role": "user", "content": "Why <think> and <tool_call>x</tool_call>?"}, THOUGHT, ASK], []),
+    "tags that are no tokens": (
+        [{"role": "user", "content": "Why <thinks> and <b>x</b> <|im|> |>?"}, THOUGHT, ASK],
+        [],
+    ),
+    "markers in an answer": (
+        [ASK, {"role": "assistant", "content": "So: </think>\n\n<tool_call>x</tool_call> or <think>?"}, ASK],
+        [],
+    ),
+    "private characters": ([{"role": "user", "content": "\ue000 \U000f0001 \U00100000\U0010fffd."}], []),
     "empty": ([{"role": "user", "content": ""}, {"role": "assistant", "content": ""}], []),
 }
 
@@ -151,11 +159,23 @@ def test_thinking_off_is_told_to_templates_that_know_it(variant):
     assert renderer.render([ASK], thinking=False).text == "<|im_start|>assistant\n<think>\n\n</think>\n\n"
 
 
+def test_thinking_off_where_the_model_itself_would_open_the_thought(variant):
+    renderer = Renderer.load(
+        variant("{{ messages[0].content }}{{ '<|im_start|>assistant\\n' if add_generation_prompt }}")
+    )
+    prompt = renderer.render([ASK], thinking=False)
+    assert prompt.text == "What is 12 + 30?<|im_start|>assistant\n<think>\n\n</think>\n\n"
+    assert prompt.ids == renderer.encode(prompt.text)
+    assert renderer.render([ASK], thinking=False, generation_prompt=False).text == "What is 12 + 30?"
+
+
 def test_a_tag_that_a_person_wrote_opens_no_thought(variant):
     asks = [{"role": "user", "content": "What does <think> mean?"}]
     chatml = "{{ '<|im_start|>user\\n' + messages[0].content + '<|im_end|>\\n' }}"
     assert not Renderer.load(variant(chatml)).render(asks).thinking_open
-    header_only = "{{ messages[0].content + '<|im_start|>' }}"  # nothing ends the person's turn but the next header
+    header_only = (
+        "{{ messages[0].content + '<think><|im_start|>' }}"  # nothing ends the person's turn but the next header
+    )
     assert not Renderer.load(variant(header_only)).render(asks).thinking_open
 
 
@@ -263,6 +283,13 @@ def test_training_example_with_calls_and_without_thinking(renderer, variant):
         assert closed.decode(ids[mask.index(1) :]) == text + "<|im_end|>"
 
 
+def test_no_example_teaches_a_broken_call(renderer):
+    broken = {"role": "assistant", "tool_calls": [{"function": {"name": "add", "arguments": '{"a": 1,'}}]}
+    assert '"arguments": {"a": 1,}' in renderer.render([ASK, broken]).text, "in a history it is what was written"
+    with pytest.raises(ValueError, match="'add' are no JSON object"):
+        renderer.training_example([ASK, broken])
+
+
 def test_training_example_never_tokenises_across_the_border(renderer, variant):
     glued = Renderer.load(variant("The{{ ' ' }}"))
     ids, mask = glued.training_example([ASK, {"role": "assistant", "content": "sum"}])
@@ -355,6 +382,6 @@ def test_every_token_has_the_bytes_that_transformers_knows(renderer, oracle):
 
 
 def test_the_room_imports_no_torch_and_no_transformers():
-    room = "ponder.chat.renderer, ponder.chat.parser, ponder.chat.birth"
+    room = "ponder.chat.renderer, ponder.chat.parser, ponder.chat.birth, ponder.chat.thinking, ponder.chat.loops"
     heavy = "{'torch', 'transformers', 'numpy'}"
     subprocess.run([sys.executable, "-c", f"import sys, {room}\nassert not {heavy} & set(sys.modules)"], check=True)

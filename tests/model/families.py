@@ -56,3 +56,19 @@ def make_checkpoint(name: str, directory: Path, seed: int = 0, **save) -> transf
     model.generation_config.eos_token_id = SHAPE["eos_token_id"]
     model.save_pretrained(directory, **save)
     return model
+
+
+def static_yarn(model: transformers.PreTrainedModel, factor: float) -> transformers.PreTrainedModel:
+    """The same weights with transformers' YaRN of `factor` over all positions the model knows."""
+    config = model.config
+    trained = config.max_position_embeddings
+    config.rope_parameters = {
+        "rope_type": "yarn",
+        "rope_theta": config.rope_parameters["rope_theta"],
+        "factor": factor,
+        "original_max_position_embeddings": trained,
+    }
+    config.max_position_embeddings = int(trained * factor)
+    scaled = type(model)(config).eval()
+    scaled.load_state_dict(model.state_dict())
+    return scaled
