@@ -1,5 +1,6 @@
 import os
 
+import pytest
 from hypothesis import settings
 
 # One thread makes small matrix products faster and float32 results repeatable; it must be set before torch is imported.
@@ -8,3 +9,20 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # How long one example takes is the machine's affair, and speed has its place in benchmarks/.
 settings.register_profile("ponder", deadline=None)
 settings.load_profile("ponder")
+
+
+@pytest.fixture
+def fake():
+    """Starts servers that speak as vLLM does."""
+    from tests.engine.vllm_fake import FakeVllm
+
+    servers: list[FakeVllm] = []
+
+    def start(*arguments, **options) -> FakeVllm:
+        servers.append(FakeVllm(*arguments, **options))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        if server.thread.is_alive():
+            server.close()

@@ -29,6 +29,7 @@ class SamplingEngine:
             self.engine = WorkerEngine(self.own, workers, settings.token_budget // workers, settings.max_rows)
         else:
             self.engine = LocalEngine(self.own, settings.token_budget, settings.max_rows)
+            assert self.engine.prefixes is None, "the weights change between steps: kept keys and values would be stale"
         self.generate = self.engine.generate
         self.close = self.engine.close
 

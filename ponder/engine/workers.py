@@ -6,6 +6,7 @@ the same whatever the number of workers (law 4).
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from torch import Tensor
 
@@ -34,14 +35,16 @@ class WorkerEngine:
     def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
         requests = list(requests)
         self.checker.check(requests)
+        if any(request.mask for request in requests):
+            raise ValueError("sampling processes take no masks (structured output); use one LocalEngine")
         for worker, indices in enumerate(self._deal(requests)):
             self.processes.send(worker, [(index, requests[index]) for index in indices])
         waiting = len(requests)
         while waiting:
             for worker in self.processes.ready():
-                for index, ids, logprobs, reason in self.processes.receive(worker):
+                for index, ids, logprobs, reason, top in self.processes.receive(worker):
                     waiting -= 1
-                    yield Completion(requests[index], ids, logprobs, reason)
+                    yield Completion(requests[index], ids, logprobs, reason, top)
 
     def close(self) -> None:
         self.processes.close()
@@ -59,7 +62,7 @@ class WorkerEngine:
 def _serve(connection: Connection, config: ModelConfig, weights: Tensor, token_budget: int, max_rows: int) -> None:
     engine = LocalEngine(attach_parameters(config, weights).eval(), token_budget, max_rows)
     while True:
-        engine.submit([Request((index,), r.prompt, r.params, r.seed) for index, r in connection.recv()])
+        engine.submit([replace(request, id=(index,)) for index, request in connection.recv()])
         while engine.waiting or engine.running:
             if finished := engine.step():
-                answer(connection, [(c.request.id[0], c.ids, c.logprobs, c.finish_reason) for c in finished])
+                answer(connection, [(c.request.id[0], c.ids, c.logprobs, c.finish_reason, c.top) for c in finished])

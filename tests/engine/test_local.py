@@ -10,6 +10,8 @@ from ponder.engine.counting import key
 from ponder.engine.local import LocalEngine
 from ponder.engine.protocol import Request, SamplingParams
 from ponder.model.attention import score_sequences
+from ponder.model.config import ModelConfig, RopeConfig
+from ponder.model.decoder import build_random
 from ponder.model.weights import load_decoder
 from tests.model.families import FAMILIES, make_checkpoint
 
@@ -73,10 +75,19 @@ def test_decode_logprobs_agree_with_transformers(family, tmp_path):
         torch.testing.assert_close(torch.tensor(completion.logprobs), expected, atol=1e-4, rtol=0)
 
 
+def with_group(group: int, context: int = 512):
+    """A decoder with so many query heads to one key head: QwQ has 5, Qwen2.5-0.5B has 7."""
+    rope = RopeConfig()
+    config = ModelConfig("qwen2", 160, 64, 96, 2, 2 * group, 2, 16, True, False, False, False, 1e-6, context, rope)
+    return build_random(config, seed=group).eval()
+
+
+@pytest.mark.parametrize("group", [2, 5, 7])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_same_request_same_tokens_in_any_company(decoder, dtype):
-    decoder = load_copy(decoder, dtype)
-    wanted = requests(48)
+def test_same_request_same_tokens_in_any_company(decoder, dtype, group):
+    decoder = load_copy(decoder if group == 2 else with_group(group), dtype)
+    long = [Request(100 + i, prompt(50 + i, 150 + 70 * i), FREE, seed=i) for i in range(3)]
+    wanted = requests(45) + long
     together = run(LocalEngine(decoder), wanted)
     shuffled = wanted[:]
     random.Random(5).shuffle(shuffled)
@@ -129,7 +140,7 @@ def test_rows_and_token_budget_bound_the_cache(decoder):
         longest = max((len(c.request.prompt) + c.request.params.max_tokens for c in engine.running), default=0)
         assert len(engine.running) * longest <= 600
     assert done == 40
-    assert engine.cache.keys[0].numel() == 0, "an idle engine holds no cache"
+    assert engine.lanes.caches[0].keys[0].numel() == 0, "an idle engine holds no cache"
 
 
 def test_stop_token_is_kept_and_ends(decoder):
@@ -175,6 +186,10 @@ def test_weights_are_read_in_place(decoder):
         (Request(7, (1,) * 512, FREE, 0), "shorten the prompt"),
         (Request(7, (1,) * 500, FREE, 0), "set max_tokens to 12 or less"),
         (Request(7, (1, 160), FREE, 0), "token id outside"),
+        (Request(7, (1,), dataclasses.replace(FREE, logit_bias=((160, 1.0),)), 0), "token id outside"),
+        (Request(7, (1,), FREE, 2**64), "seed must be between"),
+        (Request(7, (1,), FREE, -1), "seed must be between"),
+        (Request(7, (1, 2), FREE, 0, answered=3), "answered is 3"),
     ],
 )
 def test_impossible_requests_are_refused_before_any_work(decoder, request_, message):
@@ -186,7 +201,31 @@ def test_impossible_requests_are_refused_before_any_work(decoder, request_, mess
 
 @pytest.mark.parametrize(
     "bad",
-    [{"temperature": -1}, {"top_p": 0}, {"top_k": -1}, {"min_p": 1}, {"max_tokens": 0}, {"repetition_penalty": 0}],
+    [
+        {"temperature": -1},
+        {"temperature": 1e-272},
+        {"temperature": 9e-4},
+        {"temperature": 1e4},
+        {"temperature": float("nan")},
+        {"temperature": float("inf")},
+        {"top_p": 0},
+        {"top_p": float("nan")},
+        {"top_k": -1},
+        {"top_k": 2**31},
+        {"min_p": 1},
+        {"min_p": float("nan")},
+        {"presence_penalty": float("nan")},
+        {"frequency_penalty": 2.5},
+        {"frequency_penalty": float("nan")},
+        {"max_tokens": 0},
+        {"repetition_penalty": 0},
+        {"repetition_penalty": 1e-30},
+        {"repetition_penalty": float("inf")},
+        {"top_logprobs": 21},
+        {"logit_bias": ((3, 100.5),)},
+        {"logit_bias": ((3, float("nan")),)},
+        {"logit_bias": ((3, 1.0), (3, 2.0))},
+    ],
 )
 def test_sampling_values_out_of_range_are_refused_by_name(bad):
     with pytest.raises(ValueError, match=next(iter(bad))):

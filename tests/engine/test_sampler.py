@@ -9,7 +9,7 @@ from transformers.generation import logits_process as theirs
 
 from ponder.engine.counting import key, uniforms
 from ponder.engine.protocol import SamplingParams
-from ponder.engine.sampler import SamplerState, sample
+from ponder.engine.sampler import SamplerState, likeliest, sample
 
 CPU = torch.device("cpu")
 
@@ -61,6 +61,121 @@ def test_presence_penalty_subtracts_once_from_the_answer_only():
     torch.testing.assert_close(draws(logits, params, 20_000, seen=(1,)), expected, atol=2e-4, rtol=0)
 
 
+def test_frequency_penalty_subtracts_for_each_time_and_counts_what_was_answered_before():
+    params = SamplingParams(temperature=2.0, top_k=0, top_p=1.0, frequency_penalty=-1.5, presence_penalty=0.5)
+    state = SamplerState.of([params], CPU)
+    counts = torch.tensor([[0, 1, 3, 0]], dtype=torch.int32)
+    expected = torch.tensor([0.0, 1.0, 4.0, 0.0]).div(2.0).softmax(-1)
+    uniform = (torch.arange(1000) + 0.5) / 1000
+    tokens = [
+        sample(torch.zeros(1, 4), one.reshape(1), state, torch.zeros(1, 4, dtype=torch.bool), counts)[0].item()
+        for one in uniform
+    ]
+    found = torch.bincount(torch.tensor(tokens), minlength=4) / 1000
+    torch.testing.assert_close(found, expected, atol=2e-3, rtol=0)
+
+
+def numbers(low: float, high: float, *edges: float):
+    return st.one_of(st.floats(low, high, exclude_min=low == 0), st.sampled_from(edges or (low, high)))
+
+
+@st.composite
+def extreme_params(draw):
+    """Anything that passes `SamplingParams`, the edges more often than not."""
+    bias = draw(st.sampled_from([(), "all", "some"]))
+    value = draw(st.sampled_from([-100.0, 100.0, 1e-300, 37.5]))
+    tokens = {"all": range(12), "some": (0, 5)}.get(bias, ())
+    return SamplingParams(
+        temperature=draw(st.one_of(st.just(0.0), numbers(1e-3, 1e3))),
+        top_k=draw(st.sampled_from([0, 1, 3, 12, 2**31 - 1])),
+        top_p=draw(numbers(0, 1, 1e-300, 5e-324, 1.0, 1 - 2**-53)),
+        min_p=draw(numbers(0, 0.999, 0.0, 1e-300, 1 - 2**-53)),
+        presence_penalty=draw(numbers(-2, 2)),
+        frequency_penalty=draw(numbers(-2, 2)),
+        repetition_penalty=draw(numbers(0.01, 100, 0.01, 100.0, 1.0)),
+        logit_bias=tuple((token, value) for token in tokens),
+        top_logprobs=draw(st.sampled_from([0, 20])),
+    )
+
+
+@given(
+    st.lists(extreme_params(), min_size=1, max_size=4),
+    st.lists(st.sampled_from([-3e4, -80.0, -1e-30, 0.0, 1e-3, 7.0, 80.0, 3e4]), min_size=12, max_size=12),
+    st.integers(0, 2**24 - 1),
+    st.integers(0, 200_000),
+    st.lists(st.booleans(), min_size=12, max_size=12).filter(any),
+)
+@settings(max_examples=400, deadline=None, derandomize=True)
+def test_no_parameters_that_are_let_in_give_what_is_no_number(params, values, bits, count, allowed):
+    rows = len(params)
+    logits = torch.tensor([values] * rows)
+    counts = torch.tensor([[0, 1, count] * 4] * rows, dtype=torch.int32)
+    masks = torch.tensor([allowed] * rows)
+    state = SamplerState.of(params, CPU)
+    for best in likeliest(logits.clone(), state):
+        assert all(np.isfinite(logprob) for _, logprob in best)
+    tokens, logprobs = sample(logits, torch.full((rows,), bits * 2.0**-24), state, counts > 0, counts, masks)
+    assert torch.isfinite(logprobs).all() and (logprobs <= 0).all()
+    assert all(allowed[token] for token in tokens.tolist())
+
+
+def test_logit_bias_is_added_before_the_temperature():
+    logits = torch.randn(6, generator=torch.Generator().manual_seed(4))
+    bias = torch.tensor([0.0, 2.5, 0.0, -100.0, 0.0, 0.0])
+    params = SamplingParams(temperature=0.7, top_k=0, top_p=1.0, logit_bias=((1, 2.5), (3, -100.0)))
+    expected = (logits + bias).div(0.7).softmax(-1)
+    torch.testing.assert_close(draws(logits, params, 20_000), expected, atol=2e-4, rtol=0)
+
+
+def test_bias_and_mask_change_the_draw_but_not_what_is_reported():
+    logits = torch.randn(3, 40, generator=torch.Generator().manual_seed(1))
+    params = [
+        SamplingParams(temperature=0.5, top_k=5),
+        SamplingParams(temperature=0.5, top_k=5, logit_bias=((7, 100.0),)),
+        SamplingParams(temperature=0.0, logit_bias=((3, 100.0), (3 + 1, 99.0))),
+    ]
+    allowed = torch.ones(3, 40, dtype=torch.bool)
+    allowed[2, 3] = False
+    uniform = torch.full((3,), 0.5)
+    state = SamplerState.of(params, CPU)
+    tokens, logprobs = sample(logits.clone(), uniform, state, None, None, allowed)
+    alone, alone_logprob = sample(logits[:1].clone(), uniform[:1], SamplerState.of(params[:1], CPU), None, None)
+    assert tokens.tolist() == [alone.item(), 7, 4]
+    assert logprobs[0] == alone_logprob[0], "a row without bias or mask is as it would be alone"
+    expected = torch.log_softmax(logits / torch.tensor([[0.5], [0.5], [1.0]]), -1)
+    torch.testing.assert_close(logprobs, expected.gather(1, tokens[:, None])[:, 0])
+
+
+def test_a_mask_comes_before_truncation_and_may_force_the_unlikeliest_token():
+    logits = torch.zeros(1, 8)
+    logits[0, 0] = 500.0
+    allowed = torch.zeros(1, 8, dtype=torch.bool)
+    allowed[0, 5] = True
+    state = SamplerState.of([SamplingParams(temperature=1.0, top_k=1, top_p=0.5, min_p=0.1)], CPU)
+    tokens, logprobs = sample(logits.clone(), torch.tensor([0.3]), state, None, None, allowed)
+    assert tokens.tolist() == [5]
+    assert logprobs.tolist() == [-500.0], "below what a float32 probability holds"
+
+
+def test_likeliest_tokens_are_of_the_reported_distribution():
+    logits = torch.randn(4, 30, generator=torch.Generator().manual_seed(8))
+    params = [
+        SamplingParams(temperature=0.5, top_k=2, top_logprobs=4),
+        SamplingParams(temperature=1.0),
+        SamplingParams(temperature=0.0, top_logprobs=20, logit_bias=((1, 50.0),)),
+        SamplingParams(temperature=0.0, top_logprobs=1),
+    ]
+    state = SamplerState.of(params, CPU)
+    found = likeliest(logits.clone(), state)
+    assert [len(best) for best in found] == [4, 0, 20, 1]
+    for row, temperature in ((0, 0.5), (2, 1.0)):
+        values, ids = torch.log_softmax(logits[row] / temperature, -1).topk(len(found[row]))
+        assert [token for token, _ in found[row]] == ids.tolist()
+        torch.testing.assert_close(torch.tensor([logprob for _, logprob in found[row]]), values)
+    tokens, logprobs = sample(logits.clone(), torch.zeros(4), state, None, None)
+    assert found[3][0][0] == tokens[3] and found[3][0][1] == pytest.approx(logprobs[3].item(), abs=1e-6)
+
+
 def test_mixed_batch_draws_each_row_by_its_own_rules():
     logits = torch.randn(1, 50, generator=torch.Generator().manual_seed(0)).repeat(4, 1)
     params = [
@@ -76,6 +191,41 @@ def test_mixed_batch_draws_each_row_by_its_own_rules():
         assert together[row] == alone[0]
     assert together[0] == together[1] == logits[0].argmax()
     assert together[2] not in logits[0].topk(3).indices
+
+
+def test_among_equals_a_row_draws_the_same_in_any_company():
+    """Logits of bfloat16 are tied more often than not, at the edge of top_k too; the widest top_k is the batch's."""
+    logits = torch.randn(5, 1000, generator=torch.Generator().manual_seed(3)).mul(2).bfloat16().float()
+    params = [
+        SamplingParams(),
+        SamplingParams(top_k=0),
+        SamplingParams(top_k=100),
+        SamplingParams(temperature=1.0, top_k=0, top_p=1.0),
+        SamplingParams(temperature=0.6, top_k=3, top_p=1.0),
+    ]
+    ranked = logits[0].sort(descending=True).values
+    assert (ranked[:39] == ranked[1:40]).sum() > 5 and (logits[4] == logits[4].topk(3).values[-1]).sum() > 0
+    for step in range(40):
+        uniform = torch.full((5,), (step + 0.5) / 40)
+        for chosen in ([0, 1, 2, 3, 4], [0, 2, 4], [3, 0], [1, 4]):
+            state = SamplerState.of([params[i] for i in chosen], CPU)
+            together, logprobs = sample(logits[chosen].clone(), uniform[chosen], state, None, None)
+            for row, i in enumerate(chosen):
+                one = SamplerState.of([params[i]], CPU)
+                alone = sample(logits[i : i + 1].clone(), uniform[:1], one, None, None)
+                assert (together[row], logprobs[row]) == (alone[0][0], alone[1][0])
+
+
+def test_equals_stand_in_the_order_of_the_vocabulary():
+    logits = torch.zeros(2, 500)
+    logits[:, 7] = 1.0
+    params = [SamplingParams(top_logprobs=3), SamplingParams(top_logprobs=20)]
+    found = likeliest(logits.clone(), SamplerState.of(params, CPU))
+    assert [token for token, _ in found[0]] == [7, 0, 1] and found[1][:3] == found[0]
+    state = SamplerState.of([SamplingParams(top_k=3, top_p=1.0, temperature=1.0)] * 300, CPU)
+    uniform = (torch.arange(300) + 0.5) / 300
+    tokens, _ = sample(torch.zeros(300, 500), uniform, state, None, None)
+    assert set(tokens.tolist()) == {0, 1, 2}
 
 
 @given(st.lists(st.floats(-30, 30), min_size=2, max_size=40), st.integers(0, 2**24 - 1))

@@ -1,0 +1,62 @@
+"""What a server asks of an engine: one request in, pieces of its answer out as they are sampled."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from ponder.engine.protocol import FinishReason, Request
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A piece of one request's output."""
+
+    ids: tuple[int, ...]
+    logprobs: tuple[float, ...]  # one for each id, as in `Completion`
+    top: tuple[tuple[tuple[int, float], ...], ...] = ()  # with top_logprobs, for each id, as in `Completion`
+    finish_reason: FinishReason | None = None  # on the last piece; "stop" has the stop id at the end of ids
+    cached_tokens: int = 0  # of the prompt, taken from the prefix cache; on the first piece
+
+
+@dataclass(frozen=True)
+class EngineLoad:
+    """How busy an engine is, for /metrics and /health."""
+
+    running: int = 0  # sequences in the batch
+    waiting: int = 0
+    cache_use: float = 0.0  # part of the token budget that the running sequences may come to fill, 0 to 1
+    prefix_queries: int = 0  # tokens of all prompts so far, where a prefix cache is on
+    prefix_hits: int = 0  # those of them that the cache held
+    failure: str | None = None  # why the engine takes no more requests
+
+
+class StreamEngine(Protocol):
+    context: int  # most tokens of prompt and answer at rope_factor 1
+    rope_factors: tuple[float, ...]  # those that a request may have, ascending
+    longest: int  # most tokens of prompt and answer at any of them: the memory may hold fewer than the factors offer
+    vocab_size: int
+
+    def check(self, request: Request) -> None:
+        """Look at a request and do nothing; computes, waits for nothing, and may be called from any thread.
+
+        Raises:
+            ValueError: it can never run; `stream` would say so before its first piece.
+        """
+        ...
+
+    def stream(self, request: Request) -> AsyncIterator[Tokens]:
+        """The answer, piece by piece; the last has a finish_reason. Closing the iterator (aclose, or the cancellation
+        of the task that draws from it) frees the sequence's place at once, whether it runs or waits. Ids of requests
+        are for messages; two streams may have the same.
+
+        Raises:
+            ValueError: before the first piece, a request that can never run.
+            RuntimeError: the engine has failed or was closed, or the request's mask has failed.
+        """
+        ...
+
+    def load(self) -> EngineLoad: ...
+
+    async def close(self) -> None:
+        """Stop at once: streams that are open end with a RuntimeError."""
+        ...

@@ -1,0 +1,197 @@
+"""vLLM as an engine: a server of its own, elsewhere or started by us (`vllm_process`), spoken to in token ids.
+
+It is asked for nothing but ids: its chat templates and its parsers of thinking and tool calls stay out of the way. What
+differs from the local engine, as clients see it, is in docs/vllm.md. Above all, log-probabilities are those at temperature
+1 whatever the request's temperature (vLLM takes them before everything that a request asks for); a seed gives the same
+answer again only as far as vLLM's own numerics do, which may change with the company in the batch; and
+`Request.answered` is not heeded: penalties of presence and frequency see nothing of the prompt, of which a part may be
+the answer's beginning. (vLLM also refuses temperatures above 2, and takes those between 0 and 0.01 for 0.01.)
+"""
+
+import asyncio
+import json
+import logging
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import replace
+from typing import Any
+
+import httpx
+
+from ponder.engine.protocol import Request
+from ponder.engine.stream import EngineLoad, Tokens
+from ponder.engine.vllm_process import VllmServer
+from ponder.engine.vllm_profile import CONNECT_S, VllmProfile
+from ponder.engine.vllm_wire import completion_body, failure_of, lines_of, read_answer, read_metrics
+
+WATCH_S = 1.0  # between two looks at a server's metrics
+SILENCE_S = 15.0  # a server that answers not even these within this time counts as failed
+
+
+class VllmEngine:
+    """A `StreamEngine` over one vLLM server for each YaRN factor that requests may have.
+
+    A request has an HTTP connection of its own: closing it makes vLLM drop the request at once, and a connection that
+    was kept could turn out to be dead when the next request is sent, which must not be sent twice.
+
+    Args:
+        profiles: one for each factor; all serve the same weights
+        vocab_size: of the model
+        servers: those of them that are ours, and end with the engine
+    """
+
+    def __init__(self, profiles: Sequence[VllmProfile], vocab_size: int, servers: Sequence[VllmServer] = ()):
+        self.profiles = {profile.rope_factor: profile for profile in sorted(profiles, key=lambda p: p.rope_factor)}
+        if not profiles or len(self.profiles) != len(profiles):
+            raise ValueError("a vLLM engine needs one profile for each rope_factor, and one at least")
+        self.rope_factors = tuple(self.profiles)
+        self.context = min(int(profile.context / factor) for factor, profile in self.profiles.items())
+        self.longest = int(self.context * self.rope_factors[-1])
+        self.vocab_size, self.servers = vocab_size, tuple(servers)
+        self._ssl = ssl.create_default_context()  # making one takes longer than a request
+        self._open: dict[httpx.AsyncClient, asyncio.AbstractEventLoop] = {}
+        self._seen: dict[float, EngineLoad] = {}  # by rope_factor
+        self._unread: set[float] = set()  # rope_factors of servers whose metrics could not be read
+        self._watcher: asyncio.Task | None = None
+        self._closed = False
+
+    def check(self, request: Request) -> None:
+        completion_body(request, self._admit(request).model)
+
+    async def stream(self, request: Request) -> AsyncIterator[Tokens]:
+        profile = self._admit(request)
+        body = completion_body(request, profile.model)
+        self._require_open()
+        self._watch()
+        # An answer may wait in vLLM's queue for as long as it takes: only connecting has a limit.
+        client = self._client(profile, httpx.Timeout(None, connect=CONNECT_S))
+        self._open[client] = asyncio.get_running_loop()
+        try:
+            async with client, client.stream("POST", "/v1/completions", json=body) as response:
+                if response.status_code != 200:
+                    raise failure_of(_json_or_text(await response.aread()), request, response.status_code)
+                self._require_open()
+                async with (
+                    aclosing(response.aiter_bytes()) as blocks,
+                    aclosing(lines_of(blocks)) as lines,
+                    aclosing(read_answer(lines, request, self.vocab_size)) as pieces,
+                ):
+                    async for piece in pieces:
+                        self._require_open()
+                        yield piece
+        except httpx.HTTPError as error:
+            self._require_open()
+            raise RuntimeError(self._loss(profile, error)) from error
+        finally:
+            del self._open[client]
+
+    def load(self) -> EngineLoad:
+        """As vLLM's metrics showed it up to a second ago; nothing, before the first look."""
+        with suppress(RuntimeError):  # called outside an event loop there is nobody to look
+            self._watch()
+        seen = self._seen.values()
+        failures = [server.failure() for server in self.servers] + [load.failure for load in seen]
+        return EngineLoad(
+            running=sum(load.running for load in seen),
+            waiting=sum(load.waiting for load in seen),
+            cache_use=max((load.cache_use for load in seen), default=0.0),
+            prefix_queries=sum(load.prefix_queries for load in seen),
+            prefix_hits=sum(load.prefix_hits for load in seen),
+            failure="the engine is closed" if self._closed else next(filter(None, failures), None),
+        )
+
+    async def close(self) -> None:
+        self._closed = True
+        here = asyncio.get_running_loop()
+        if self._watcher and not self._watcher.get_loop().is_closed():
+            self._watcher.get_loop().call_soon_threadsafe(self._watcher.cancel)
+        for client, loop in list(self._open.items()):
+            if loop is here:
+                await client.aclose()
+            elif loop.is_running():
+                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(client.aclose(), loop))
+        for server in self.servers:
+            await asyncio.to_thread(server.close)
+
+    def _admit(self, request: Request) -> VllmProfile:
+        """The server for it. Raises ValueError for a request that can never run."""
+        profile, prompt, most = self.profiles.get(request.rope_factor), request.prompt, request.params.max_tokens
+        if profile is None:
+            offered = ", ".join(f"{factor:g}" for factor in self.rope_factors)
+            raise ValueError(
+                f"request {request.id}: rope_factor {request.rope_factor:g} is not offered; there are: {offered}"
+            )
+        if not prompt:
+            raise ValueError(f"request {request.id}: the prompt is empty")
+        if len(prompt) >= profile.context:
+            raise ValueError(
+                f"request {request.id}: the prompt has {len(prompt)} tokens, the model's context is {profile.context}; "
+                "shorten the prompt"
+            )
+        if len(prompt) + most > profile.context:
+            raise ValueError(
+                f"request {request.id}: prompt ({len(prompt)}) + max_tokens ({most}) exceeds the model's context of "
+                f"{profile.context}; set max_tokens to {profile.context - len(prompt)} or less"
+            )
+        tokens = (*prompt, *(token for token, _ in request.params.logit_bias))
+        if max(tokens) >= self.vocab_size or min(tokens) < 0:
+            raise ValueError(f"request {request.id}: a token id outside 0..{self.vocab_size - 1}")
+        return profile
+
+    def _client(self, profile: VllmProfile, timeout: httpx.Timeout) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            base_url=profile.url, headers=profile.headers, verify=self._ssl, timeout=timeout, trust_env=False
+        )
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise RuntimeError("the engine is closed")
+
+    def _loss(self, profile: VllmProfile, error: httpx.HTTPError) -> str:
+        """Why a connection failed: the end of the server, where it is ours and has ended."""
+        ended = next(filter(None, (server.failure() for server in self.servers if server.profile == profile)), None)
+        if ended:
+            return ended
+        what = "cannot be reached" if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)) else "broke off"
+        return f"vLLM {what}: {str(error) or type(error).__name__}"
+
+    # ---- how busy the servers are ----
+
+    def _watch(self) -> None:
+        """Keep looking, in the event loop of whoever was first to ask. Raises RuntimeError outside of one."""
+        loop = asyncio.get_running_loop()
+        if not self._closed and (self._watcher is None or self._watcher.done() or self._watcher.get_loop().is_closed()):
+            self._watcher = loop.create_task(self._look_again_and_again())
+
+    async def _look_again_and_again(self) -> None:
+        while True:
+            for factor in self.profiles:
+                self._seen[factor] = await self._look(factor, self._seen.get(factor, EngineLoad()))
+            await asyncio.sleep(WATCH_S)
+
+    async def _look(self, factor: float, before: EngineLoad) -> EngineLoad:
+        profile = self.profiles[factor]
+        try:
+            async with self._client(profile, httpx.Timeout(SILENCE_S)) as client:
+                response = await client.get("/metrics")
+                response.raise_for_status()
+                load = read_metrics(response.text)
+                self._unread.discard(factor)
+                return load
+        except httpx.HTTPError as error:
+            return replace(before, running=0, waiting=0, cache_use=0.0, failure=self._loss(profile, error))
+        except ValueError as error:
+            # The server answers, and requests do not need its metrics.
+            if factor not in self._unread:
+                self._unread.add(factor)
+                message = "%s; of how busy the server at %s is, the last that could be read stays"
+                logging.getLogger(__name__).warning(message, error, profile.url)
+            return replace(before, failure=None)
+
+
+def _json_or_text(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return body.decode(errors="replace")

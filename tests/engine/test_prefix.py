@@ -1,0 +1,196 @@
+"""Kept prefixes: the same numbers as a full prefill, within a budget, the least recently used out first."""
+
+import random
+from dataclasses import replace
+
+import pytest
+import torch
+
+from ponder.engine import prefill
+from ponder.engine.build import SamplingEngine
+from ponder.engine.kv_cache import KVCache
+from ponder.engine.local import LocalEngine
+from ponder.engine.prefix import BLOCK, PrefixCache
+from ponder.engine.protocol import Request
+from ponder.model.config import ModelConfig, RopeConfig
+from ponder.model.weights import load_decoder
+from ponder.recipe.schema import EngineSettings
+from tests.engine.test_local import FREE, load_copy, prompt, run
+from tests.engine.test_thread import collect, with_engine
+from tests.model.families import make_checkpoint
+
+
+@pytest.fixture(scope="module")
+def decoder(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("qwen3")
+    make_checkpoint("qwen3", directory)
+    return load_decoder(directory)
+
+
+def assert_same(found, expected):
+    """The same tokens with the same log-probabilities: what was kept is what a prefill computes."""
+    assert found.ids == expected.ids
+    torch.testing.assert_close(torch.tensor(found.logprobs), torch.tensor(expected.logprobs), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("at_a_time", [256, 64])
+def test_turns_of_conversations_equal_a_full_prefill(decoder, at_a_time, monkeypatch):
+    """Six conversations of four turns with a system prompt in common, of two YaRN factors, three samples of each turn."""
+    monkeypatch.setattr(prefill, "EXTEND_TOKENS", at_a_time)
+    kept = LocalEngine(decoder, rope_factors=(1.0, 2.0), prefix_tokens=20_000)
+    plain = LocalEngine(decoder, rope_factors=(1.0, 2.0))
+    params = replace(FREE, max_tokens=20)
+    kept_before = dict.fromkeys(range(6), 0)
+    histories = {talk: prompt(99, 50) + prompt(talk, 3 + 31 * talk) for talk in range(6)}
+    for turn in range(4):
+        wanted = [
+            Request((talk, sample), history, params, seed=1000 * turn + 10 * talk + sample, rope_factor=1.0 + talk % 2)
+            for talk, history in histories.items()
+            for sample in range(3)
+        ]
+        found, expected = run(kept, wanted), run(plain, wanted)
+        for request in wanted:
+            assert_same(found[request.id], expected[request.id])
+            cached = found[request.id].cached_tokens
+            assert cached % BLOCK == 0 and cached < len(request.prompt)
+            assert cached >= kept_before[request.id[0]] // BLOCK * BLOCK, "all of the turn before is kept, to a block"
+        # The last sampled token has no keys yet, so one less is kept.
+        kept_before = {talk: len(history) + len(found[talk, 0].ids) - 1 for talk, history in histories.items()}
+        histories = {
+            talk: history + tuple(found[talk, 0].ids) + prompt(7 * talk + turn, 5 + 40 * (turn % 2))
+            for talk, history in histories.items()
+        }
+
+
+def test_a_prompt_is_never_taken_whole_and_another_factor_finds_nothing(decoder):
+    engine = LocalEngine(decoder, rope_factors=(1.0, 2.0), prefix_tokens=4096)
+    request = Request(0, prompt(3, 4 * BLOCK), replace(FREE, max_tokens=1), seed=0)
+    found = [run(engine, [r])[0].cached_tokens for r in (request, request, replace(request, rope_factor=2.0))]
+    assert found == [0, 3 * BLOCK, 0]
+    longer = replace(request, prompt=(*request.prompt, 1))
+    assert run(engine, [longer])[0].cached_tokens == 4 * BLOCK
+    assert (engine.prefixes.queries, engine.prefixes.hits) == (3 * 4 * BLOCK + 4 * BLOCK + 1, 7 * BLOCK)
+
+
+@pytest.mark.parametrize(("chunk", "dtype"), [(1280, torch.float32), (1280, torch.bfloat16), (64, torch.float32)])
+def test_a_kept_beginning_gives_the_same_numbers_in_any_company(decoder, chunk, dtype):
+    """Bit for bit: beside others whose kept beginnings are longer or shorter, with as many tokens left as it has."""
+    decoder = load_copy(decoder, dtype)
+    params = replace(FREE, max_tokens=8)
+
+    def answers(together: bool) -> dict:
+        engine = LocalEngine(decoder, prefix_tokens=8192, chunk_tokens=chunk)
+        kept = {i: prompt(i, length) for i, length in enumerate((16, 48, 208, 64, 304, 400))}
+        run(engine, [Request(i, (*history, 1), replace(params, max_tokens=1), 0) for i, history in kept.items()])
+        wanted = [Request(i, history + prompt(50 + i, 31 + i % 2), params, i) for i, history in kept.items()]
+        wanted += [Request(10 + i, history + prompt(60 + i, 70), params, i) for i, history in kept.items()]
+        found = run(engine, wanted) if together else {r.id: run(engine, [r])[r.id] for r in wanted}
+        assert [found[i].cached_tokens for i in range(6)] == [len(history) for history in kept.values()]
+        return {i: (c.ids, c.logprobs) for i, c in found.items()}
+
+    assert answers(True) == answers(False)
+
+
+def test_kept_tokens_are_not_charged_to_the_chunk(decoder):
+    """A conversation of several chunks, of which all but its last turn is kept, is no long prompt, and many start at
+    once."""
+    engine = LocalEngine(decoder, prefix_tokens=8192, chunk_tokens=128)
+    histories = [prompt(i, 320) for i in range(8)]
+    list(engine.generate([Request(i, h, replace(FREE, max_tokens=1), 0) for i, h in enumerate(histories)]))
+    hits, queries = engine.prefixes.hits, engine.prefixes.queries
+    completions = engine.submit([Request(i, (*h, 1, 2, 3), FREE, 0) for i, h in enumerate(histories)])
+    engine.step()
+    assert all(completion.ids and completion.cached_tokens == 320 for completion in completions)
+    assert (engine.prefixes.hits - hits, engine.prefixes.queries - queries) == (8 * 320, 8 * 323), "counted once"
+    (cold,) = engine.submit([Request(9, prompt(9, 320), FREE, 0)])
+    engine.step()
+    engine.step()
+    assert engine.long and engine.long.completion is cold
+
+
+def test_an_aborted_sequence_is_kept_too(decoder):
+    engine = LocalEngine(decoder, prefix_tokens=4096)
+    first = Request(0, prompt(5, 20), replace(FREE, max_tokens=100), seed=1)
+    (completion,) = engine.submit([first])
+    for _ in range(31):
+        engine.step()
+    engine.abort(0)
+    again = Request(1, first.prompt + tuple(completion.ids) + prompt(6, 9), FREE, seed=2)
+    assert len(completion.ids) == 31
+    assert_same(run(engine, [again])[1], run(LocalEngine(decoder), [again])[1])
+    assert engine.prefixes.hits == 50 // BLOCK * BLOCK
+
+
+def test_the_load_tells_of_the_prefix_cache(decoder):
+    async def body(engine):
+        request = Request(0, prompt(3, 50), FREE, seed=0)
+        await collect(engine, request)
+        stream = engine.stream(request)
+        pieces = [piece async for piece in stream]
+        assert pieces[0].cached_tokens == 3 * BLOCK and not any(piece.cached_tokens for piece in pieces[1:])
+        return engine.load()
+
+    load = with_engine(LocalEngine(decoder, prefix_tokens=1024), body)
+    assert (load.prefix_queries, load.prefix_hits) == (100, 3 * BLOCK)
+
+
+def test_training_keeps_nothing(decoder):
+    assert SamplingEngine(decoder, EngineSettings(workers=0)).engine.prefixes is None
+    with pytest.raises(ValueError, match="prefix_tokens"):
+        LocalEngine(decoder, prefix_tokens=BLOCK - 1)
+
+
+def marked_cache(config: ModelConfig, sequences: list[tuple[int, ...]]) -> KVCache:
+    """Row i holds, at each position of sequence i, a number that only its tokens up to there give."""
+    cache = KVCache(config, torch.device("cpu"), torch.float64)
+    cache.reserve(len(sequences), max(map(len, sequences)), 0)
+    for row, tokens in enumerate(sequences):
+        marks = torch.tensor([float(hash(tokens[: n + 1]) % 2**40) for n in range(len(tokens))], dtype=torch.float64)
+        for layer in range(config.num_layers):
+            cache.keys[layer][row, :, : len(tokens)] = (marks + layer)[:, None]
+            cache.values[layer][row, :, : len(tokens)] = -(marks + layer)[:, None]
+    return cache
+
+
+def test_what_is_found_is_what_was_stored_and_the_budget_holds():
+    """A thousand random stores and look-ups over sequences that share beginnings, in a cache that holds a few."""
+    config = ModelConfig("qwen2", 10, 8, 8, 2, 2, 2, 4, True, False, False, False, 1e-6, 512, RopeConfig())
+    rng = random.Random(0)
+    trunk = [rng.randrange(10) for _ in range(200)]
+    sequences = [tuple(trunk[: rng.randrange(200)] + [rng.randrange(10) for _ in range(60)]) for _ in range(30)]
+    cache = marked_cache(config, sequences)
+    kept = PrefixCache(config, 40 * BLOCK, torch.device("cpu"), torch.float64)
+    found_tokens = 0
+    for _ in range(1000):
+        row = rng.randrange(30)
+        tokens = sequences[row][: rng.randrange(1, len(sequences[row]) + 1)]
+        if rng.random() < 0.5:
+            kept.store(tokens, 1.0, cache, row)
+            assert len(kept.find((*tokens, 0), 1.0)) == len(tokens) // BLOCK, "the newest is there, whole"
+        slots = kept.find(tokens, 1.0)
+        target = marked_cache(config, [(0,) * 300])
+        length = len(slots) * BLOCK
+        assert length == kept.kept(tokens, 1.0)
+        if slots:
+            kept.load(slots, target, 0)
+        found_tokens += length
+        assert length < len(tokens)
+        for layer in range(config.num_layers):
+            assert torch.equal(target.keys[layer][0, :, :length], cache.keys[layer][row, :, :length])
+            assert torch.equal(target.values[layer][0, :, :length], cache.values[layer][row, :, :length])
+        assert len(kept.slots) + len(kept.free) == 40 and len(set(kept.slots.values()) | set(kept.free)) == 40
+    assert found_tokens > 10_000
+
+
+def test_the_least_recently_used_goes_first_ends_before_beginnings():
+    config = ModelConfig("qwen2", 10, 8, 8, 1, 2, 2, 4, True, False, False, False, 1e-6, 512, RopeConfig())
+    a, b, c = (tuple([digit] * 2 * BLOCK) for digit in (1, 2, 3))
+    cache = marked_cache(config, [a, b, c])
+    kept = PrefixCache(config, 4 * BLOCK, torch.device("cpu"), torch.float64)
+    kept.store(a, 1.0, cache, 0)
+    kept.store(b, 1.0, cache, 1)
+    kept.find((*a, 0), 1.0)
+    kept.store(c[:BLOCK], 1.0, cache, 2)
+    assert [len(kept.find((*tokens, 0), 1.0)) for tokens in (a, b, c)] == [2, 1, 1]
+    kept.store(tuple([4] * 9 * BLOCK), 1.0, marked_cache(config, [tuple([4] * 9 * BLOCK)]), 0)
+    assert len(kept.slots) == 4, "a sequence longer than the cache leaves its beginning"

@@ -1,0 +1,484 @@
+"""The vLLM engine against a server that speaks as vLLM does: what is sent, what is understood, and every way to fail."""
+
+import asyncio
+import dataclasses
+import random
+import threading
+import time
+
+import pytest
+
+from ponder.engine import vllm_wire
+from ponder.engine.protocol import Request, SamplingParams
+from ponder.engine.stream import EngineLoad, Tokens
+from ponder.engine.vllm import VllmEngine
+from ponder.engine.vllm_profile import VllmProfile, connect_vllm
+from ponder.engine.vllm_wire import AS_TEXT, completion_body, lines_of, read_answer, read_metrics
+from tests.engine.vllm_fake import DONE, VOCAB, data, endless, event, silent, token_at, usage
+
+PARAMS = SamplingParams(temperature=1.0, top_k=0, top_p=1.0, max_tokens=8)
+NOWHERE = "http://127.0.0.1:9"  # nobody listens there
+REQUEST = Request("r", (1, 2, 3), PARAMS, seed=5)
+
+
+class Mask:
+    """Only its grammar is looked at."""
+
+    finished = False
+
+    def __init__(self, lark: str | None = None):
+        if lark is not None:
+            self.lark = lark
+
+    def allowed(self): ...
+    def advance(self, token): ...
+
+
+def with_engine(profiles, body):
+    async def main():
+        engine = VllmEngine(profiles, VOCAB)
+        try:
+            return await asyncio.wait_for(body(engine), timeout=60)
+        finally:
+            await engine.close()
+            await asyncio.sleep(0)
+            assert not engine._open, "a stream was left open"
+
+    return asyncio.run(main())
+
+
+async def collect(stream) -> list[Tokens]:
+    pieces = [piece async for piece in stream]
+    assert all(piece.finish_reason is None for piece in pieces[:-1]) and pieces[-1].finish_reason
+    return pieces
+
+
+def ids_of(pieces: list[Tokens]) -> list[int]:
+    return [token for piece in pieces for token in piece.ids]
+
+
+def read(raw: bytes, request: Request = REQUEST, block: int = 10**9) -> list[Tokens]:
+    """The pieces of an answer that comes in blocks of so many bytes."""
+
+    async def blocks():
+        for start in range(0, len(raw), block):
+            yield raw[start : start + block]
+
+    return asyncio.run(collect(read_answer(lines_of(blocks()), request, VOCAB)))
+
+
+async def until(holds) -> None:
+    while not holds():
+        await asyncio.sleep(0.005)  # not 0: a loop that spins takes the core that the server needs
+
+
+# ---- what is sent ----
+
+
+def test_a_request_is_sent_with_all_that_it_asks_for_and_nothing_left_to_the_servers_defaults():
+    params = SamplingParams(
+        temperature=0.7,
+        top_k=11,
+        top_p=0.8,
+        min_p=0.05,
+        presence_penalty=0.5,
+        frequency_penalty=-0.25,
+        repetition_penalty=1.1,
+        max_tokens=33,
+        stop_ids=frozenset({9, 4}),
+        logit_bias=((5, -1.5), (6, 2.0)),
+        top_logprobs=3,
+    )
+    assert completion_body(Request(0, (3, 1, 2), params, seed=2**64 - 1), "ponder") == {
+        "model": "ponder",
+        "prompt": (3, 1, 2),
+        "max_tokens": 33,
+        "temperature": 0.7,
+        "top_k": 11,
+        "top_p": 0.8,
+        "min_p": 0.05,
+        "presence_penalty": 0.5,
+        "frequency_penalty": -0.25,
+        "repetition_penalty": 1.1,
+        "logit_bias": {"5": -1.5, "6": 2.0},
+        "stop_token_ids": [4, 9],
+        "ignore_eos": True,
+        "seed": 2**63 - 1,
+        "logprobs": 3,
+        "return_token_ids": True,
+        "return_tokens_as_token_ids": True,
+        "skip_special_tokens": False,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+
+
+def test_a_mask_goes_as_its_grammar():
+    body = completion_body(dataclasses.replace(REQUEST, mask=Mask('start: "a"')), "ponder")
+    assert body["structured_outputs"] == {"grammar": 'start: "a"' + AS_TEXT} and body["ignore_eos"] is False
+    with pytest.raises(ValueError, match="request r: its mask has no grammar"):
+        completion_body(dataclasses.replace(REQUEST, mask=Mask()), "ponder")
+
+
+# ---- what is understood ----
+
+
+def test_pieces_are_read_however_they_are_cut_into_blocks():
+    """The text holds what str.splitlines takes for the end of a line, and half a character's bytes may end a block."""
+    raw = (
+        event([5], text="\u2028 a\x85 \x0c é 思")
+        + b": a comment\n\n"
+        + event([6, 7], logprob=-1.25)
+        + event([], text="held back")
+        + event([8], "stop")
+        + usage(2)
+        + DONE
+    )
+    expected = [Tokens((5,), (-0.5,)), Tokens((6, 7), (-1.25, -1.25)), Tokens((8,), (-0.5,), (), "stop", 2)]
+    for block in (1, 2, 3, 7, 50, 10**9):
+        assert read(raw, block=block) == expected
+
+
+def test_alternatives_come_best_first_and_no_more_than_asked_for():
+    """vLLM adds the sampled token to the best ones."""
+    request = dataclasses.replace(REQUEST, params=dataclasses.replace(PARAMS, top_logprobs=2))
+    top = [{"token_id:9": -7.0, "token_id:3": -0.25, "token_id:4": -1.5}, {"token_id:4": -0.1, "token_id:3": -3.0}]
+    (piece,) = read(event([9, 4], "length", top=top) + DONE, request)
+    assert piece.top == (((3, -0.25), (4, -1.5)), ((4, -0.1), (3, -3.0)))
+
+
+@pytest.mark.parametrize("name, logprob", [("token_id:160", -1.0), ("5", None), ("token_id:x", -1.0), ("5", True)])
+def test_alternatives_that_are_none_are_the_servers_fault(name, logprob):
+    request = dataclasses.replace(REQUEST, params=dataclasses.replace(PARAMS, top_logprobs=1))
+    with pytest.raises(RuntimeError, match="no piece of an answer"):
+        read(event([9], "length", top=[{name: logprob}]) + DONE, request)
+
+
+@pytest.mark.parametrize("cached", [None, 0, 7])
+def test_cached_tokens_come_with_the_last_piece(cached):
+    pieces = read(event([1]) + event([2], "length") + usage(cached) + DONE)
+    assert [piece.cached_tokens for piece in pieces] == [0, cached or 0]
+
+
+def test_the_token_that_ends_a_grammar_belongs_to_the_answer_only_where_it_is_a_stop_id():
+    raw = event([5]) + event([6, 159], "stop") + DONE
+    masked = dataclasses.replace(REQUEST, mask=Mask("start: /a/"))
+    assert ids_of(read(raw, masked)) == [5, 6] and read(raw, masked)[-1].logprobs == (-0.5,)
+    stopped = dataclasses.replace(masked, params=dataclasses.replace(PARAMS, stop_ids=frozenset({159})))
+    assert ids_of(read(raw, stopped)) == [5, 6, 159]
+    assert ids_of(read(raw, REQUEST)) == [5, 6, 159]
+    only = read(event([5]) + event([159], "stop") + DONE, masked)
+    assert only[-1] == Tokens((), (), (), "stop")
+
+
+@pytest.mark.parametrize(
+    "raw, message",
+    [
+        (event([1, 2]), "broke off after 2 tokens$"),
+        (event([1]) + DONE, "broke off after 1 tokens without saying why"),
+        (b"", "broke off after 0 tokens$"),
+        (event([1]) + event([2], "abort") + DONE, "ended the request: abort"),
+        (event([1]) + b"data: {\n\n", "no piece of an answer"),
+        (b"data: []\n\n", "no piece of an answer"),
+        (b"data: 7\n\n", "no piece of an answer"),
+        (data({"choices": [{"text": "hello"}]}), "no piece of an answer: KeyError.'token_ids'"),
+        (event([1, 2]).replace(b"[-0.5, -0.5]", b"[-0.5]"), "2 tokens, 1 log-probabilities"),
+        (event([1]) + data({"error": {"message": "the engine is dead", "code": 500}}), "the engine is dead"),
+        (event([1]) + data({"error": {"message": "too late to refuse", "code": 400}}), "too late to refuse"),
+        (data({"error": {"message": "the engine is dead", "code": 500}}), r"has failed \(500\): the engine is dead"),
+        (data({"error": "odd"}), "no piece of an answer"),
+        (event([1]) + event([2], "stop").replace(b'"token_ids": [2]', b'"token_ids": ["x"]'), "a whole number: 'x'"),
+        (event([2], "stop").replace(b'"token_ids": [2]', b'"token_ids": [2.0]'), "not a whole number: 2.0"),
+        (event([2], "stop").replace(b'"token_ids": [2]', b'"token_ids": [true]'), "not a whole number: True"),
+        (event([VOCAB], "stop"), "a token id outside 0..159: 160"),
+        (event([-1], "stop"), "not a whole number: -1"),
+        (event([1], "stop", logprob=None), "not a log-probability: None"),
+        (event([1], "stop", logprob=float("nan")), "not a log-probability: nan"),
+        (event([1], "stop", logprob=float("-inf")), "not a log-probability: -inf"),
+        (event([1], "stop", logprob=10**400), "no piece of an answer: OverflowError"),
+        (event([1]) + b'data: {"choices": "\xff"}\n\n', "no piece of an answer: UnicodeDecodeError"),
+        (b'data: {"choices": "\xff"}\n\n', "no piece of an answer: UnicodeDecodeError"),
+        (event([1], "stop") + usage("many") + DONE, "not a whole number: 'many'"),
+    ],
+)
+def test_what_is_no_answer_is_an_error_in_words(raw, message):
+    with pytest.raises(RuntimeError, match=message):
+        read(raw)
+
+
+def test_a_request_that_is_refused_in_the_stream_is_the_requests_fault():
+    """vLLM checks some things only when it has begun to answer with 200."""
+    with pytest.raises(ValueError, match="request r: vLLM refuses it: temperature must be in"):
+        read(data({"error": {"message": "temperature must be in [0, 2]", "type": "BadRequestError", "code": 400}}))
+
+
+def test_a_line_without_an_end_is_not_collected_for_ever(monkeypatch):
+    monkeypatch.setattr(vllm_wire, "MAX_LINE", 1000)
+    with pytest.raises(RuntimeError, match="more than 1000 bytes"):
+        read(b"data: " + b"1" * 5000, block=100)
+
+
+def test_a_long_line_in_many_blocks_takes_time_in_proportion():
+    """The first event repeats a prompt's ids. Joining what there is at every block would take a minute."""
+    raw = b'data: {"choices": [], "ids": "' + b"1" * 4_000_000 + b'"}\n\n' + event([1], "stop")
+    begun = time.process_time()
+    assert ids_of(read(raw, block=64)) == [1]
+    assert time.process_time() - begun < 5
+
+
+# ---- over HTTP ----
+
+
+def test_streams_at_the_same_time_get_their_own_answers(fake):
+    server = fake()
+    rng = random.Random(1)
+    requests = [
+        Request("the same", tuple(rng.choices(range(VOCAB), k=rng.randrange(1, 9))), PARAMS, seed=i) for i in range(40)
+    ]
+
+    async def body(engine):
+        return await asyncio.gather(*(collect(engine.stream(request)) for request in requests))
+
+    for request, pieces in zip(requests, with_engine([connect_vllm(server.url)], body), strict=True):
+        sent = {"prompt": request.prompt, "seed": request.seed}
+        assert ids_of(pieces) == [token_at(sent, place) for place in range(PARAMS.max_tokens)]
+        assert pieces[-1].finish_reason == "length" and pieces[-1].cached_tokens == 4
+
+
+@pytest.mark.parametrize("script", [silent, endless])
+def test_cancelling_a_reader_closes_its_connection(fake, script):
+    """At once, whether it waits for the first piece or a later one; another stream goes on."""
+    server = fake(script)
+
+    async def body(engine):
+        reader, other = (asyncio.create_task(collect(engine.stream(REQUEST))) for _ in range(2))
+        for _ in range(2):
+            await asyncio.to_thread(server.begun.acquire)
+        reader.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reader
+        await asyncio.to_thread(server.left.acquire)
+        assert not server.left.acquire(blocking=False) and not other.done()
+        other.cancel()
+        await asyncio.gather(other, return_exceptions=True)
+        await asyncio.to_thread(server.left.acquire)
+
+    with_engine([connect_vllm(server.url)], body)
+
+
+def test_a_reader_that_stops_between_two_pieces_closes_the_connection(fake):
+    server = fake(endless)
+
+    async def body(engine):
+        stream = engine.stream(REQUEST)
+        await anext(stream)
+        await stream.aclose()
+        await asyncio.to_thread(server.left.acquire)
+
+    with_engine([connect_vllm(server.url)], body)
+
+
+@pytest.mark.parametrize(
+    "request_, message",
+    [
+        (Request("r", (), PARAMS, 0), "the prompt is empty"),
+        (Request("r", (1,) * 512, PARAMS, 0), "the prompt has 512 tokens, the model's context is 512"),
+        (Request("r", (1,) * 505, PARAMS, 0), "set max_tokens to 7 or less"),
+        (Request("r", (1, VOCAB), PARAMS, 0), "outside 0..159"),
+        (Request("r", (1, -1), PARAMS, 0), "outside 0..159"),
+        (Request("r", (1,), dataclasses.replace(PARAMS, logit_bias=((VOCAB, 1.0),)), 0), "outside 0..159"),
+        (Request("r", (1,), PARAMS, 0, rope_factor=4.0), "rope_factor 4 is not offered; there are: 1"),
+        (Request("r", (1,), PARAMS, 0, mask=Mask()), "no grammar that vLLM could be given"),
+    ],
+)
+def test_a_request_that_can_never_run_is_refused_and_never_sent(fake, request_, message):
+    server = fake()
+
+    async def body(engine):
+        with pytest.raises(ValueError, match=message):
+            await collect(engine.stream(request_))
+
+    with_engine([connect_vllm(server.url)], body)
+    assert not server.bodies
+
+
+NESTED = {"error": {"message": "top_k must be an integer", "type": "BadRequestError", "param": None, "code": 400}}
+
+
+@pytest.mark.parametrize(
+    "status, content, kind, message",
+    [
+        (400, NESTED, ValueError, "request r: vLLM refuses it: top_k must be an integer"),
+        (422, {"object": "error", "message": "flat", "code": 422}, ValueError, "refuses it: flat"),
+        (401, {"error": "Unauthorized"}, RuntimeError, r"wants another API key \(401\): Unauthorized"),
+        (404, {"error": {"message": "The model `x` does not exist."}}, RuntimeError, r"failed \(404\): The model"),
+        (503, "<html>busy</html>", RuntimeError, r"failed \(503\): <html>busy"),
+        (500, [1], RuntimeError, r"failed \(500\): \[1\]"),
+    ],
+)
+def test_refusals_are_the_requests_fault_or_the_servers(fake, status, content, kind, message):
+    server = fake()
+    server.refusal = status, content
+
+    async def body(engine):
+        with pytest.raises(kind, match=message):
+            await collect(engine.stream(REQUEST))
+
+    with_engine([connect_vllm(server.url)], body)
+    assert len(server.bodies) == 1, "nothing is tried again"
+
+
+async def breaks(body):
+    yield event([7])
+    raise ConnectionError("the server's own")
+
+
+def test_a_connection_that_breaks_is_an_error_and_nothing_is_tried_again(fake):
+    server = fake(breaks)
+
+    async def body(engine):
+        found = []
+        with pytest.raises(RuntimeError, match="vLLM broke off"):
+            async for piece in engine.stream(REQUEST):
+                found += piece.ids
+        return found
+
+    assert with_engine([connect_vllm(server.url)], body) == [7]
+    assert len(server.bodies) == 1
+
+
+def test_a_server_that_is_gone_is_told_by_streams_and_by_load_until_it_is_back(fake, monkeypatch):
+    monkeypatch.setattr("ponder.engine.vllm.WATCH_S", 0.0)
+    server = fake()
+    there, gone = connect_vllm(server.url), VllmProfile(NOWHERE, "ponder", 512)
+
+    async def body(engine):
+        with pytest.raises(RuntimeError, match="vLLM cannot be reached"):
+            await collect(engine.stream(REQUEST))
+        await until(lambda: engine.load().failure)
+        assert "cannot be reached" in engine.load().failure
+        engine.profiles = {1.0: there}
+        await until(lambda: engine.load().failure is None)
+        await collect(engine.stream(REQUEST))
+
+    with_engine([gone], body)
+
+
+def test_each_factor_has_its_server(fake):
+    short, long = fake(context=500), fake(context=1024)
+    profiles = [connect_vllm(long.url, 2.0), connect_vllm(short.url, api_key="secret")]
+
+    async def body(engine):
+        assert engine.rope_factors == (1.0, 2.0) and engine.context == 500
+        await collect(engine.stream(REQUEST))
+        await collect(engine.stream(dataclasses.replace(REQUEST, prompt=(1,) * 900, rope_factor=2.0)))
+
+    with_engine(profiles, body)
+    assert [len(short.bodies[0]["prompt"]), len(long.bodies[0]["prompt"])] == [3, 900]
+    assert (short.keys, long.keys) == (["Bearer secret"], [None]) and "secret" not in repr(profiles)
+    assert VllmEngine(profiles[:1], VOCAB).context == 512, "a static factor: its whole context at that factor"
+    with pytest.raises(ValueError, match="one profile for each rope_factor"):
+        VllmEngine([profiles[0]] * 2, VOCAB)
+
+
+METRICS = """\
+# HELP vllm:num_requests_running Number of requests in model execution batches.
+# TYPE vllm:num_requests_running gauge
+vllm:num_requests_running{engine="0",model_name="pon}der"} 3.0
+vllm:num_requests_running{engine="1",model_name="pon}der"} 1.0
+vllm:num_requests_waiting{engine="0",model_name="ponder"} 2.0
+vllm:num_requests_waiting_by_reason{engine="0",model_name="ponder",reason="capacity"} 9.0
+vllm:kv_cache_usage_perc{engine="0",model_name="ponder"} 0.25
+vllm:kv_cache_usage_perc{engine="1",model_name="ponder"} 0.5
+vllm:prefix_cache_queries_total{engine="0",model_name="ponder"} 1.2e+03
+vllm:prefix_cache_queries_created{engine="0",model_name="ponder"} 1.7e+09
+vllm:prefix_cache_hits_total{engine="0",model_name="ponder"} 640.0
+"""
+
+
+def test_load_is_the_sum_of_what_the_servers_metrics_say(fake, monkeypatch):
+    monkeypatch.setattr("ponder.engine.vllm.WATCH_S", 0.0)
+    one, other = fake(), fake()
+    one.metrics = METRICS
+    other.metrics = 'vllm:num_requests_running{engine="0"} 5.0\nvllm:kv_cache_usage_perc 0.75\n'
+    assert read_metrics("") == EngineLoad() and read_metrics(METRICS).cache_use == 0.5
+
+    async def body(engine):
+        assert engine.load() == EngineLoad()
+        await until(lambda: engine.load().running == 9)
+        assert engine.load() == EngineLoad(9, 2, 0.75, 1200, 640)
+        other.metrics = ""
+        await until(lambda: engine.load().running == 4)
+
+    with_engine([connect_vllm(one.url), connect_vllm(other.url, 2.0)], body)
+
+
+@pytest.mark.parametrize("value", ["NaN", "-1.0", "+Inf", "1e300", "busy"])
+def test_metrics_that_cannot_be_read_leave_the_last_load_and_the_watcher(fake, monkeypatch, caplog, value):
+    monkeypatch.setattr("ponder.engine.vllm.WATCH_S", 0.0)
+    server = fake()
+    server.metrics = METRICS
+
+    async def body(engine):
+        engine.load()
+        await until(lambda: engine.load().running == 4)
+        watcher, server.metrics = engine._watcher, f'vllm:num_requests_running{{engine="0"}} {value}\n'
+        await until(lambda: caplog.messages)
+        assert engine.load() == read_metrics(METRICS)
+        server.metrics = "vllm:num_requests_running 5.0\n"
+        await until(lambda: engine.load().running == 5)
+        assert engine._watcher is watcher and not watcher.done()
+
+    with_engine([connect_vllm(server.url)], body)
+    (said,) = caplog.messages
+    assert f"num_requests_running {value}; " in said or f"'{value}'; " in said
+
+
+def test_closing_ends_streams_of_all_event_loops(fake):
+    """A server closes its engine from a loop of its own; readers that wait and readers that do not."""
+    server = fake(endless)
+    outcomes: list[BaseException] = []
+    begun = threading.Semaphore(0)
+
+    async def reader(engine, look_away):
+        stream = engine.stream(REQUEST)
+        await anext(stream)
+        begun.release()
+        if look_away:
+            await until(lambda: engine._closed)
+        with pytest.raises(RuntimeError, match="the engine is closed") as error:
+            await anext(stream)
+        outcomes.append(error.value)
+
+    async def readers(engine):
+        await asyncio.gather(*(reader(engine, look_away) for look_away in (False, True)))
+
+    async def body(engine):
+        elsewhere = threading.Thread(target=lambda: asyncio.run(readers(engine)))
+        elsewhere.start()
+        here = asyncio.ensure_future(readers(engine))
+        for _ in range(4):
+            await asyncio.to_thread(begun.acquire)
+        await engine.close()
+        await here
+        await asyncio.to_thread(elsewhere.join)
+        assert len(outcomes) == 4 and engine.load().failure == "the engine is closed"
+        with pytest.raises(RuntimeError, match="the engine is closed"):
+            await collect(engine.stream(REQUEST))
+
+    with_engine([connect_vllm(server.url)], body)
+
+
+def test_connecting_says_what_is_wrong(fake):
+    server = fake(context=77)
+    assert connect_vllm(server.url + "/") == VllmProfile(server.url + "/", "ponder", 77)
+    with pytest.raises(RuntimeError, match=f"no vLLM server answers at {NOWHERE}"):
+        connect_vllm(NOWHERE)
+    with pytest.raises(RuntimeError, match=r"no vLLM server answers.*404"):
+        connect_vllm(server.url + "/other")
+    server.context = None
+    with pytest.raises(RuntimeError, match="is no vLLM server"):
+        connect_vllm(server.url)
+    for url in ("ftp://host", "localhost:8000", "http://host:port"):
+        with pytest.raises(ValueError, match="vLLM server"):
+            connect_vllm(url)
