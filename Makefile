@@ -14,7 +14,7 @@ demo: $(VENV)/.core
 	 elif [ -d $(RUN)/checkpoints ]; then $(VENV)/bin/ponder resume $(RUN); \
 	 else $(VENV)/bin/ponder train recipes/tiny.yaml --run $(RUN); fi
 	@echo; echo "Pictures and answers before and after: $(RUN)/report.html"
-	@echo "Talk to it:                            $(VENV)/bin/ponder chat $(RUN)"
+	@echo "Talk to it:                            $(VENV)/bin/ponder chat $(RUN), or $(VENV)/bin/ponder serve $(RUN)"
 
 test: $(VENV)/.dev
 	$(VENV)/bin/python -m pytest -n 2
@@ -27,7 +27,7 @@ $(VENV)/.core: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Ponder needs Python 3.11 or newer, this is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.12") if sys.version_info < (3, 11) else None'
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) torch==2.13.0
-	$(PIP) -e .
+	$(PIP) -e '.[chat]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.core

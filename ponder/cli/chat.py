@@ -14,23 +14,51 @@ Seed = Annotated[int | None, typer.Option(help="the same seed gives the same ans
 
 
 def chat(
-    where: Where,
-    hide_thinking: Annotated[bool, typer.Option("--hide-thinking", help="fold the thinking to one line")] = False,
-    temperature: Temperature = 0.6,
-    top_p: TopP = 0.95,
-    top_k: TopK = 40,
-    max_tokens: MaxTokens = 4096,
+    where: Annotated[
+        Path | None, typer.Argument(metavar="RUN|CHECKPOINT", help="a run directory, or a checkpoint")
+    ] = None,
+    server: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="instead: an OpenAI-compatible server, such as http://127.0.0.1:8000/v1"),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="the server's name for it; not needed where it has only one")
+    ] = None,
+    api_key_file: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="holds the server's key; else OPENAI_API_KEY is taken"),
+    ] = None,
+    think: Annotated[
+        bool | None, typer.Option("--think/--no-think", help="whether to think; default: as the server likes it")
+    ] = None,
+    budget: Annotated[int | None, typer.Option(min=1, help="most tokens of thought")] = None,
+    hide_thinking: Annotated[bool, typer.Option("--hide-thinking", help="fold thoughts to one line")] = False,
+    system: Annotated[str, typer.Option(help="system prompt")] = "",
+    temperature: Annotated[
+        float | None, typer.Option(min=0, help="these are the server's where nothing is said")
+    ] = None,
+    top_p: Annotated[float | None, typer.Option(min=0, max=1)] = None,
+    top_k: Annotated[int | None, typer.Option(min=0)] = None,
+    min_p: Annotated[float | None, typer.Option(min=0, max=1)] = None,
+    max_tokens: Annotated[int | None, typer.Option(min=1, help="longest answer, thinking included")] = None,
     seed: Seed = None,
 ) -> None:
-    """Talk to a model in the terminal. Thinking is dimmed; Ctrl+C stops an answer; /help lists the commands."""
-    from ponder.server.answer import Responder, find_checkpoint
-    from ponder.server.terminal import HELP, Terminal
+    """Talk to a model in the terminal: one of this machine, or one behind a server. /help lists the commands.
 
-    params = _params(temperature, top_p, top_k, max_tokens)
-    checkpoint = find_checkpoint(where)
-    terminal = Terminal(Responder(checkpoint), params, _seed(seed), not hide_thinking)
-    print(f"{checkpoint}. {HELP}")
-    terminal.run()
+    Where nobody sits at a terminal, lines of the input are questions, and answers are plain text.
+    """
+    from ponder.server.talk.asking import Settings
+    from ponder.server.terminal.start import ChatOptions, chat_with_checkpoint, chat_with_server
+
+    settings = Settings(system, temperature, top_p, top_k, min_p, max_tokens, seed)
+    options = ChatOptions(model, api_key_file, think, budget, hide_thinking, settings)
+    if (where is None) == (server is None):
+        raise ValueError(
+            "say whom to talk to: either RUN|CHECKPOINT or --server URL" + (", not both" if server else "")
+        )
+    if where is not None and (model or api_key_file):
+        raise ValueError("--model and --api-key-file belong to --server; a checkpoint needs none of them")
+    raise typer.Exit(chat_with_server(server, options) if server else chat_with_checkpoint(where, options))
 
 
 def generate(
@@ -45,20 +73,12 @@ def generate(
     json: Annotated[bool, typer.Option("--json", help="one JSON object a line: reasoning, content, tokens")] = False,
 ) -> None:
     """Answer questions for a script: the content alone, or with --json all there is to know."""
-    from ponder.server.answer import find_checkpoint
-    from ponder.server.generate import generate_answers, print_answers
-
-    params = _params(temperature, top_p, top_k, max_tokens)
-    print_answers(generate_answers(find_checkpoint(where), prompt, samples, params, _seed(seed)), as_json=json)
-
-
-def _params(temperature: float, top_p: float, top_k: int, max_tokens: int):
-    from ponder.engine.protocol import SamplingParams
-
-    return SamplingParams(temperature=temperature, top_p=top_p, top_k=top_k, max_tokens=max_tokens)
-
-
-def _seed(seed: int | None) -> int:
     import secrets
 
-    return secrets.randbits(32) if seed is None else seed
+    from ponder.engine.protocol import SamplingParams
+    from ponder.server.checkpoint import find_checkpoint
+    from ponder.server.generate import generate_answers, print_answers
+
+    params = SamplingParams(temperature=temperature, top_p=top_p, top_k=top_k, max_tokens=max_tokens)
+    seed = secrets.randbits(32) if seed is None else seed
+    print_answers(generate_answers(find_checkpoint(where), prompt, samples, params, seed), as_json=json)

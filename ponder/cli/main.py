@@ -5,7 +5,7 @@ import sys
 import typer
 
 from ponder import __version__
-from ponder.cli import chat, doctor, model, report, sandbox, train, verify
+from ponder.cli import chat, doctor, model, report, sandbox, serve, train, verify
 
 app = typer.Typer(
     name="ponder",
@@ -19,6 +19,7 @@ app.command("resume")(train.resume)
 app.command("report")(report.report)
 app.command("chat")(chat.chat)
 app.command("generate")(chat.generate)
+app.command("serve")(serve.serve)
 app.command("verify")(verify.verify)
 app.command("doctor")(doctor.doctor)
 app.add_typer(model.app, name="model")

@@ -2,13 +2,18 @@
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ponder.chat.parser import parse_output
+from ponder.chat.renderer import Renderer
 from ponder.engine.counting import key
+from ponder.engine.local import LocalEngine
 from ponder.engine.protocol import Request, SamplingParams
-from ponder.server.answer import Responder
+from ponder.model.weights import load_decoder
 
 
 def generate_answers(
@@ -19,15 +24,16 @@ def generate_answers(
     Raises:
         ValueError: a question that does not fit the context.
     """
-    responder = Responder(checkpoint)
-    renderer = responder.renderer
+    renderer = Renderer.load(checkpoint)
+    decoder = load_decoder(checkpoint, device="cuda" if torch.cuda.is_available() else "cpu")
+    params, context = replace(params, stop_ids=renderer.stop_ids), decoder.config.max_positions
     prompts = [renderer.render([{"role": "user", "content": question}]) for question in questions]
     requests = [
-        Request((q, s), tuple(prompt.ids), responder.within_context(params, len(prompt.ids)), key(seed, q, s))
+        Request((q, s), tuple(prompt.ids), _within(context, params, len(prompt.ids)), key(seed, q, s))
         for q, prompt in enumerate(prompts)
         for s in range(samples)
     ]
-    done = {completion.request.id: completion for completion in responder.engine.generate(requests)}
+    done = {completion.request.id: completion for completion in LocalEngine(decoder).generate(requests)}
     for (q, s), completion in sorted(done.items()):
         parsed = parse_output(completion.ids, renderer, prompts[q].thinking_open)
         yield {
@@ -42,6 +48,12 @@ def generate_answers(
             "reasoning_tokens": parsed.reasoning_tokens,
             "logprob": sum(completion.logprobs),
         }
+
+
+def _within(context: int, params: SamplingParams, prompt_tokens: int) -> SamplingParams:
+    if prompt_tokens >= context:
+        raise ValueError(f"the question has {prompt_tokens} tokens, the model's context is {context}: shorten it")
+    return replace(params, max_tokens=min(params.max_tokens, context - prompt_tokens))
 
 
 def print_answers(answers: Iterable[dict[str, Any]], as_json: bool) -> None:
