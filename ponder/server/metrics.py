@@ -95,30 +95,25 @@ class _Aliased:
 
 
 class _Load:
-    """Gauges that are read when they are asked for."""
+    """What the engine knows, read when it is asked for."""
 
     def __init__(self, model: str, load: Callable[[], EngineLoad]):
         self._model, self._load = model, load
 
     def collect(self) -> Iterator[Metric]:
         load = self._load()
-        gauges = (
-            ("num_requests_running", "Sequences that are sampled now", load.running),
-            ("num_requests_waiting", "Sequences that wait for a place", load.waiting),
-            ("kv_cache_usage_perc", "Part of the key-value cache in use, 0 to 1", load.cache_use),
+        gauge, counter = GaugeMetricFamily, CounterMetricFamily
+        families = (
+            (gauge, "num_requests_running", "Sequences that are sampled now", load.running),
+            (gauge, "num_requests_waiting", "Sequences that wait for a place", load.waiting),
+            (gauge, "kv_cache_usage_perc", "Part of the key-value cache in use, 0 to 1", load.cache_use),
+            (counter, "prefix_cache_queries", "Tokens of prompts that were looked up", load.prefix_queries),
+            (counter, "prefix_cache_hits", "Tokens of them that were found", load.prefix_hits),
         )
-        for name, text, value in gauges:
-            gauge = GaugeMetricFamily(PREFIX + name, text, labels=["model_name"])
-            gauge.add_metric([self._model], value)
-            yield gauge
-        counters = (
-            ("prefix_cache_queries", "Tokens of prompts that were looked up", load.prefix_queries),
-            ("prefix_cache_hits", "Tokens of them that were found", load.prefix_hits),
-        )
-        for name, text, value in counters:
-            counter = CounterMetricFamily(PREFIX + name, text, labels=["model_name"])
-            counter.add_metric([self._model], value)
-            yield counter
+        for kind, name, text, value in families:
+            family = kind(PREFIX + name, text, labels=["model_name"])
+            family.add_metric([self._model], value)
+            yield family
 
     def describe(self) -> Iterator[Metric]:
         """Nothing ahead of time: the engine need not be up yet."""
