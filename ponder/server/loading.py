@@ -12,8 +12,9 @@ Progress = Callable[[float, str], None]
 
 @contextmanager
 def loading(console: Console, what: str) -> Iterator[Progress]:
-    """Yields what is to be called with seconds and line: in a terminal one line changes, elsewhere one comes now and then."""
-    if console.is_terminal:
+    """Yields what is to be called with seconds and line: in a terminal one line changes; elsewhere, and where the terminal
+    cannot do that (TERM=dumb), one comes now and then."""
+    if console.is_interactive:
         with console.status(Text(f"{what} is starting")) as status:
             yield lambda seconds, line: status.update(_told(console, what, seconds, line))
         return
@@ -33,5 +34,5 @@ def _told(console: Console, what: str, seconds: float, line: str) -> Text:
     """On one line, whatever a server writes: none of it reaches the terminal but letters."""
     printable = "".join(letter if letter.isprintable() else " " for letter in line).strip()
     text = Text(f"{what} is loading, {seconds:.0f} s" + (f": {printable}" if printable else ""))
-    text.truncate(max(20, console.width - 4) if console.is_terminal else WIDTH, overflow="ellipsis")
+    text.truncate(max(20, console.width - 4) if console.is_interactive else WIDTH, overflow="ellipsis")
     return text

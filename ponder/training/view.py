@@ -33,7 +33,7 @@ class View:
             TextColumn("left"),
             TimeRemainingColumn(),
             console=console,
-            disable=not console.is_terminal,
+            disable=not console.is_interactive,
         )
         self.bar = None
 
@@ -60,7 +60,7 @@ class View:
     def step(self, stage: SftStage | RlStage, progress: StageProgress, metrics: dict[str, float]) -> None:
         figures = self._figures(metrics)
         self.bars.update(self.bar, completed=progress.step, figures=figures)
-        if not self.console.is_terminal and (progress.done or time.monotonic() - self.spoken > PLAIN_SECONDS):
+        if not self.console.is_interactive and (progress.done or time.monotonic() - self.spoken > PLAIN_SECONDS):
             self.spoken = time.monotonic()
             pace = (self.spoken - self.began) / max(1, progress.step - self.began_step)
             left = pace * (stage.steps - progress.step)

@@ -14,18 +14,15 @@ import httpx
 class ServeProcess:
     """Starts it on a free port. As a context it is killed at the end, where it still runs."""
 
-    def __init__(
-        self, model, *options: object, environment: Mapping[str, str] | None = None, terminal: int | None = None
-    ):
+    def __init__(self, model, *options: object, environment: Mapping[str, str] | None = None):
         command = [sys.executable, "-m", "ponder.cli.main", "serve", model, "--port", "0", *options]
         # A pipe that nobody reads would fill, and stop the server.
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 (open as long as the process runs)
         self.process = subprocess.Popen(
             list(map(str, command)),
             env=os.environ | {"OMP_NUM_THREADS": "1"} | dict(environment or {}),
-            stdin=terminal,
-            stdout=subprocess.PIPE if terminal is None else terminal,
-            stderr=self._log if terminal is None else terminal,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
             text=True,
         )
         self.said: list[str] = []  # on standard output, up to the greeting

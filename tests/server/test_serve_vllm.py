@@ -5,7 +5,6 @@ import asyncio
 import io
 import json
 import os
-import pty
 import signal
 import socket
 import sys
@@ -24,6 +23,7 @@ from tests.engine.vllm_fake import endless
 from tests.sandbox.waiting import wait_until
 from tests.server.born import ASK, CONTEXT, NAME
 from tests.server.serve_process import ServeProcess
+from tests.server.terminal_in_pty import Typist
 from tests.server.test_clients_go import run
 
 URL = "http://127.0.0.1:8001"
@@ -180,10 +180,10 @@ def serve(checkpoint, python):  # noqa: F811
     """Starts Ponder over the interpreter that does what is said. Nothing may be left of it afterwards."""
     started: list[ServeProcess] = []
 
-    def start(does: str = "", *options: str, terminal: int | None = None) -> ServeProcess:
+    def start(does: str = "", *options: str) -> ServeProcess:
         environment = {"FAKE": does, "MARK": str(python)}
         vllm = ("--name", NAME, "--engine", "vllm", "--vllm-python", python)
-        started.append(ServeProcess(checkpoint, *vllm, *options, environment=environment, terminal=terminal))
+        started.append(ServeProcess(checkpoint, *vllm, *options, environment=environment))
         return started[-1]
 
     yield start
@@ -191,9 +191,9 @@ def serve(checkpoint, python):  # noqa: F811
         server.__exit__()
 
 
-def processes_of_vllm(python, server: ServeProcess) -> list[psutil.Process]:  # noqa: F811
-    """What Ponder has started, which carries the mark as it does itself."""
-    return [process for process in started_by(python) if process.pid != server.process.pid]
+def processes_of_vllm(python, ponder: int) -> list[psutil.Process]:  # noqa: F811
+    """What the process `ponder` has started, which carries the mark as it does itself."""
+    return [process for process in started_by(python) if process.pid != ponder]
 
 
 def test_a_start_that_fails_says_what_vllm_said_last(serve):
@@ -208,7 +208,7 @@ def test_profiles_are_started_one_after_the_other_and_end_with_ponder(serve, pyt
     server = serve("", "--yarn", "1,2", "--vllm-arg=--dtype=float32")
     assert server.http.get("/v1/models").json()["data"][0]["capabilities"]["rope_factors"] == [1, 2]
     assert server.said[:2] == ["vLLM with YaRN factor 1 is starting\n", "vLLM with YaRN factor 2 is starting\n"]
-    commands = [process.cmdline() for process in processes_of_vllm(python, server)]
+    commands = [process.cmdline() for process in processes_of_vllm(python, server.process.pid)]
     commands = [command for command in commands if command[2:4] == ["-m", "vllm.entrypoints.openai.api_server"]]
     assert len(commands) == 2 and sum("--hf-overrides" in command for command in commands) == 1
     for command in commands:
@@ -232,52 +232,36 @@ def test_nothing_of_vllm_outlives_ponder(serve, python, number):  # noqa: F811
     server = serve("hangs" if number == signal.SIGTERM else "")
     if number == signal.SIGKILL:
         assert server.http.get("/health").status_code == 200
-    wait_until(lambda: len(processes_of_vllm(python, server)) >= 3)
+    wait_until(lambda: len(processes_of_vllm(python, server.process.pid)) >= 3)
     server.process.send_signal(number)
     server.ended()
     assert not left_of(python)
 
 
-def test_ctrl_c_in_a_terminal_while_vllm_loads_ends_everything(serve, python):  # noqa: F811
+def test_ctrl_c_in_a_terminal_while_vllm_loads_ends_everything(checkpoint, python):  # noqa: F811
     """The line of progress shows what vLLM said last. It takes its time to end; Ctrl+C again, out of impatience, leaves
     that to the keeper."""
-    ours, theirs = pty.openpty()
-    server = serve("stubborn hangs", terminal=theirs)
-    os.close(theirs)
-    shown = b""
-    while b"vLLM is loading, " not in shown or b" s: loading --model" not in shown:
-        shown += os.read(ours, 4096)
-    server.process.send_signal(signal.SIGINT)
-    (keeper,) = (one for one in processes_of_vllm(python, server) if one.ppid() == server.process.pid)
-    wait_until(lambda: pipe_has_ended(server, keeper))
-    server.process.send_signal(signal.SIGINT)
-    rest = read_to_its_end(ours)
-    assert server.process.wait(timeout=60) == 130 and b"Traceback" not in rest
-    os.close(ours)
+    vllm = ("--engine", "vllm", "--vllm-python", python)
+    typist = Typist("serve", checkpoint, "--port", 0, *vllm, FAKE="stubborn hangs", MARK=str(python))
+    typist.until(r"vLLM is loading, \d+ s: loading --model")
+    os.kill(typist.pid, signal.SIGINT)
+    (keeper,) = (one for one in processes_of_vllm(python, typist.pid) if one.ppid() == typist.pid)
+    wait_until(lambda: pipe_has_ended(typist.pid, keeper))
+    os.kill(typist.pid, signal.SIGINT)
+    assert typist.leave("") == 130 and "Traceback" not in typist.seen
     assert not left_of(python)
 
 
-def pipe_has_ended(server: ServeProcess, keeper: psutil.Process) -> bool:
+def pipe_has_ended(ponder: int, keeper: psutil.Process) -> bool:
     """Ponder has closed its end of the keeper's standard input."""
     pipe = os.readlink(f"/proc/{keeper.pid}/fd/0")
-    ends = Path(f"/proc/{server.process.pid}/fd")
-    return pipe not in {os.readlink(end) for end in ends.iterdir()}
-
-
-def read_to_its_end(terminal: int) -> bytes:
-    said = b""
-    try:
-        while block := os.read(terminal, 4096):
-            said += block
-    except OSError:  # how Linux says that nobody is at the other end
-        return said
-    return said
+    return pipe not in {os.readlink(end) for end in Path(f"/proc/{ponder}/fd").iterdir()}
 
 
 def test_vllm_that_dies_is_reported_and_ponder_stays(serve, python):  # noqa: F811
     server = serve()
     assert server.http.get("/health").status_code == 200
-    (vllm,) = (one for one in processes_of_vllm(python, server) if str(python) in one.cmdline()[:2])
+    (vllm,) = (one for one in processes_of_vllm(python, server.process.pid) if str(python) in one.cmdline()[:2])
     vllm.kill()
     wait_until(lambda: server.http.get("/health").json()["failure"] == "vLLM ended with exit code 137")
     assert server.http.get("/health").status_code == 503 and server.http.get("/v1/models").status_code == 200
@@ -290,9 +274,12 @@ def test_vllm_that_dies_is_reported_and_ponder_stays(serve, python):  # noqa: F8
 # ---- the line of progress ----
 
 
-def test_progress_in_a_terminal_and_in_a_log():
+@pytest.mark.parametrize("dumb", [False, True])
+def test_progress_where_no_line_can_be_changed(dumb):
+    """In a log, and in a terminal that only prints."""
     log = io.StringIO()
-    with loading(Console(file=log, soft_wrap=True, highlight=False), "vLLM") as progress:
+    kind = {"force_terminal": True, "_environ": {"TERM": "dumb"}, "width": 200} if dumb else {}
+    with loading(Console(file=log, soft_wrap=True, highlight=False, color_system=None, **kind), "vLLM") as progress:
         for tenth in range(0, 300, 5):
             progress(tenth / 10, "" if tenth < 150 else "Loading [bold]weights\x1b[2J\a 50%")
     assert log.getvalue().splitlines() == [
@@ -300,8 +287,11 @@ def test_progress_in_a_terminal_and_in_a_log():
         "vLLM is loading, 10 s",
         "vLLM is loading, 20 s: Loading [bold]weights [2J  50%",
     ]
+
+
+def test_progress_in_a_terminal_is_one_line():
     terminal = io.StringIO()
-    console = Console(file=terminal, force_terminal=True, width=60)
+    console = Console(file=terminal, force_terminal=True, width=60, _environ={"TERM": "xterm"})
     with loading(console, "vLLM") as progress:
         progress(3.2, "\x1b]0;title\a" + "x" * 500)
         wait_until(lambda: "loading, 3 s" in terminal.getvalue())
