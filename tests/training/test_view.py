@@ -1,0 +1,31 @@
+"""What a training run shows: a line that changes, or one now and then where nothing can be drawn over."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from ponder.recipe.load import load_recipe
+from ponder.training.checkpoint import Progress
+from ponder.training.view import View
+
+KINDS = {
+    "log": {},
+    "dumb": {"force_terminal": True, "_environ": {"TERM": "dumb"}},
+    "terminal": {"force_terminal": True, "_environ": {"TERM": "xterm"}},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_steps_are_told_everywhere(kind):
+    shown = io.StringIO()
+    stage = load_recipe("recipes/tiny.yaml").stages[0]
+    with View(Console(file=shown, width=120, color_system=None, **KINDS[kind])) as view:
+        view.stage_begins(stage, 0)
+        view.step(stage, Progress(stage.name, 4), {"loss": 0.25, "tokens_per_s/learn": 1000.0})
+        view.step(stage, Progress(stage.name, 5), {"loss": 0.25, "tokens_per_s/learn": 1000.0})
+    lines = [line for line in shown.getvalue().splitlines() if "s left" in line]
+    if kind == "terminal":
+        assert not lines and f"5/{stage.steps}" in shown.getvalue()
+    else:
+        assert len(lines) == 1 and lines[0].startswith(f"{stage.name} 4/{stage.steps}  loss 0.250  1,000 tok/s")
