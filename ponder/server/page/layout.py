@@ -30,7 +30,7 @@ def build(base_url: str, model: str, api_key: str | None = None) -> gr.Blocks:
     """
     client = Client(base_url, model, api_key)
     with gr.Blocks(analytics_enabled=False, title=f"Ponder: {model}", fill_width=True) as blocks:
-        seat_state = gr.State(None)
+        seat_state = gr.State(Seat())  # each session gets its own copy of this
         chat = gr.HTML(
             None,
             html_template=_read("frame.html"),
@@ -43,8 +43,7 @@ def build(base_url: str, model: str, api_key: str | None = None) -> gr.Blocks:
             asks_key=api_key is None,
         )
 
-        async def ask(event: gr.EventData, seat: Seat | None):
-            seat = seat or Seat()
+        async def ask(event: gr.EventData, seat: Seat):
             try:
                 told = sound(event._data)
                 act, settings = read_act(told), read_settings(told.get("settings"))
@@ -54,8 +53,7 @@ def build(base_url: str, model: str, api_key: str | None = None) -> gr.Blocks:
             async for problem in seat.answers(client, act, settings):
                 yield seat, await seat.view(problem)
 
-        async def tell(event: gr.EventData, seat: Seat | None):
-            seat = seat or Seat()
+        async def tell(event: gr.EventData, seat: Seat):
             try:
                 told = sound(event._data)
                 act = read_act(told)

@@ -66,12 +66,14 @@ serverId().then((id) => { known = id; setInterval(watchServer, 1000); }, () => {
 
 // At the end a box follows what is added, until the reader scrolls up; at the end again, it follows again.
 function follow(one, changed = () => {}) {
-  let before = 0;
+  let top = 0, height = 0;
   one.follows = true;
   const look = () => {
-    if (one.scrollHeight - one.scrollTop - one.clientHeight < 8) one.follows = true;
-    else if (one.scrollTop < before - 1) one.follows = false;
-    before = one.scrollTop;
+    const atEnd = one.scrollHeight - one.scrollTop - one.clientHeight < 8;
+    if (one.scrollTop > top && atEnd) one.follows = true;
+    else if (one.scrollTop < top - 1 && one.scrollHeight >= height) one.follows = false;  // else it became shorter by itself
+    top = one.scrollTop;
+    height = one.scrollHeight;
     changed();
   };
   one.addEventListener("scroll", look, { passive: true });

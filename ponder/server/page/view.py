@@ -112,7 +112,8 @@ class _Viewer:
             parts += self._row([*self._versions(number), *self._answer_buttons(place, number, answer, is_last)])
             parts += self._pace(number, answer)
         attrs = {"aria-label": "Ponder"}
-        return {"key": f"a{number}", "tag": "article", "cls": "model", "attrs": attrs, "parts": parts}
+        cls = "model" if answer.phase == "done" else "model growing"
+        return {"key": f"a{number}", "tag": "article", "cls": cls, "attrs": attrs, "parts": parts}
 
     def _thinking(self, answer: Answer) -> Part:
         pending = answer.phase in ("thinking", "waiting")
