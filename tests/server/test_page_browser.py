@@ -395,6 +395,15 @@ def test_results_are_filled_in_one_after_the_other(tab, api):
     assert [message["content"] for message in api.asked[-1]["messages"][-2:]] == ["1", "22 C"]
 
 
+def test_a_question_in_the_first_moment_is_answered(tab):
+    """Where greeting and question meet, gradio may end the stream that the answer comes by."""
+    for answers in range(1, 6):
+        tab.reload()
+        send(tab, "sum")
+        done(tab, answers)
+        expect(tab.locator(".gauge-text")).not_to_contain_text("?")
+
+
 def test_a_conversation_outlives_the_page_and_the_server(opened):
     api = Api(SCENES)
     server = Server(api.app(), page=MODEL)

@@ -4,7 +4,9 @@ import asyncio
 import json
 import re
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 
 import httpx
 import pytest
@@ -119,17 +121,45 @@ def test_a_session_is_not_what_its_page_says_it_is(served):
     assert shown["parts"] == [] and shown["problem"] == ""
 
 
+def test_what_is_sent_at_once_reaches_one_seat(served):
+    """A question in the page's first moment, before its greeting has been answered."""
+    with httpx.Client(base_url=served.url, timeout=30) as http:
+        join(http, "tell", "early", {"name": "hello", "text": "zh", "settings": {}})
+        join(http, "ask", "early", {"name": "send", "text": "1 + 2", "settings": {"max_tokens": 1}})
+        assert len(list(completed(http, "early", 2))) == 2
+        shown = event(http, "tell", "early", {"name": "hello", "text": "zh", "settings": {}})
+    assert shown["kept"][0] == {"user": "1 + 2"} and shown["asks"] == 1 and shown["gauge"]["most"] == 1024
+
+
+def test_what_a_page_has_kept_is_taken_up_once(served):
+    """It may be told again when no answer came; by then the conversation may have gone on."""
+    hello = {"name": "hello", "settings": {}, "kept": [{"user": "1 + 2"}, {"content": "3"}]}
+    with httpx.Client(base_url=served.url, timeout=30) as http:
+        assert len(event(http, "tell", "again", hello)["kept"]) == 2
+        event(http, "tell", "again", {"name": "clear"})
+        assert event(http, "tell", "again", hello)["kept"] == []
+
+
 def event(http: httpx.Client, way: str, session: str, data: object, state: object = None) -> dict:
     """What the page shows when it has sent this."""
+    join(http, way, session, data, state)
+    (done,) = completed(http, session)
+    assert done["success"], done
+    return done["output"]["data"][1]
+
+
+def join(http: httpx.Client, way: str, session: str, data: object, state: object = None) -> None:
     functions = {one["api_name"]: one["id"] for one in http.get("/config").json()["dependencies"]}
     body = {"data": [state], "fn_index": functions[way], "session_hash": session, "event_data": data}
     joined = http.post("/gradio_api/queue/join", content=json.dumps(body), headers={"content-type": "application/json"})
     assert joined.status_code == 200
+
+
+def completed(http: httpx.Client, session: str, events: int = 1) -> Iterator[dict]:
+    """The ends of so many events."""
     with http.stream("GET", "/gradio_api/queue/data", params={"session_hash": session}) as stream:
         told = (json.loads(line[5:]) for line in stream.iter_lines() if line.startswith("data:"))
-        done = next(one for one in told if one["msg"] in ("process_completed", "unexpected_error"))
-    assert done["success"], done
-    return done["output"]["data"][1]
+        yield from islice((one for one in told if one["msg"] in ("process_completed", "unexpected_error")), events)
 
 
 def test_a_real_model_thinks_is_cut_off_and_goes_on(served):

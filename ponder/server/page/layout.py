@@ -44,6 +44,7 @@ def build(base_url: str, model: str, api_key: str | None = None) -> gr.Blocks:
         )
 
         async def ask(event: gr.EventData, seat: Seat):
+            seat.asks += 1
             try:
                 told = sound(event._data)
                 act, settings = read_act(told), read_settings(told.get("settings"))
@@ -60,8 +61,8 @@ def build(base_url: str, model: str, api_key: str | None = None) -> gr.Blocks:
                 match act.name:
                     case "hello":
                         seat.language = language_of(act.text)
-                        if kept := told.get("kept"):
-                            seat.restore(kept)
+                        if "kept" in told:
+                            seat.restore(told["kept"])
                         problem = await seat.hello(client, read_settings(told.get("settings")))
                         return seat, await seat.view(problem)
                     case "language":

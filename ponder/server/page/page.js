@@ -42,25 +42,26 @@ function recall(name) {
 
 // gradio sees that a connection broke, but not that a server has ended in good order. Where nothing comes though something
 // should, we ask: another server, or the same after it was away, gets the page anew, with what was kept.
-let heard = Date.now(), expects = false, known = null, lost = false;
+let heard = Date.now(), asks = 0, expects = true, known = null, lost = false;
 async function serverId() {
   const response = await fetch(new URL("gradio_api/app_id", document.baseURI), { cache: "no-store" });
   return response.ok ? (await response.json()).app_id : null;
 }
 async function watchServer() {
-  if (!(running || expects || lost) || Date.now() - heard < (expects ? 1500 : 4000)) return;
+  if (!(running || expects || lost) || Date.now() - heard < (lost ? 1500 : expects ? 700 : 4000)) return;
   heard = Date.now();
   try {
     const id = await serverId();
     if (id !== null && (lost || id !== known)) location.reload();
-    // gradio may have closed its stream just when we asked: what is told now opens it again, and what waits there comes.
-    else if (id !== null) tell({ name: "hello", text: language, settings: chosen() });
+    // When nothing is under way gradio ends its stream, even while the next question is on its way: then that one's answer
+    // is not read. What is told now opens the stream again, and what waits there comes.
+    else if (id !== null) greet();
   } catch {
     lost = true;
     find(".problem").textContent = label("lost");
   }
 }
-serverId().then((id) => { known = id; setInterval(watchServer, 1000); }, () => {});
+serverId().then((id) => { known = id; setInterval(watchServer, 350); }, () => {});
 
 // ---- following what grows ----
 
@@ -93,7 +94,7 @@ function show(value) {
   if (!value || value.number < newest) return;
   newest = value.number;
   heard = Date.now();
-  expects = false;
+  expects = value.asks < asks;
   const before = running, held = document.activeElement;
   running = value.running;
   log.setAttribute("aria-busy", String(Boolean(running)));
@@ -232,12 +233,14 @@ if (props.katex.script) {
 // ---- from the user to Python ----
 
 const tell = (act) => trigger("tell", act);
+const greet = () => tell({ name: "hello", text: language, settings: chosen(), kept: newest ? undefined : recall("turns") ?? [] });
 function ask(act) {
   if (running) return;
   const tokens = Number.parseInt(budget.value, 10);
   const thinking = think.getAttribute("aria-pressed") === "true";
   heard = Date.now();
   expects = true;
+  asks += 1;
   trigger("ask", { ...act, thinking, budget: thinking && tokens > 0 ? tokens : null, settings: chosen() });
 }
 
@@ -301,7 +304,7 @@ opener.onclick = () => {
 };
 settings.onsubmit = (event) => event.preventDefault();
 settings.onchange = (event) => {
-  if (event.target.name === "api_key") tell({ name: "hello", text: language, settings: chosen() });
+  if (event.target.name === "api_key") greet();
   const { api_key, ...others } = chosen();  // a key is nothing to leave lying about
   keep("settings", others);
 };
@@ -377,6 +380,6 @@ box.value = recall("draft") ?? "";
 relabel();
 watch("value", () => show(props.value));
 show(props.value);
-tell({ name: "hello", text: language, settings: chosen(), kept: recall("turns") ?? [] });
+greet();
 grow();
 box.focus();

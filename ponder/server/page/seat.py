@@ -17,13 +17,16 @@ from ponder.server.talk.running import Running
 
 class Seat:
     """`language` and `longest` (tokens of the model's context) are what the page is shown with. `key_problem`: what to say
-    where the server refuses us for want of a right API key."""
+    where the server refuses us for want of a right API key. `asks`: how often the page has asked for an answer; it sees by
+    this what has arrived."""
 
     def __init__(self) -> None:
         self.conversation = Conversation()
         self.language: Language = "en"
         self.longest: int | None = None
         self.key_problem = ""
+        self.asks = 0
+        self._fresh = True
         self._running: Running | None = None
         self._paces: dict[int, Pace] = {}
         self._number = 0
@@ -34,7 +37,7 @@ class Seat:
         number, state = self._number, (self.conversation, self.language, self.longest)
         # It takes some milliseconds where much is new.
         shown = await asyncio.to_thread(page, *state, problem=problem, paces=dict(self._paces))
-        return shown | {"number": number, "key_needed": bool(self.key_problem)}
+        return shown | {"number": number, "asks": self.asks, "key_needed": bool(self.key_problem)}
 
     async def hello(self, client: Client, settings: Settings) -> str:
         """Asks the server about its model. The problem, where there is one."""
@@ -49,9 +52,10 @@ class Seat:
         return self.key_problem
 
     def restore(self, kept: object) -> None:
-        """Takes up the conversation that a page has kept, where there is none here. Raises ValueError where that is
-        none."""
-        if not self.conversation.nodes and not self._running:
+        """Takes up the conversation that a page has kept, if it is the first thing that happens here: the page says it
+        again and again until it has been answered. Raises ValueError where that is none."""
+        if self._fresh and not self.asks:
+            self._fresh = False
             self.conversation = restored(kept)
 
     async def answers(self, client: Client, act: Act, settings: Settings) -> AsyncIterator[str]:
