@@ -233,6 +233,7 @@ if (props.katex.script) {
 // ---- from the user to Python ----
 
 const tell = (act) => trigger("tell", act);
+// It brings what was kept until a view has come: from then on what is kept is what the server has.
 const greet = () => tell({ name: "hello", text: language, settings: chosen(), kept: newest ? undefined : recall("turns") ?? [] });
 function ask(act) {
   if (running) return;
