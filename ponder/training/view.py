@@ -65,7 +65,9 @@ class View:
             pace = (self.spoken - self.began) / max(1, progress.step - self.began_step)
             left = pace * (stage.steps - progress.step)
             self.console.print(
-                f"{stage.name} {progress.step}/{stage.steps}  {figures}  {left:.0f} s left", highlight=False
+                f"{stage.name} {progress.step}/{stage.steps}  {figures}  {left:.0f} s left",
+                highlight=False,
+                soft_wrap=True,
             )
 
     def evaluated(self, result: EvalResult) -> None:
