@@ -5,6 +5,7 @@ import os
 
 import torch
 
+from ponder.engine.invariance import choose_forms
 from ponder.engine.local import LocalEngine
 from ponder.engine.protocol import Engine
 from ponder.engine.workers import WorkerEngine
@@ -28,7 +29,9 @@ class SamplingEngine:
         if workers:
             self.engine = WorkerEngine(self.own, workers, settings.token_budget // workers, settings.max_rows)
         else:
-            self.engine = LocalEngine(self.own, settings.token_budget, settings.max_rows)
+            # One thread: the same numbers as with sampling processes, of any number (law 4).
+            forms = choose_forms(self.own, threads=1)
+            self.engine = LocalEngine(self.own, settings.token_budget, settings.max_rows, forms=forms)
             assert self.engine.prefixes is None, "the weights change between steps: kept keys and values would be stale"
         self.generate = self.engine.generate
         self.close = self.engine.close

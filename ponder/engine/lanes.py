@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterable, Sequence
 import torch
 from torch import Tensor
 
-from ponder.engine.kv_cache import LENGTH_BUCKET, Decode, KVCache, Seat, round_up
+from ponder.engine.attention import Decode
+from ponder.engine.invariance import LENGTH_BUCKET, Forms, round_up
+from ponder.engine.kv_cache import KVCache, Seat
 from ponder.engine.protocol import Completion
 
 FIRST_BOUND = 256  # tokens; each further lane is twice as long
@@ -57,8 +59,8 @@ class Lanes:
             Else there is one lane, whose caller reserves room for newcomers, and which keeps what it has until `release`
     """
 
-    def __init__(self, bounds: Sequence[int], make_cache: Callable[[], KVCache], fitted: bool = True):
-        self.bounds, self.fitted = list(bounds), fitted
+    def __init__(self, bounds: Sequence[int], make_cache: Callable[[], KVCache], forms: Forms, fitted: bool = True):
+        self.bounds, self.forms, self.fitted = list(bounds), forms, fitted
         self.caches = [make_cache() for _ in bounds]
         self.counts = [0] * len(bounds)
         self.running: list[Completion] = []
@@ -148,13 +150,13 @@ class Lanes:
         """
         if not self.fitted:
             self.caches[0].reserve(len(self.running), longest, limit)
-            return Decode(self.caches[0], positions, longest)
+            return Decode(self.caches[0], positions, longest, self.forms)
         parts, begin = [], 0
         for lane, count in enumerate(self.counts):
             if count:
                 end = begin + count
                 needed = max(_cached(completion) + 1 for completion in self.running[begin:end])
-                parts.append((slice(begin, end), Decode(self.caches[lane], positions[begin:end], needed)))
+                parts.append((slice(begin, end), Decode(self.caches[lane], positions[begin:end], needed, self.forms)))
                 begin = end
         return DecodeLanes(parts)
 

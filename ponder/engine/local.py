@@ -21,7 +21,8 @@ import torch
 from torch import Tensor
 
 from ponder.engine.batch import Batch
-from ponder.engine.kv_cache import LENGTH_BUCKET, KVCache, round_up
+from ponder.engine.invariance import LENGTH_BUCKET, Forms, choose_forms, round_up, thread_count
+from ponder.engine.kv_cache import KVCache
 from ponder.engine.lanes import Lanes, Reservation, bounds_up_to, first_tokens, most_tokens
 from ponder.engine.long_prompt import LongPrompt
 from ponder.engine.prefill import EXTEND_TOKENS, Beginning, Prefiller, beginning_of
@@ -48,6 +49,7 @@ class LocalEngine:
             the weights do not change: what is kept was computed with those of its time
         chunk_tokens: most prompt tokens that are computed before the running sequences have their turn; None lets all
             prompts go first and whole, for throughput
+        forms: of the arithmetic; None: the fastest that hold law 4 on this machine (engine/invariance.py)
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class LocalEngine:
         rope_factors: Sequence[float] = (1.0,),
         prefix_tokens: int = 0,
         chunk_tokens: int | None = None,
+        forms: Forms | None = None,
     ):
         if max_rows < 1 or token_budget < LENGTH_BUCKET:
             raise ValueError(f"the engine needs max_rows >= 1 and token_budget >= {LENGTH_BUCKET}")
@@ -74,12 +77,13 @@ class LocalEngine:
         if len(self.rope_factors) > 1:  # a table for each factor: too much to be made anew while answers run
             decoder.rotary.reserve(longest + LENGTH_BUCKET, decoder.device, decoder.dtype)
         bounds = [longest] if chunk_tokens is None else bounds_up_to(longest)
-        self.lanes = Lanes(bounds, self._new_cache, fitted=chunk_tokens is not None)
+        self.forms = forms or choose_forms(decoder)
+        self.lanes = Lanes(bounds, self._new_cache, self.forms, fitted=chunk_tokens is not None)
         self.running = self.lanes.running  # lane after lane, no gaps
         self.prefixes: PrefixCache | None = None
         if prefix_tokens:
             self.prefixes = PrefixCache(decoder.config, prefix_tokens, decoder.device, decoder.dtype)
-        self.prefiller = Prefiller(decoder, self.prefixes)
+        self.prefiller = Prefiller(decoder, self.prefixes, self.forms)
         self.waiting: deque[Completion] = deque()
         self.long: LongPrompt | None = None  # whose prompt is being computed in chunks
         self.prompts_next = True
@@ -130,6 +134,10 @@ class LocalEngine:
     @torch.inference_mode()
     def step(self) -> list[Completion]:
         """Sample one token for every newcomer, or else for every running sequence; returns those that finished."""
+        with thread_count(self.forms.threads):
+            return self._step()
+
+    def _step(self) -> list[Completion]:
         finished: list[Completion] = []
         newcomers = self._admit() if self.prompts_next or not self.running else []
         prompts = bool(newcomers or self.long) and (self.prompts_next or not self.running)
@@ -183,7 +191,7 @@ class LocalEngine:
                 break
             if is_long:
                 part = min(EXTEND_TOKENS, self.chunk_tokens or EXTEND_TOKENS)
-                self.long = LongPrompt(self.waiting.popleft(), self.decoder, self.prefixes, part)
+                self.long = LongPrompt(self.waiting.popleft(), self.decoder, self.prefixes, self.forms, part)
                 continue
             if prompt not in prompts:
                 if prompts and prompt_tokens + left > (self.chunk_tokens or PREFILL_TOKENS):
@@ -222,8 +230,9 @@ class LocalEngine:
     def _decode(self, batch: Batch) -> Tensor:
         """Logits of the next token of every running sequence # [running, vocab]."""
         attend = self.lanes.decode(batch.positions, batch.longest, self._limit())
-        hidden = self.decoder(batch.last_ids, batch.positions, attend, batch.longest, batch.factors)
-        return self.decoder.logits(hidden)[: len(self.running)].float()
+        tile = self.forms.rows
+        hidden = self.decoder(batch.last_ids, batch.positions, attend, batch.longest, batch.factors, tile)
+        return self.decoder.logits(hidden, tile)[: len(self.running)].float()
 
     def _draw(self, completions: list[Completion], batch: Batch, logits: Tensor) -> list[Completion]:
         top = likeliest(logits, batch.sampler) if any(batch.sampler.top_logprobs) else None

@@ -3,8 +3,10 @@
 import torch
 from torch import Tensor
 
+from ponder.engine.attention import Extend
 from ponder.engine.batch import factor_indices
-from ponder.engine.kv_cache import LENGTH_BUCKET, ROW_TILE, Extend, KVCache, round_up
+from ponder.engine.invariance import LENGTH_BUCKET, ROW_TILE, Forms, round_up
+from ponder.engine.kv_cache import KVCache
 from ponder.engine.prefill import EXTEND_TOKENS
 from ponder.engine.prefix import BLOCK, PrefixCache
 from ponder.engine.protocol import Completion
@@ -19,9 +21,14 @@ class LongPrompt:
     """
 
     def __init__(
-        self, completion: Completion, decoder: Decoder, prefixes: PrefixCache | None, part: int = EXTEND_TOKENS
+        self,
+        completion: Completion,
+        decoder: Decoder,
+        prefixes: PrefixCache | None,
+        forms: Forms,
+        part: int = EXTEND_TOKENS,
     ):
-        self.part = part
+        self.part, self.forms = part, forms
         request = completion.request
         self.completion, self.decoder, self.prefixes = completion, decoder, prefixes
         self.cache = KVCache(decoder.config, decoder.device, decoder.dtype)
@@ -49,7 +56,7 @@ class LongPrompt:
             self.prefixes.store(request.prompt, request.rope_factor, self.cache, 0)
         tile = torch.zeros(ROW_TILE, len(hidden), device=hidden.device, dtype=hidden.dtype)
         tile[0] = hidden
-        return self.decoder.logits(tile)[:1].float()
+        return self.decoder.logits(tile, self.forms.rows)[:1].float()
 
     def _extend(self, part: tuple[int, ...]) -> Tensor:
         """Hidden states # [width, hidden] of the next tokens, padding included."""
@@ -58,4 +65,4 @@ class LongPrompt:
         ids[: len(part)] = torch.tensor(part)
         attend = Extend(width, [((self.cache, 0), self.done, len(part))], device)
         factors = factor_indices(self.decoder, [self.completion.request.rope_factor] * width)
-        return self.decoder(ids.to(device), attend.positions, attend, self.done + width, factors)
+        return self.decoder(ids.to(device), attend.positions, attend, self.done + width, factors, self.forms.rows)

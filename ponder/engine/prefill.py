@@ -5,8 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ponder.engine.attention import Extend, Prefill
 from ponder.engine.batch import factor_indices
-from ponder.engine.kv_cache import LENGTH_BUCKET, ROW_TILE, Extend, Prefill, Seat, round_up
+from ponder.engine.invariance import LENGTH_BUCKET, ROW_TILE, Forms, round_up
+from ponder.engine.kv_cache import Seat
 from ponder.engine.prefix import BLOCK, PrefixCache
 from ponder.engine.protocol import Completion
 from ponder.model.decoder import Decoder
@@ -25,8 +27,8 @@ def beginning_of(completion: Completion) -> Beginning:
 class Prefiller:
     """Fills the seats of newcomers. `prefixes` is None where nothing is kept."""
 
-    def __init__(self, decoder: Decoder, prefixes: PrefixCache | None):
-        self.decoder, self.prefixes = decoder, prefixes
+    def __init__(self, decoder: Decoder, prefixes: PrefixCache | None, forms: Forms):
+        self.decoder, self.prefixes, self.forms = decoder, prefixes, forms
 
     def __call__(self, newcomers: Sequence[Completion], seats: Sequence[Seat]) -> Tensor:
         """Cache the newcomers' prompts in their seats, which are long enough for them in whole buckets.
@@ -60,7 +62,7 @@ class Prefiller:
         if self.prefixes:
             for (factor, prompt), seat in {beginning_of(c): s for c, s in zip(newcomers, seats, strict=True)}.items():
                 self.prefixes.store(prompt, factor, *seat)
-        return self.decoder.logits(hidden)[: len(newcomers)].float()
+        return self.decoder.logits(hidden, self.forms.rows)[: len(newcomers)].float()
 
     def _whole(self, group: Group, seats: Sequence[Seat], width: int) -> Tensor:
         """Last hidden state of each prompt # [prompts, hidden]."""
@@ -69,9 +71,10 @@ class Prefiller:
         for index, (_, prompt) in enumerate(group):
             ids[index, : len(prompt)] = torch.tensor(prompt)
         positions = torch.arange(width, device=device).repeat(len(group))
-        attend = Prefill(width, [[seats[place] for place in places] for places in group.values()], device)
+        attend = Prefill(width, [[seats[place] for place in places] for places in group.values()], device, self.forms)
         factors = self._factors(group, width)
-        hidden = self.decoder(ids.flatten().to(device), positions, attend, width, factors)  # [prompts * width, hidden]
+        ids = ids.flatten().to(device)
+        hidden = self.decoder(ids, positions, attend, width, factors, self.forms.rows)  # [prompts * width, hidden]
         ends = [index * width + len(prompt) - 1 for index, (_, prompt) in enumerate(group)]
         return hidden[torch.tensor(ends, device=device)]
 
@@ -92,7 +95,7 @@ class Prefiller:
             attend = Extend(part.shape[1], sequences, device)
             longest = max(starts) + done + part.shape[1]
             factors = self._factors(group, part.shape[1])
-            hidden = self.decoder(part.flatten(), attend.positions, attend, longest, factors)
+            hidden = self.decoder(part.flatten(), attend.positions, attend, longest, factors, self.forms.rows)
         # Padding is less than a bucket, so every prompt ends in the last part.
         last = [len(prompt) - start - done - 1 for (_, prompt), start in zip(group, starts, strict=True)]
         for (_, prompt), (first, *others) in group.items():

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from torch import Tensor
 
+from ponder.engine.invariance import Forms, choose_forms
 from ponder.engine.local import LocalEngine
 from ponder.engine.processes import Connection, Processes, answer
 from ponder.engine.protocol import Completion, Request
@@ -27,10 +28,11 @@ class WorkerEngine:
     """
 
     def __init__(self, decoder: Decoder, workers: int, token_budget: int, max_rows: int):
-        arguments = (decoder.config, share_parameters(decoder), token_budget, max_rows)
+        forms = choose_forms(decoder, threads=1)
+        arguments = (decoder.config, share_parameters(decoder), token_budget, max_rows, forms)
         self.processes = Processes(_serve, [arguments] * workers, "ponder-sampler")
         # The checks of a request happen here, before anything is sent.
-        self.checker = LocalEngine(decoder, token_budget, max_rows)
+        self.checker = LocalEngine(decoder, token_budget, max_rows, forms=forms)
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
         requests = list(requests)
@@ -59,8 +61,10 @@ class WorkerEngine:
         return hands
 
 
-def _serve(connection: Connection, config: ModelConfig, weights: Tensor, token_budget: int, max_rows: int) -> None:
-    engine = LocalEngine(attach_parameters(config, weights).eval(), token_budget, max_rows)
+def _serve(
+    connection: Connection, config: ModelConfig, weights: Tensor, token_budget: int, max_rows: int, forms: Forms
+) -> None:
+    engine = LocalEngine(attach_parameters(config, weights).eval(), token_budget, max_rows, forms=forms)
     while True:
         engine.submit([replace(request, id=(index,)) for index, request in connection.recv()])
         while engine.waiting or engine.running:

@@ -1,9 +1,11 @@
 """The one decoder, for training and for sampling (law 1): Qwen2, Qwen2.5, QwQ, Qwen3 and Llama.
 
 It works on a flat stream of tokens. Which tokens see which is not its business: an `Attend` is handed in, and the
-learner's packed sequences, a prompt's prefill and a decoding step over a KV cache are three of them.
+learner's packed sequences, a prompt's prefill and a decoding step over a KV cache are three of them. All else it does is
+row by row: `tile` says how many rows (tokens) go through the kernels at a time (engine/invariance.py).
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -35,9 +37,8 @@ class RMSNorm(nn.Module):
 class Attention(nn.Module):
     """Grouped-query attention; q, k and v come out of one matrix, in this order."""
 
-    def __init__(self, config: ModelConfig, layer: int):
+    def __init__(self, config: ModelConfig):
         super().__init__()
-        self.layer = layer
         self.num_heads, self.num_kv_heads, self.head_dim = config.num_heads, config.num_kv_heads, config.head_dim
         q_size, kv_size = config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim
         self.qkv_proj = nn.Linear(config.hidden_size, q_size + 2 * kv_size, bias=config.qkv_bias)
@@ -45,14 +46,15 @@ class Attention(nn.Module):
         self.q_norm = RMSNorm(config.head_dim, config.rms_norm_eps) if config.qk_norm else None
         self.k_norm = RMSNorm(config.head_dim, config.rms_norm_eps) if config.qk_norm else None
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, attend: Attend) -> Tensor:
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, ...]:
+        """x # [tokens, hidden] -> q # [tokens, heads, head_dim]; k, v # [tokens, kv_heads, head_dim]"""
         qkv = self.qkv_proj(x).view(len(x), -1, self.head_dim)  # [tokens, heads + 2 * kv_heads, head_dim]
         qk, v = qkv[:, : -self.num_kv_heads], qkv[:, -self.num_kv_heads :]
         if self.q_norm is not None and self.k_norm is not None:
             q, k = qk.split((self.num_heads, self.num_kv_heads), dim=1)
             qk = torch.cat((self.q_norm(q), self.k_norm(k)), dim=1)
         q, k = rotate(qk, cos, sin).split((self.num_heads, self.num_kv_heads), dim=1)
-        return self.o_proj(attend(self.layer, q, k, v))
+        return q, k, v
 
 
 class MLP(nn.Module):
@@ -64,21 +66,48 @@ class MLP(nn.Module):
         self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        gate, up = self.gate_up_proj(x).chunk(2, dim=-1)
-        return self.down_proj(F.silu(gate) * up)
+        return self.down_proj(swiglu(self.gate_up_proj(x)))
+
+
+def swiglu(gate_up: Tensor) -> Tensor:
+    """gate_up # [tokens, 2 * intermediate] -> [tokens, intermediate]"""
+    gate, up = gate_up.chunk(2, dim=-1)
+    return F.silu(gate) * up
 
 
 class Block(nn.Module):
     def __init__(self, config: ModelConfig, layer: int):
         super().__init__()
+        self.layer = layer
         self.input_norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        self.attention = Attention(config, layer)
+        self.attention = Attention(config)
         self.post_norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.mlp = MLP(config)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, attend: Attend) -> Tensor:
-        x = x + self.attention(self.input_norm(x), cos, sin, attend)
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, attend: Attend, tile: int | None = None) -> Tensor:
+        q, k, v = in_tiles(self.before, tile, x, cos, sin)
+        return in_tiles(self.after, tile, x, attend(self.layer, q, k, v))
+
+    def before(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, ...]:
+        """What comes before tokens see each other: q, k, v."""
+        return self.attention(self.input_norm(x), cos, sin)
+
+    def after(self, x: Tensor, attended: Tensor) -> Tensor:
+        """And after: attended # [tokens, heads * head_dim] -> [tokens, hidden]"""
+        x = x + self.attention.o_proj(attended)
         return x + self.mlp(self.post_norm(x))
+
+
+def in_tiles(rowwise: Callable, tile: int | None, *streams: Tensor):
+    """`rowwise(*streams)`, computed `tile` rows at a time; None is all at once.
+
+    Args:
+        rowwise: from tensors # [rows, ...] to one such tensor, or several; no row of which depends on another
+    """
+    if tile is None or len(streams[0]) <= tile:
+        return rowwise(*streams)
+    parts = [rowwise(*rows) for rows in zip(*(stream.split(tile) for stream in streams), strict=True)]
+    return torch.cat(parts) if isinstance(parts[0], Tensor) else tuple(map(torch.cat, zip(*parts, strict=True)))
 
 
 class Decoder(nn.Module):
@@ -92,7 +121,13 @@ class Decoder(nn.Module):
         self.rotary = RotaryTable(config.rope, config.head_dim, config.max_positions)
 
     def forward(
-        self, ids: Tensor, positions: Tensor, attend: Attend, longest: int, factors: Tensor | None = None
+        self,
+        ids: Tensor,
+        positions: Tensor,
+        attend: Attend,
+        longest: int,
+        factors: Tensor | None = None,
+        tile: int | None = None,
     ) -> Tensor:
         """Hidden states after the last norm.
 
@@ -102,19 +137,20 @@ class Decoder(nn.Module):
             attend: which tokens see which
             longest: a bound on positions + 1, known on the host (so that nothing waits for the device)
             factors: # [tokens], int64, each token's YaRN factor by `rotary.index`; None where no sequence is scaled
+            tile: rows that are computed at a time; None: all
         Returns:
             # [tokens, hidden]
         """
         x = self.embed(ids)
         cos, sin = self.rotary(positions, longest, x.dtype, factors)
         for layer in self.layers:
-            x = layer(x, cos, sin, attend)
-        return self.norm(x)
+            x = layer(x, cos, sin, attend, tile)
+        return in_tiles(self.norm, tile, x)
 
-    def logits(self, hidden: Tensor) -> Tensor:
+    def logits(self, hidden: Tensor, tile: int | None = None) -> Tensor:
         """hidden # [tokens, hidden] -> [tokens, vocab]"""
         head = self.embed if self.lm_head is None else self.lm_head
-        return F.linear(hidden, head.weight)
+        return in_tiles(lambda rows: F.linear(rows, head.weight), tile, hidden)
 
     @property
     def device(self) -> torch.device:
