@@ -7,10 +7,10 @@ sandbox of this machine, or with `--url` on a server (ponder sandbox serve).
 """
 
 import argparse
-import sys
 import time
 from collections import Counter
-from datetime import date
+
+from headline import headline
 
 from ponder.recipe.schema import SandboxSettings
 from ponder.tasks import jsonl_tasks
@@ -24,7 +24,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with Judge(sandbox=SandboxSettings(urls=arguments.url)) as judge:
         level = judge.code.start()["isolation"]
-        print(f"{date.today()}: python {' '.join(sys.argv)}  (isolation: {level})")
+        print(headline(f"isolation {level}"))
         for name in arguments.names:
             score(name, judge)
 

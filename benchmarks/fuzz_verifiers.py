@@ -12,7 +12,8 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
-from datetime import date
+
+from headline import headline
 
 from ponder.verifiers import Judge, Response, Verdict
 from ponder.verifiers.api import task_of
@@ -158,7 +159,7 @@ def main() -> None:
     parser.add_argument("--inputs", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    print(f"{date.today()}: python {' '.join(sys.argv)}")
+    print(headline())
     draw, faults = random.Random(arguments.seed), 0
     counts: Counter = Counter()
     slowest, started = 0.0, time.perf_counter()

@@ -17,6 +17,7 @@ import time
 from dataclasses import replace
 
 import psutil
+from headline import headline
 from models import MODELS
 from rich.console import Console
 from rich.table import Table
@@ -111,7 +112,9 @@ def main() -> None:
     for key, name, form in ROWS:
         whole, chunked = (result[key] for result in results)
         table.add_row(name, format(whole, form), format(chunked, form), f"{chunked / whole:.2f}")
-    Console(width=110).print(table)
+    console = Console(width=110)
+    console.print(headline())
+    console.print(table)
 
 
 if __name__ == "__main__":

@@ -13,10 +13,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from datetime import date
 from pathlib import Path
 
 import psutil
+from headline import CORES, headline
 from models import MODELS, qwen2, write_model, write_prompts
 from rich.console import Console
 from rich.table import Table
@@ -33,7 +33,6 @@ from ponder.training.objectives import OBJECTIVES
 from ponder.training.replicas import Replicas
 
 HERE = Path(__file__).parent
-CORES = len(os.sched_getaffinity(0))
 GROUP = 8
 SIZES = {
     "0.5M": MODELS["the demo's (0.5M)"],
@@ -169,6 +168,6 @@ if __name__ == "__main__":
     parser.add_argument("--quick", action="store_true", help="leave out the largest cases of the growth table")
     arguments = parser.parse_args()
     terminal = Console(width=110)
-    terminal.print(f"{date.today()}, {CORES} cores: python benchmarks/rl_step.py")
+    terminal.print(headline())
     against_trl(terminal, arguments.trl_python)
     growth(terminal, arguments.quick)

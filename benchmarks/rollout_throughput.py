@@ -15,15 +15,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from datetime import date
 from pathlib import Path
 
+from headline import CORES, headline
 from models import MODELS, write_model, write_prompts
 from rich.console import Console
 from rich.table import Table
 
 HERE = Path(__file__).parent
-CORES = len(os.sched_getaffinity(0))
 # model -> prompts, prompt tokens, new tokens
 CASES = {"6 layers x 256": (256, 32, 128), "the demo's (0.5M)": (256, 32, 64), "100M": (64, 32, 24)}
 
@@ -82,7 +81,7 @@ def main() -> None:
         return ponder(Path(model), Path(requests), int(out_tokens), dtype)
 
     console = Console(width=110)
-    console.print(f"{date.today()}, {CORES} cores: python benchmarks/rollout_throughput.py")
+    console.print(headline())
     for name, (count, prompt_tokens, out_tokens) in CASES.items():
         if args.only in (None, name):
             with tempfile.TemporaryDirectory() as directory:

@@ -18,11 +18,11 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
 from pathlib import Path
 
 import httpx
 import psutil
+from headline import headline
 from rich.console import Console
 from rich.table import Table
 
@@ -209,8 +209,10 @@ def main() -> None:
         }
         told = sandbox.describe()
         console.print(
-            f"{date.today()}, {psutil.cpu_count()} cores, isolation {told['isolation']} "
-            f"(control groups: {'yes' if told['layers']['memory control group'] else 'no'}): python benchmarks/sandbox.py"
+            headline(
+                f"isolation {told['isolation']}",
+                f"control groups: {'yes' if told['layers']['memory control group'] else 'no'}",
+            )
         )
         latencies(works, rounds, peer, console)
         throughput(sandbox, url, peer, console)

@@ -13,7 +13,6 @@ The exit code is 1 where a request to Ponder failed or something leaked.
 
 import argparse
 import json
-import os
 import random
 import subprocess
 import sys
@@ -22,12 +21,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import date
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import psutil
+from headline import headline
 from models import MODELS
 from rich.console import Console
 from rich.table import Table
@@ -39,7 +38,6 @@ from ponder.model.decoder import build_random
 from ponder.model.weights import DTYPES, save_decoder
 
 HERE = Path(__file__).parent
-CORES = len(os.sched_getaffinity(0))
 WARM_UP_S = 10.0
 SETTLE_S = 15.0  # after a load, until nothing runs
 MOST_GROWTH = (0.05, 48 * 2**20)  # of the second load over the first: a share of the memory, or bytes if that is more
@@ -233,9 +231,7 @@ def main() -> None:
     args = parser.parse_args()
 
     console = Console(width=110)
-    console.print(
-        f"{date.today()}, {CORES} cores, {args.model}, {args.dtype}, {args.streams} streams, {args.seconds:g} s"
-    )
+    console.print(headline(f"{args.model}, {args.dtype}, {args.streams} streams, {args.seconds:g} s"))
     with tempfile.TemporaryDirectory() as directory:
         checkpoint = Path(directory) / "model"
         words = write_checkpoint(args.model, args.dtype, checkpoint)

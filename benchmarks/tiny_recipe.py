@@ -13,11 +13,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from datetime import date
 from pathlib import Path
 from statistics import mean
 
 import psutil
+from headline import headline
 from rich.console import Console
 from rich.table import Table
 
@@ -87,7 +87,7 @@ def main() -> None:
         seconds = f"{mean(r['seconds'] for r in results.values()):.0f} s" if domain == domains[0] else ""
         table.add_row("mean", domain, *(f"{m:.3f}" for m in means), seconds, "", "", "")
     console = Console(width=140)
-    console.print(f"{date.today()}, {psutil.cpu_count()} cores: python benchmarks/tiny_recipe.py")
+    console.print(headline())
     console.print(table)
 
 

@@ -10,13 +10,12 @@ directory of a finished RL run, whose steps' waiting for verdicts is added.
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from datetime import date
 from pathlib import Path
 
+from headline import headline
 from math_verify import parse, verify
 
 from ponder.tasks import Task, jsonl_tasks
@@ -34,7 +33,7 @@ def main() -> None:
     parser.add_argument("--run", type=Path, help="a run directory, for the share of its RL steps that waits")
     parser.add_argument("--pairs", type=int, default=1_000, help="most pairs of a kind for math-verify, which is slow")
     arguments = parser.parse_args()
-    print(f"{date.today()}: python {' '.join(sys.argv)}")
+    print(headline())
     print("\nOrdinary mathematics, pairs a second and milliseconds a pair:")
     for name, pairs in {"gsm8k, right": gsm8k(), "math500, right": math500(0), "math500, wrong": math500(7)}.items():
         against_math_verify(name, pairs, arguments.pairs)

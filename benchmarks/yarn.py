@@ -20,6 +20,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from headline import headline
 from models import qwen2
 from rich.console import Console
 from rich.table import Table
@@ -157,6 +158,7 @@ def main() -> None:
         table.add_row(f"{length} ({length / TRAINED:g}x)", "loss on text, nats/byte", *losses)
         table.add_row(f"per request: {chosen:g}", "- against static 1", *gaps)
         table.add_row("", "needles found", *found, end_section=True)
+    console.print(headline())
     console.print(table)
 
 

@@ -256,6 +256,7 @@ def _making(run: Run, report: dict[str, Any]) -> str:
         "Recipe": f"{report['recipe_name']}, sha256 {str(lineage.get('recipe_sha256'))[:12]}",
         "Versions": ", ".join(f"{part} {lineage[part]}" for part in ("ponder", "torch", "python") if lineage.get(part)),
         "Machine": lineage.get("platform"),
+        "Processor": lineage.get("processor"),
         "Sampled": f"{totals['sampled_tokens']:,} tokens in RL" if totals["sampled_tokens"] else "",
     }
     rows = _terms({key: str(value) for key, value in facts.items() if value not in (None, "")})

@@ -8,6 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from ponder.runs.processor import processor
+
 _BLOCK = 64 * 1024
 _BLOCKS_PER_FILE = 64
 
@@ -19,12 +21,19 @@ def new_lineage(recipe_text: str, *, seed: int, parent: Path | str | None = None
         "python": sys.version.split()[0],
         "torch": _version("torch"),
         "platform": platform.platform(),
+        "processor": processor(),
         "recipe_sha256": hashlib.sha256(recipe_text.encode()).hexdigest(),
         "seed": seed,
         "started": now(),
         "parent": None if parent is None else {"path": str(parent), "fingerprint": fingerprint(Path(parent))},
         "resumed": [],
     }
+
+
+def last_processor(lineage: dict[str, Any]) -> str | None:
+    """What computed a run's last steps; None where the run is of a version that did not note it."""
+    entries = [lineage, *lineage.get("resumed", [])]
+    return next((entry["processor"] for entry in reversed(entries) if entry.get("processor")), None)
 
 
 def fingerprint(model: Path) -> str:

@@ -10,6 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from ponder.runs.processor import abilities, processor
+
 # The parts that a core install does without: module, what it brings, how to get it.
 OPTIONAL = {
     "datasets": ("tasks from Hugging Face data sets", "pip install 'ponder[data]'"),
@@ -26,7 +28,7 @@ class Check:
 
 
 def examine() -> list[Check]:
-    checks = [_python(), _cores(), _memory(), _disk(), *_torch()]
+    checks = [_python(), _processor(), _cores(), _memory(), _disk(), *_torch()]
     for module, (brings, remedy) in OPTIONAL.items():
         here = importlib.util.find_spec(module) is not None
         checks.append(Check(module, _version(module) if here else "not installed", here, brings if here else remedy))
@@ -40,6 +42,14 @@ def available_cores() -> int:
 def _python() -> Check:
     good = sys.version_info >= (3, 11)
     return Check("python", platform.python_version(), good, "fine" if good else "Ponder needs Python 3.11 or newer")
+
+
+def _processor() -> Check:
+    able = abilities()
+    means = "float32 and bfloat16 at the speed of matrix units" if "amx_bf16" in able else "samples and learns"
+    if "avx512_bf16" not in able:
+        means = "bfloat16 saves memory here, and no time"
+    return Check("processor", processor(), True, means)
 
 
 def _cores() -> Check:

@@ -13,6 +13,7 @@ from ponder.runs.failures import FAILURES_FILE, add_failures, read_failures, wri
 from ponder.runs.lineage import now
 from ponder.runs.lock import RunLock
 from ponder.runs.metrics import MetricsLog, Row, read_rows
+from ponder.runs.processor import processor
 from ponder.runs.results import EvalResult
 from ponder.runs.rollouts import read_rollouts, write_rollouts
 
@@ -234,7 +235,7 @@ class Run:
         if len(kept_failures) < len(failures):
             write_failures(self.path / FAILURES_FILE, kept_failures)
         lineage = self.lineage
-        resumption = {"time": now(), "stage": stage, "step": step}
+        resumption = {"time": now(), "stage": stage, "step": step, "processor": processor()}
         if paused := lineage.pop("paused", None):
             resumption["paused"] = paused
         if changed:

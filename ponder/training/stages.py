@@ -15,7 +15,8 @@ from ponder.model.decoder import Decoder
 from ponder.model.weights import load_decoder
 from ponder.recipe.load import dump_recipe, load_recipe
 from ponder.recipe.schema import Recipe, RlStage, SftStage
-from ponder.runs.lineage import new_lineage
+from ponder.runs.lineage import last_processor, new_lineage
+from ponder.runs.processor import processor
 from ponder.runs.report import write_report
 from ponder.runs.results import EvalResult
 from ponder.runs.run import BIRTH, Run, place_of
@@ -84,6 +85,12 @@ def resume(path: Path, view: View, overrides: Sequence[str] = ()) -> Run:
         # All that may be refused comes before anything of the run is changed.
         pool, renderer = load_tasks(recipe), Renderer.load(checkpoint)
         stage_order = [stage.name for stage in recipe.stages]
+        before = last_processor(run.lineage)
+        if before and before != processor():
+            view.say(
+                f"This processor is another than that of the run's last steps ({before}): what follows may differ in its "
+                f"last digits from what they would have led to. Here: {processor()}"
+            )
         view.say(str(run.rewind(stage_order, progress.stage, progress.step, changed)))
         if changed:
             run.change_recipe(dump_recipe(recipe))
