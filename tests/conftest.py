@@ -1,10 +1,15 @@
 import os
+import signal
 
 import pytest
 from hypothesis import settings
 
 # One thread makes small matrix products faster and float32 results repeatable; it must be set before torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shell that starts the suite in the background has it ignore Ctrl+C, and so would all that the tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long one example takes is the machine's affair, and speed has its place in benchmarks/.
 settings.register_profile("ponder", deadline=None)

@@ -254,8 +254,15 @@ def test_ctrl_c_in_a_terminal_while_vllm_loads_ends_everything(checkpoint, pytho
 
 def pipe_has_ended(ponder: int, keeper: psutil.Process) -> bool:
     """Ponder has closed its end of the keeper's standard input."""
-    pipe = os.readlink(f"/proc/{keeper.pid}/fd/0")
-    return pipe not in {os.readlink(end) for end in Path(f"/proc/{ponder}/fd").iterdir()}
+    pipe = os.stat(f"/proc/{keeper.pid}/fd/0")
+
+    def is_it(end: Path) -> bool:
+        try:
+            return os.path.samestat(end.stat(), pipe)
+        except FileNotFoundError:  # closed since it was listed
+            return False
+
+    return not any(map(is_it, Path(f"/proc/{ponder}/fd").iterdir()))
 
 
 def test_vllm_that_dies_is_reported_and_ponder_stays(serve, python):  # noqa: F811

@@ -83,8 +83,15 @@ def biased(server: ServeProcess, bias: int, *texts: str) -> dict[str, int]:
     return {str(token): bias for (token,) in tokenized}
 
 
-def test_a_stream_with_a_budget(create):
-    stream = create(stream=True, stream_options={"include_usage": True}, max_tokens=60, seed=4)
+def unending(server: ServeProcess) -> dict[str, int]:
+    """A logit_bias with which an answer has as many tokens as it may, whatever numbers a processor comes to."""
+    return biased(server, -100, "<|im_end|>", "<|endoftext|>")
+
+
+def test_a_stream_with_a_budget(create, server):
+    stream = create(
+        stream=True, stream_options={"include_usage": True}, max_tokens=60, seed=4, logit_bias=unending(server)
+    )
     *chunks, usage = list(stream)
     deltas = [chunk.choices[0].delta for chunk in chunks]
     reasoning = "".join(getattr(delta, "reasoning_content", None) or "" for delta in deltas)
@@ -92,13 +99,13 @@ def test_a_stream_with_a_budget(create):
     assert reasoning and content and len(chunks) > 20
     assert chunks[-1].choices[0].reasoning_stop_reason == "budget"
     assert usage.usage.completion_tokens == 60 and usage.usage.completion_tokens_details.reasoning_tokens >= 10
-    again = create(max_tokens=60, seed=4).choices[0].message
+    again = create(max_tokens=60, seed=4, logit_bias=unending(server)).choices[0].message
     assert (again.reasoning_content, again.content) == (reasoning, content)
 
 
 def endless(server: ServeProcess) -> dict:
     """A thought that does not end by itself for some seconds."""
-    never = biased(server, -100, "<|im_end|>", "<|endoftext|>", "</think>")
+    never = unending(server) | biased(server, -100, "</think>")
     extra = {"thinking_budget": 3400, "top_k": 0}
     return {"stream": True, "max_tokens": 3500, "temperature": 1.0, "logit_bias": never, "extra": extra}
 
@@ -162,8 +169,9 @@ def test_a_form_or_a_call_instead(create, server):
             assert choice.message.content == ""
 
 
-def test_several_answers_and_their_log_probabilities(create):
-    whole = create(n=2, max_tokens=20, logprobs=True, top_logprobs=2, extra={"return_token_ids": True})
+def test_several_answers_and_their_log_probabilities(create, server):
+    asked = {"n": 2, "max_tokens": 20, "seed": 1, "logit_bias": unending(server)}
+    whole = create(**asked, logprobs=True, top_logprobs=2, extra={"return_token_ids": True})
     one, other = whole.choices
     assert one.token_ids != other.token_ids
     for choice in whole.choices:
@@ -183,7 +191,7 @@ def test_who_hangs_up_frees_vllm(create, server):
     assert metric(server, "generation_tokens_total") - before < count * 3500 * 0.9, "they were sampled to their end"
 
 
-def test_bad_requests_are_errors_in_openais_form(create):
+def test_bad_requests_are_errors_in_openais_form(create, server):
     for fields, message in (
         ({"extra": {"structured_outputs": {"grammar": "start: ((("}}}, "grammar"),
         ({"max_tokens": 10**6}, "context"),
@@ -191,7 +199,7 @@ def test_bad_requests_are_errors_in_openais_form(create):
     ):
         with pytest.raises(openai.BadRequestError, match=message):
             create(**fields)
-    assert create(max_tokens=20).choices[0].finish_reason == "length"
+    assert create(max_tokens=20, logit_bias=unending(server)).choices[0].finish_reason == "length"
 
 
 def test_greedy_answers_are_the_local_engines(server, distinct):
@@ -261,7 +269,7 @@ def test_profiles_and_their_ends(distinct):
         assert "up to 8192 with YaRN" in server.process.stdout.readline()
         processes = children(server)
         factors = {1: {"max_tokens": 40}, 2: {"max_tokens": 5000, "thinking_budget": 4900}}
-        body = {"model": NAME, "messages": ASK}
+        body = {"model": NAME, "messages": ASK, "seed": 1, "logit_bias": unending(server)}
         told = server.http.post("/v1/chat/completions", json=body | factors[1]).json()
         assert told["usage"]["rope_factor"] == 1
         with server.http.stream("POST", "/v1/chat/completions", json=body | factors[2] | {"stream": True}) as response:
