@@ -203,7 +203,8 @@ class Pool:
     async def _tried(self, work: Callable[[grading.Workers], Awaitable[T]], burials: list[asyncio.Task]) -> T | str:
         for tries in range(1, TRIES + 1):
             try:
-                return await work(lambda limits, source: self._worker(limits, source, burials))
+                last = tries == TRIES
+                return await work(lambda limits, source, last=last: self._worker(limits, source, burials, last))
             except WorkerLost as lost:
                 reason = str(lost)
             except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
@@ -233,11 +234,14 @@ class Pool:
     # ---- workers ----
 
     @asynccontextmanager
-    async def _worker(self, limits: Limits, source: str, burials: list[asyncio.Task]) -> AsyncIterator[Worker]:
+    async def _worker(
+        self, limits: Limits, source: str, burials: list[asyncio.Task], last_try: bool = True
+    ) -> AsyncIterator[Worker]:
         """A worker for one run of `source`, held to `limits`. When the block is left it is killed, with all it started;
         that they are gone is a task in `burials`."""
         supply = self._numeric if NUMERIC.search(source) else self._plain
         worker = await supply.take()
+        worker.last_try = last_try
         try:
             self._hold_to(worker, limits)
             self._running.add(worker)

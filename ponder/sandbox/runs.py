@@ -248,7 +248,11 @@ def parse_int(digits: str, longest: int = MAX_DIGITS) -> int:
 
 
 def judge_end(worker: Worker, end: End, limits: Limits, stderr: str = "") -> tuple[Outcome, str]:
-    """What a worker's end says. Raises WorkerLost for a kill that neither the judge nor the job is the cause of."""
+    """What a worker's end says.
+
+    A kill that is not the judge's may be the program's own doing, or that of somebody outside. Raises WorkerLost the
+    first time; a job whose second worker ends so, too, is taken to have done it.
+    """
     if worker.ran_out_of_memory():
         return "memory", f"more than {limits.memory_mb} MB of memory"
     if worker.killed_for == "timeout":
@@ -257,9 +261,8 @@ def judge_end(worker: Worker, end: End, limits: Limits, stderr: str = "") -> tup
         return "output_limit", f"more than {limits.output_bytes:,} bytes of output"
     if worker.killed_for is not None:
         return worker.killed_for, worker.killed_for.replace("_", " ")
-    if os.WIFSIGNALED(end.status) and os.WTERMSIG(end.status) == signal.SIGKILL:
-        # Process 1 of a namespace cannot be killed from inside it.
-        raise WorkerLost("the worker was killed from outside")
+    if os.WIFSIGNALED(end.status) and os.WTERMSIG(end.status) == signal.SIGKILL and not worker.last_try:
+        raise WorkerLost("the worker was killed, and not by the judge")
     return _by_exit(os.waitstatus_to_exitcode(end.status), stderr.encode())
 
 

@@ -58,8 +58,10 @@ MODULES = (
     "syscalls",
     "seccomp",
     "root",
+    "process_ones",
     "wire",
     "errors",
+    "main_program",
     "execution",
     "calls",
     "remote",
@@ -177,7 +179,7 @@ class Zygote:
     def _hear_one(self) -> bool:
         """Takes one message; False when there is none."""
         try:
-            message, descriptors, _, _ = socket.recv_fds(self._control, 4096, 1)
+            message, descriptors, _, _ = socket.recv_fds(self._control, 4096, 2)
         except BlockingIOError:
             return False
         except OSError:
@@ -192,7 +194,8 @@ class Zygote:
                 for descriptor in descriptors:
                     os.close(descriptor)
                 return True
-            worker.started(told["pid"], descriptors[0])
+            pidfd, process_1 = descriptors
+            worker.started(_pid_of(pidfd), pidfd, _pid_of(process_1), process_1)
             self._workers[worker.number] = worker
             if not future.done():
                 future.set_result(worker)
@@ -228,6 +231,12 @@ class Zygote:
     def close(self) -> None:
         """Ends the zygote and with it all its workers."""
         self._die()
+
+
+def _pid_of(pidfd: int) -> int:
+    """The process's number here; -1 where it has ended and been waited for."""
+    with open(f"/proc/self/fdinfo/{pidfd}") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("Pid:"))
 
 
 def _interpreter() -> dict[str, str]:

@@ -1,16 +1,13 @@
 """Running a program in a worker: as a main program, or as another language's command."""
 
-import atexit
-import gc
 import os
 import signal
 import socket
 import stat
 import sys
-import threading
 import types
 
-from jail import errors, wire
+from jail import errors, main_program, wire
 
 STARTED = b"started"
 
@@ -22,16 +19,15 @@ def run_program(judge: socket.socket, job: dict) -> int:
         return 1
     wire.send(judge, STARTED)
     judge.close()
-    return _run_main(code)
+    return main_program.run(code)
 
 
 def run_command(judge: socket.socket, job: dict) -> int:
-    """Another program. Messages: files, stdin. Nothing of the judge stays open."""
+    """Another program in place of this one. Messages: files, stdin. Nothing of the judge stays open."""
     _receive_files(judge, job)
     wire.send(judge, STARTED)
     judge.close()
-    code = _run_child(job["command"])
-    return 128 - code if code < 0 else code
+    return _become(job["command"])
 
 
 def run_and_collect(judge: socket.socket, job: dict) -> int:
@@ -51,20 +47,22 @@ def run_and_collect(judge: socket.socket, job: dict) -> int:
 
 
 def _run_child(command: list[str]) -> int:
-    """A command's exit code, or less than 0 for a signal. In a child of process 1, which signals can end."""
+    """A command's exit code, or less than 0 for a signal."""
     pid = os.fork()
     if pid == 0:
-        for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores these
-            signal.signal(number, signal.SIG_DFL)
-        try:
-            os.execvpe(command[0], command, os.environ)
-        except OSError as error:
-            os.write(2, f"{command[0]}: {error}\n".encode())
-            os._exit(127)
-    while True:  # orphans are ours too
-        child, status = os.wait()
-        if child == pid:
-            return os.waitstatus_to_exitcode(status)
+        os._exit(_become(command))
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def _become(command: list[str]) -> int:
+    """Returns only where the command cannot be started."""
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores these
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        os.execvpe(command[0], command, os.environ)
+    except OSError as error:
+        os.write(2, f"{command[0]}: {error}\n".encode())
+    return 127
 
 
 def receive_program(judge: socket.socket, job: dict) -> types.CodeType | None:
@@ -81,49 +79,6 @@ def receive_program(judge: socket.socket, job: dict) -> types.CodeType | None:
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
         wire.send_json(judge, {"compile_error": errors.describe(error)})
         return None
-
-
-def _run_main(code: types.CodeType) -> int:
-    main = types.ModuleType("__main__")
-    main.__file__ = code.co_filename
-    main.__builtins__ = sys.modules["builtins"]
-    sys.modules["__main__"] = main
-    exit_code = 0
-    try:
-        exec(code, main.__dict__)
-    except SystemExit as error:
-        exit_code = _exit_code(error)
-    except BaseException as error:
-        errors.show(error)
-        exit_code = 1
-    # What the interpreter does at its end: wait for threads, run what was registered, let go of the module's names
-    # (files are written out then, generators closed), flush the standard streams.
-    try:
-        threading._shutdown()
-        atexit._run_exitfuncs()
-    except SystemExit as error:
-        exit_code = _exit_code(error)
-    names = main.__dict__
-    for name in sorted(names, key=lambda name: not name.startswith("_")):
-        if name != "__builtins__":
-            names[name] = None
-    gc.collect()
-    for stream in (sys.stdout, sys.stderr, sys.__stdout__):
-        if stream is not None and not getattr(stream, "closed", False):
-            try:
-                stream.flush()
-            except (OSError, ValueError, AttributeError):
-                exit_code = exit_code or 120
-    return exit_code
-
-
-def _exit_code(error: SystemExit) -> int:
-    if error.code is None:
-        return 0
-    if isinstance(error.code, int):
-        return error.code & 0xFF
-    print(error.code, file=sys.stderr)
-    return 1
 
 
 def _receive_files(judge: socket.socket, job: dict) -> None:

@@ -1,8 +1,8 @@
 """A worker: one forked process that locks itself in, waits for one job, does it and ends.
 
-It is process 1 of its own process namespace, so that its end is the end of everything it started. The channel to the
-judge (descriptor 3) carries the job in and, in the modes that talk, messages out; programs that are judged by what
-they print run without it.
+It has a process namespace of its own, in which only an idle process 1 was there before it; when the worker ends, the
+zygote ends process 1, and the kernel with it everything that was started. The channel to the judge (descriptor 3)
+carries the job in and, in the modes that talk, messages out; programs that are judged by what they print run without it.
 """
 
 import os
