@@ -285,6 +285,7 @@ async def _wait_for_start(worker: Worker, limits: Limits) -> None:
     except ChannelClosed:
         end = await worker.end()
         stderr = _text(worker.stderr.take())
+        worker.last_try = False  # nothing of the program has run: it cannot have killed the worker
         _, reason = judge_end(worker, end, limits, stderr)
         raise Failed("compile_error", f"it could not be compiled: {reason}", stderr) from None
     if answer != b"started":

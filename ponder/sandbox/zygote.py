@@ -27,7 +27,6 @@ ENVIRONMENT = {
     "LANG": "C.UTF-8",
     # The same order of sets in every run; one thread in numpy, so that a zygote has none when it forks.
     "PYTHONHASHSEED": "0",
-    "PYTHONDONTWRITEBYTECODE": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
 }
@@ -61,6 +60,7 @@ MODULES = (
     "process_ones",
     "wire",
     "errors",
+    "bare",
     "main_program",
     "execution",
     "calls",
@@ -108,7 +108,7 @@ class Zygote:
             "cpu_s": MAX_CPU_S,
         }
         process = subprocess.Popen(
-            [*SMALL_STACK, INTERPRETER, "-P", "-s", "-S", "-X", "utf8", "-c", _START],
+            [*SMALL_STACK, INTERPRETER, "-B", "-P", "-s", "-S", "-c", _START],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             pass_fds=[theirs.fileno()],

@@ -1,5 +1,6 @@
 """Running a program in a worker: as a main program, or as another language's command."""
 
+import io
 import os
 import signal
 import socket
@@ -13,13 +14,13 @@ STARTED = b"started"
 
 
 def run_program(judge: socket.socket, job: dict) -> int:
-    """A Python main program. Returns the exit code; messages: source, stdin. Nothing of the judge stays open."""
+    """A Python main program, which ends this process. Messages: source, stdin. Nothing of the judge stays open."""
     code = receive_program(judge, job)
     if code is None:
         return 1
     wire.send(judge, STARTED)
     judge.close()
-    return main_program.run(code)
+    main_program.run(code)
 
 
 def run_command(judge: socket.socket, job: dict) -> int:
@@ -74,10 +75,11 @@ def receive_program(judge: socket.socket, job: dict) -> types.CodeType | None:
         file.write(source)
     sys.path.insert(0, os.getcwd())
     sys.argv = ["main.py"]
+    sys.orig_argv = [sys.executable, "main.py"]
     try:
         return compile(source, path, "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
-        wire.send_json(judge, {"compile_error": errors.describe(error)})
+        wire.send_json(judge, {"compile_error": errors.describe_syntax_error(error)})
         return None
 
 
@@ -104,13 +106,18 @@ def put_stdin(data: bytes) -> None:
 
 
 def open_streams() -> None:
-    """Text streams over descriptors 0 to 2. The zygote makes them once, for all its workers."""
-    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
-        errors_ = "backslashreplace" if number == 2 else "strict"
-        stream = open(number, mode, encoding="utf-8", errors=errors_, closefd=False)  # noqa: SIM115 - stays open
+    """Text streams over descriptors 0 to 2, as the interpreter makes them. The zygote makes them once, for all its
+    workers."""
+    for number, name, errors_ in ((0, "stdin", "surrogateescape"), (1, "stdout", "surrogateescape"), (2, "stderr", "")):
+        raw = io.FileIO(number, "w" if number else "r", closefd=False)
+        raw.name = f"<{name}>"
+        buffer = io.BufferedWriter(raw) if number else io.BufferedReader(raw)
+        stream = io.TextIOWrapper(
+            buffer, "utf-8", errors_ or "backslashreplace", newline="\n", line_buffering=number == 2
+        )
+        stream.mode = "w" if number else "r"
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
-    sys.stderr.reconfigure(line_buffering=True)
 
 
 def _read_plainly(name: str, most: int) -> bytes | None:

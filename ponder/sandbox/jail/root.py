@@ -92,8 +92,10 @@ def _build_root(binds: dict[str, str]) -> None:
         ("/var/tmp", "tmp"),
         ("/dev/shm", "shm"),
         ("/dev/stdin", "stdin"),
+        ("/dev/fd/0", "stdin"),
     ):
         if not os.path.lexists(new + link):
+            os.makedirs(os.path.dirname(new + link), exist_ok=True)
             os.symlink(f"{JOB}/{target}", new + link)
     old = f"{new}/old"
     os.mkdir(old)

@@ -125,14 +125,15 @@ def fork_into(flags: int) -> tuple[int, int]:
 def start_idle_process() -> int:
     """The pidfd of process 1 of a new process namespace, which does nothing but be there.
 
-    It shares the caller's memory and runs libc's `pause`, for ever: process 1 takes no signal that it has no handler for
+    It leads a process group. It shares the caller's memory and runs libc's `pause`, for ever: process 1 takes no signal that it has no handler for
     but the SIGKILL of its parents. All of them may stand on the same few bytes of stack, since all write the same there.
     """
     top = (ctypes.addressof(_idle_stack) + len(_idle_stack)) & ~0xF
     flags = CLONE_NEWPID | _CLONE_VM | _CLONE_FS | _CLONE_FILES | _CLONE_PIDFD | signal.SIGCHLD
     pidfd = ctypes.c_int(-1)
     pause = ctypes.cast(_libc.pause, ctypes.c_void_p)
-    _checked(_locked_libc.clone(pause, ctypes.c_void_p(top), flags, None, ctypes.byref(pidfd)), "clone")
+    pid = _checked(_locked_libc.clone(pause, ctypes.c_void_p(top), flags, None, ctypes.byref(pidfd)), "clone")
+    os.setpgid(pid, pid)
     return pidfd.value
 
 

@@ -57,13 +57,14 @@ def raise_stack_limit() -> None:
 
 
 def _lock_in(settings: dict, filter_program: bytes) -> None:
-    os.setsid()  # also a scheduling group of its own, where the kernel groups by session
     if settings["namespaces"]:
+        os.setpgid(0, 1)  # process 1 leads it, so that a program may lead a group or a session as it may elsewhere
         root_.make_scratch(settings["scratch_mb"], settings["scratch_inodes"])
         sys_.unshare(sys_.CLONE_NEWUSER)  # nobody is mapped in it: its processes are counted by themselves
         sys_.drop_capabilities()
         sys_.prctl(sys_.PR_SET_DUMPABLE, 1)  # so that the judge's watch may read how much memory is used
     else:
+        os.setsid()
         os.makedirs(f"{settings['scratch']}/{os.getpid()}/work")
         os.chdir(f"{settings['scratch']}/{os.getpid()}/work")
     sys_.prctl(sys_.PR_SET_NO_NEW_PRIVS, 1)
