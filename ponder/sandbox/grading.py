@@ -63,7 +63,7 @@ def _report(job: Job, results: list[TestResult], seconds: float) -> Report:
 
 
 async def _stdio_results(job: Job, source: bytes, limits: Limits, workers: Workers) -> AsyncIterator[TestResult]:
-    program = await prepare(find_language(job.language), source, limits, workers)
+    program = await prepare(find_language(job.language), source, limits, workers, preamble=job.preamble)
     async with AsyncExitStack() as stack:
         checker = await _Checker.open(job, limits, workers, stack)
         for test in job.tests:
@@ -82,7 +82,14 @@ async def _stdio_results(job: Job, source: bytes, limits: Limits, workers: Worke
                 yield TestResult("wrong_answer", "the output differs", got[:GOT], stderr, ran.seconds)
 
 
-async def prepare(language: Language, source: bytes, limits: Limits, workers: Workers, files: dict | None = None):
+async def prepare(
+    language: Language,
+    source: bytes,
+    limits: Limits,
+    workers: Workers,
+    files: dict | None = None,
+    preamble: str = "",
+):
     """The program as a function (worker, stdin) -> Ran, compiled once where the language asks for it. Raises Failed."""
     files = {**(files or {}), language.file: source}
     if language.compile:
@@ -98,7 +105,7 @@ async def prepare(language: Language, source: bytes, limits: Limits, workers: Wo
 
     async def run(worker: Worker, stdin: bytes) -> Ran:
         if not language.command:
-            return await runs.run_program(worker, source, stdin, limits)
+            return await runs.run_program(worker, source, stdin, limits, preamble)
         return await runs.run_command(worker, language.command, files, stdin, limits)
 
     return run
@@ -124,7 +131,7 @@ async def _call_results(job: Job, source: bytes, limits: Limits, workers: Worker
             began = monotonic()
             try:
                 async with workers(limits, job.source) as worker:
-                    calls = Calls(worker, limits, job.compare == "unordered")
+                    calls = Calls(worker, limits, job.compare == "unordered", job.preamble)
                     await calls.load(source)
                     asked = [(test.function, test.args, test.kwargs) for test in rest]
                     async with aclosing(calls.call_each(asked, [_most(test, job) for test in rest])) as results:
@@ -221,7 +228,7 @@ async def _code_results(job: Job, source: bytes, limits: Limits, workers: Worker
         began = monotonic()
         try:
             async with workers(limits, job.source) as candidate, workers(limits, test.code) as tester:
-                calls = Calls(candidate, limits)
+                calls = Calls(candidate, limits, preamble=job.preamble)
                 await calls.load(source)
                 await _relay(test, calls, tester, limits)
         except Failed as failure:

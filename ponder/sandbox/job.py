@@ -17,7 +17,7 @@ Outcome = Literal[
     "infrastructure_error",
 ]
 MAX_STDIN = 16 << 20  # characters; up to four bytes each, and the scratch that holds them has 64 MB
-Comparison = Literal["exact", "tokens", "numeric", "unordered"]
+Comparison = Literal["exact", "tokens", "numeric", "unordered", "lines"]
 
 
 class Refused(ValueError):
@@ -93,11 +93,19 @@ class Job(Strict):
 
     source: str
     language: str = "python"
+    preamble: str = Field(
+        "",
+        max_length=1 << 20,
+        description="trusted Python that is run before the program, among its names: imports, helpers, a recursion "
+        "limit. It is a file of its own, so that the program's lines keep their numbers",
+    )
     tests: list[Test] = Field(min_length=1)
     compare: Comparison = Field(
         "exact",
         description="exact: text line by line without trailing white space, results as equal JSON; tokens: words only; "
-        "numeric: numbers within the tolerance; unordered: lines, or items of the outer list, in any order",
+        "numeric: numbers within the tolerance; unordered: lines, or items of the outer list, in any order; lines: as "
+        "LiveCodeBench judges, line by line without white space at the ends, a line of numbers by their exact values, "
+        "and results by Python's ==",
     )
     tolerance: float = Field(1e-6, ge=0, description="numeric: allowed difference, absolute or relative")
     checker: str | None = Field(
@@ -116,6 +124,8 @@ class Job(Strict):
             raise ValueError("a checker judges outputs and results; test code judges by itself")
         if self.language != "python" and not isinstance(self.tests[0], StdioTest):
             raise ValueError(f"function calls and test code are for python; give {self.language} stdin/stdout tests")
+        if self.language != "python" and self.preamble:
+            raise ValueError(f"a preamble is Python; put what is to come before {self.language} into the program")
         return self
 
 

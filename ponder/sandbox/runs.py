@@ -58,12 +58,12 @@ def encode_source(source: str) -> bytes:
     return data
 
 
-async def run_program(worker: Worker, source: bytes, stdin: bytes, limits: Limits) -> Ran:
+async def run_program(worker: Worker, source: bytes, stdin: bytes, limits: Limits, preamble: str = "") -> Ran:
     """A Python main program in a warm worker. Raises Failed where it does not compile, and WorkerLost."""
     _keep_output(worker, limits)
     worker.set_timer(limits.timeout_s)
     began = time.monotonic()
-    await worker.send(header(worker, "program", limits), source, stdin)
+    await worker.send(header(worker, "program", limits, preamble=preamble), source, stdin)
     await _wait_for_start(worker, limits)
     return await _finish(worker, limits, began)
 
@@ -107,8 +107,9 @@ async def run_and_collect(
 class Calls:
     """A program whose functions are called one at a time, each with its own time limit."""
 
-    def __init__(self, worker: Worker, limits: Limits, sets_as_lists: bool = False):
+    def __init__(self, worker: Worker, limits: Limits, sets_as_lists: bool = False, preamble: str = ""):
         self._worker, self._limits, self._sets_as_lists = worker, limits, sets_as_lists
+        self._preamble = preamble
 
     async def load(self, source: bytes) -> None:
         """Compiles and runs the module. Raises Failed, WorkerLost."""
@@ -118,7 +119,8 @@ class Calls:
         worker.stdout.on_flood = worker.stderr.on_flood = lambda: worker.kill("output_limit")
         worker.stderr.keep = STDERR_KEPT
         worker.set_timer(self._limits.timeout_s)
-        head = header(worker, "calls", self._limits, sets_as_lists=self._sets_as_lists)
+        more = {"sets_as_lists": self._sets_as_lists, "preamble": self._preamble}
+        head = header(worker, "calls", self._limits, **more)
         await worker.send(head, source, b"")
         await _wait_for_start(worker, self._limits)
         self._result(await self._answer(b"loading.", 1 << 16), "while it was loaded")

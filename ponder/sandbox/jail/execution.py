@@ -15,12 +15,12 @@ STARTED = b"started"
 
 def run_program(judge: socket.socket, job: dict) -> int:
     """A Python main program, which ends this process. Messages: source, stdin. Nothing of the judge stays open."""
-    code = receive_program(judge, job)
-    if code is None:
+    codes = receive_program(judge, job)
+    if codes is None:
         return 1
     wire.send(judge, STARTED)
     judge.close()
-    main_program.run(code)
+    main_program.run(codes)
 
 
 def run_command(judge: socket.socket, job: dict) -> int:
@@ -66,8 +66,11 @@ def _become(command: list[str]) -> int:
     return 127
 
 
-def receive_program(judge: socket.socket, job: dict) -> types.CodeType | None:
-    """The compiled source, with its standard input in place; None after telling the judge that it does not compile."""
+def receive_program(judge: socket.socket, job: dict) -> list[types.CodeType] | None:
+    """The program, compiled, and before it the job's preamble if it has one; standard input is in place.
+
+    None after telling the judge that the program does not compile.
+    """
     source = wire.receive(judge)
     put_stdin(wire.receive(judge))
     path = os.path.join(os.getcwd(), "main.py")
@@ -77,10 +80,12 @@ def receive_program(judge: socket.socket, job: dict) -> types.CodeType | None:
     sys.argv = ["main.py"]
     sys.orig_argv = [sys.executable, "main.py"]
     try:
-        return compile(source, path, "exec", dont_inherit=True)
+        program = compile(source, path, "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
         wire.send_json(judge, {"compile_error": errors.describe_syntax_error(error)})
         return None
+    preamble = job["preamble"]
+    return [compile(preamble, "preamble.py", "exec", dont_inherit=True), program] if preamble else [program]
 
 
 def _receive_files(judge: socket.socket, job: dict) -> None:

@@ -18,18 +18,23 @@ PLACE = ""  # the program's directory
 LAST = ("last_type", "last_value", "last_traceback")
 
 
-def run(code: types.CodeType) -> None:
-    """Ends this process with the program's exit code, or, where it was interrupted, by SIGINT."""
-    names = _main_module(code.co_filename).__dict__
+def run(codes: list[types.CodeType]) -> None:
+    """Runs them one after another, the last of which is the program's own file, among the same names.
+
+    Ends this process with the program's exit code, or, where it was interrupted, by SIGINT.
+    """
+    names = _main_module(codes[-1].co_filename).__dict__
     for name in [name for name in sys.modules if name.partition(".")[0] == "jail"]:
         del sys.modules[name]
 
     def whole() -> None:
         exit_code, interrupted = 0, False
         try:
-            exec(code, names)
+            for code in codes:
+                exec(code, names)
         except BaseException as error:
             exit_code, interrupted = _end_of(error), isinstance(error, KeyboardInterrupt)
+        code = None
         names_are_gone()
         exit_code = _finish(exit_code)
         if interrupted:
@@ -38,8 +43,8 @@ def run(code: types.CodeType) -> None:
         os._exit(exit_code)
 
     def names_are_gone() -> None:
-        nonlocal code, names
-        code = names = None
+        nonlocal codes, names
+        codes = names = None
 
     bare.call(whole)
 

@@ -6,6 +6,7 @@ idle processes are made, a few ahead of need, by a helper of the zygote that doe
 they inherit that: so the kernel lets them go, and the orphans that come to them, without anybody waiting.
 """
 
+import contextlib
 import os
 import select
 import signal
@@ -38,10 +39,8 @@ class ProcessOnes:
 
 def end(pidfd: int) -> None:
     """Ends process 1 of a namespace, and all that is in it; they are gone when this returns. Closes the pidfd."""
-    try:
+    with contextlib.suppress(ProcessLookupError):  # the judge has been faster
         signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-    except ProcessLookupError:
-        pass  # the judge has been faster
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
     poll.poll()
