@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import re
+import resource
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -26,6 +27,7 @@ from ponder.sandbox.zygote import ZygoteRefused
 _LOG = logging.getLogger(__name__)
 TRIES = 2  # a job whose worker is lost is tried once more
 SLOTS_PER_ZYGOTE = 8
+DESCRIPTORS_EACH = 12  # of a worker, beside its control group's
 # Programs that name one of these get a worker in which numpy is loaded already; the others are spared its weight.
 NUMERIC = re.compile(r"\b(numpy|scipy|pandas|sympy|networkx)\b")
 T = TypeVar("T")
@@ -73,6 +75,7 @@ class Pool:
             raise IsolationError(
                 f"the sandbox is made of Linux's namespaces, and this is {sys.platform}: name a server"
             )
+        _allow_descriptors(DESCRIPTORS_EACH * (self._slots.count + self.settings.sessions) + 256)
         self._jailed = self.settings.isolation != "none"
         if self._jailed:
             self._groups = Groups.find()
@@ -296,3 +299,11 @@ class Pool:
 
     def session_ids(self) -> list[str]:
         return self.sessions.ids()
+
+
+def _allow_descriptors(count: int) -> None:
+    """Raises this process's limit of open files to what so many workers need, as far as it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

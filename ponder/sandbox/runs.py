@@ -29,9 +29,10 @@ COMPILE_SECONDS = 30.0
 class Failed(Exception):
     """The run is over for a reason of the program's."""
 
-    def __init__(self, outcome: Outcome, reason: str, stderr: str = ""):
+    def __init__(self, outcome: Outcome, reason: str, stderr: str = "", built: "Ran | None" = None):
+        """`built` is the compiler's run, where it was that which failed."""
         super().__init__(reason)
-        self.outcome, self.reason, self.stderr = outcome, reason, stderr
+        self.outcome, self.reason, self.stderr, self.built = outcome, reason, stderr, built
 
 
 @dataclass
@@ -291,8 +292,11 @@ async def _wait_for_start(worker: Worker, limits: Limits) -> None:
         _, reason = judge_end(worker, end, limits, stderr)
         raise Failed("compile_error", f"it could not be compiled: {reason}", stderr) from None
     if answer != b"started":
-        error = json.loads(answer)["compile_error"]
+        told = json.loads(answer)
         await worker.end()
+        if "preamble_error" in told:
+            raise WorkerLost(f"the preamble cannot be used: {told['preamble_error']['message'][:300]}")
+        error = told["compile_error"]
         raise Failed("compile_error", f"{error['type']}: {error['message'][:300]}", error["traceback"])
     worker.set_timer(limits.timeout_s)
 

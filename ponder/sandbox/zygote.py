@@ -49,7 +49,7 @@ for name, source in sources:
     module = types.ModuleType("jail." + name)
     sys.modules["jail." + name] = module
     setattr(package, name, module)
-    exec(compile(source, "jail/" + name + ".py", "exec"), module.__dict__)
+    exec(compile(source, "<sandbox>/" + name + ".py", "exec"), module.__dict__)
 sys.modules["jail.zygote"].main(settings)
 """
 # In the order in which they import one another.
@@ -255,7 +255,8 @@ def _packages(jailed: bool) -> tuple[dict[str, str], list[str]]:
         path = path.parent if path.name == "__init__.py" else path
         directories.append(str(path.parent))
         libraries = path.parent / f"{name}.libs"
-        for source in (path, libraries):
+        metadata = path.parent.glob(f"{name}-*.dist-info")  # pytest asks for its own
+        for source in (path, libraries, *metadata):
             if source.exists():
                 binds[str(source)] = f"{PACKAGES_IN_JAIL}/{source.name}"
     return (binds, [PACKAGES_IN_JAIL]) if jailed else ({}, list(dict.fromkeys(directories)))

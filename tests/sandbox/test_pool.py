@@ -181,6 +181,7 @@ def test_a_full_queue_refuses_with_advice():
 
 def test_one_client_with_slow_jobs_does_not_stop_another():
     async def tell(pool: Pool) -> None:
+        await pool.run(QUICK, "honest")  # it is there, and so one slot is kept for it
         slow = [asyncio.ensure_future(pool.run(SLEEPS, "hostile")) for _ in range(20)]
         await until(lambda: pool._running)
         for _ in range(5):
@@ -190,6 +191,28 @@ def test_one_client_with_slow_jobs_does_not_stop_another():
             job.cancel()
 
     story(tell, workers=3)
+
+
+def test_a_client_alone_has_all_slots(monkeypatch):
+    async def tell() -> None:
+        slots, now = Slots(3, 100), [1000.0]
+        monkeypatch.setattr("ponder.sandbox.slots.monotonic", lambda: now[0])
+        for _ in range(3):
+            await asyncio.wait_for(slots.take("alone", 1.0), 1)
+        other = asyncio.ensure_future(slots.take("other", 1.0))
+        await asyncio.sleep(0)
+        slots.give_back("alone")
+        await asyncio.wait_for(other, 1)
+        slots.give_back("other")
+        third = asyncio.ensure_future(slots.take("alone", 1.0))
+        await asyncio.sleep(0)
+        assert not third.done(), "the other may come again"
+        now[0] += 31
+        slots.give_back("alone")
+        await asyncio.wait_for(third, 1)
+        await asyncio.wait_for(slots.take("alone", 1.0), 1)
+
+    asyncio.run(tell())
 
 
 def test_slots_are_given_in_turn():

@@ -7,7 +7,7 @@ import sys
 import traceback
 import types
 
-OWN_FILES = "jail/"  # where the code of this package seems to come from
+OWN_FILES = "<sandbox>/"  # where the code of this package seems to come from: no file, whatever a program writes
 MESSAGE, TRACEBACK = 4_000, 8_000  # characters kept
 
 

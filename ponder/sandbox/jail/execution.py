@@ -25,7 +25,8 @@ def run_program(judge: socket.socket, job: dict) -> int:
 
 def run_command(judge: socket.socket, job: dict) -> int:
     """Another program in place of this one. Messages: files, stdin. Nothing of the judge stays open."""
-    _receive_files(judge, job)
+    if not _receive_files(judge, job):
+        return 1
     wire.send(judge, STARTED)
     judge.close()
     return _become(job["command"])
@@ -33,7 +34,8 @@ def run_command(judge: socket.socket, job: dict) -> int:
 
 def run_and_collect(judge: socket.socket, job: dict) -> int:
     """A command, then chosen files of the working directory as messages. Messages: files, stdin."""
-    _receive_files(judge, job)
+    if not _receive_files(judge, job):
+        return 1
     wire.send(judge, STARTED)
     exit_code = _run_child(job["command"])
     found = {}
@@ -80,23 +82,37 @@ def receive_program(judge: socket.socket, job: dict) -> list[types.CodeType] | N
     sys.argv = ["main.py"]
     sys.orig_argv = [sys.executable, "main.py"]
     try:
+        preamble = compile(job["preamble"], "preamble.py", "exec", dont_inherit=True) if job["preamble"] else None
+    except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
+        wire.send_json(judge, {"preamble_error": errors.describe_syntax_error(error)})
+        return None
+    try:
         program = compile(source, path, "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
         wire.send_json(judge, {"compile_error": errors.describe_syntax_error(error)})
         return None
-    preamble = job["preamble"]
-    return [compile(preamble, "preamble.py", "exec", dont_inherit=True), program] if preamble else [program]
+    return [program] if preamble is None else [preamble, program]
 
 
-def _receive_files(judge: socket.socket, job: dict) -> None:
-    """Messages: a file each as the job lists them ([name, mode]), then the standard input."""
-    for name, mode in job["files"]:
-        if os.path.dirname(name):
-            os.makedirs(os.path.dirname(name), exist_ok=True)
-        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-        with open(descriptor, "wb") as file:
-            file.write(wire.receive(judge))
-    put_stdin(wire.receive(judge))
+def _receive_files(judge: socket.socket, job: dict) -> bool:
+    """Messages: a file each as the job lists them ([name, mode]), then the standard input.
+
+    False after telling the judge that they cannot be written: there are too many, or too much is in them.
+    """
+    contents = [wire.receive(judge) for _ in job["files"]]
+    try:
+        for (name, mode), content in zip(job["files"], contents, strict=True):
+            if os.path.dirname(name):
+                os.makedirs(os.path.dirname(name), exist_ok=True)
+            descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+            with open(descriptor, "wb") as file:
+                file.write(content)
+        put_stdin(wire.receive(judge))
+    except OSError as error:
+        said = {"type": type(error).__name__, "message": f"the files cannot be written: {error}", "traceback": ""}
+        wire.send_json(judge, {"compile_error": said})
+        return False
+    return True
 
 
 def put_stdin(data: bytes) -> None:

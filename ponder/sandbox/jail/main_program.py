@@ -24,8 +24,6 @@ def run(codes: list[types.CodeType]) -> None:
     Ends this process with the program's exit code, or, where it was interrupted, by SIGINT.
     """
     names = _main_module(codes[-1].co_filename).__dict__
-    for name in [name for name in sys.modules if name.partition(".")[0] == "jail"]:
-        del sys.modules[name]
 
     def whole() -> None:
         exit_code, interrupted = 0, False
