@@ -16,9 +16,17 @@ KEYS = 1024  # PTHREAD_KEYS_MAX
 STATE_BYTES = 96  # of a thread state that are looked through for the recursion limit
 
 
+_python, _libc = ctypes.pythonapi, ctypes.CDLL(None)
+for _name in ("PyThreadState_New", "PyThreadState_Swap", "PyThreadState_Get", "PyInterpreterState_Get"):
+    getattr(_python, _name).restype = ctypes.c_void_p
+_libc.pthread_getspecific.restype = ctypes.c_void_p
+# Under which key a thread keeps its state, for code that is called back from C.
+_KEY = next((key for key in range(KEYS) if _libc.pthread_getspecific(key) == _python.PyThreadState_Get()), None)
+
+
 def call(function: Callable[[], None]) -> None:
     """Calls a function that ends the process."""
-    if sys.version_info[:2] == (3, 11):
+    if sys.version_info[:2] == (3, 11) and _KEY is not None:
         _leave_frames_behind()
         function.__code__ = _without_resume(function.__code__)
     # From C: the loop that runs this frame goes by the thread state that it began with.
@@ -26,18 +34,10 @@ def call(function: Callable[[], None]) -> None:
 
 
 def _leave_frames_behind() -> None:
-    python, libc = ctypes.pythonapi, ctypes.CDLL(None)
-    for name in ("PyThreadState_New", "PyThreadState_Swap", "PyThreadState_Get", "PyInterpreterState_Get"):
-        getattr(python, name).restype = ctypes.c_void_p
-    libc.pthread_getspecific.restype = ctypes.c_void_p
-    old = python.PyThreadState_Get()
-    key = next((key for key in range(KEYS) if libc.pthread_getspecific(key) == old), None)
-    if key is None:
-        return
-    new = python.PyThreadState_New(ctypes.c_void_p(python.PyInterpreterState_Get()))
+    new = _python.PyThreadState_New(ctypes.c_void_p(_python.PyInterpreterState_Get()))
     _forgive_calls(new, 3)  # the function's frame, the call of it from C, and its call of what it runs
-    libc.pthread_setspecific(key, ctypes.c_void_p(new))  # where code that is called back from C looks for it
-    python.PyThreadState_Swap(ctypes.c_void_p(new))
+    _libc.pthread_setspecific(_KEY, ctypes.c_void_p(new))
+    _python.PyThreadState_Swap(ctypes.c_void_p(new))
 
 
 def _forgive_calls(state: int, count: int) -> None:

@@ -112,14 +112,18 @@ def _let_go_of_modules() -> None:
             del sys.modules[name]
     module = None
     gc.collect()
-    for reference in alive:
-        if (module := reference()) is not None:
-            names = vars(module)
-            private = [name for name in names if name.startswith("_") and not name.startswith("__")]
-            for name in [*private, *names]:
-                if name != "__builtins__":
-                    names[name] = None
-    gc.collect()
+    if any(reference() is not None for reference in alive):
+        for reference in alive:
+            _forget_names(reference())
+        gc.collect()
+
+
+def _forget_names(module: types.ModuleType | None) -> None:
+    names = {} if module is None else vars(module)
+    private = [name for name in names if name.startswith("_") and not name.startswith("__")]
+    for name in [*private, *names]:
+        if name != "__builtins__":
+            names[name] = None
 
 
 def _flush(complain: Callable) -> bool:
