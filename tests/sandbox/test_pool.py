@@ -57,8 +57,9 @@ def test_workers_killed_under_load_lose_no_job():
                 await until(worker.ended.done)
             await asyncio.sleep(0)
         reports = [job.result() for job in jobs]
-        # A job whose second worker was killed, too, is taken to have done that itself.
-        assert {r.reason for r in reports} <= {"", "test 1 of 1: ended by SIGKILL"}
+        # A job whose second worker was killed, too, is taken to have done that itself, but not before it had begun.
+        unlucky = {"test 1 of 1: ended by SIGKILL", "the worker was killed, and not by the judge"}
+        assert {r.reason for r in reports} <= {"", *unlucky}
         assert sum(r.outcome == "passed" for r in reports) >= 58
         assert killed == 5 and pool.metrics.jobs_retried >= 1
 
