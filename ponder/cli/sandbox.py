@@ -41,6 +41,7 @@ def serve(
     memory_mb: MemoryMb = 1024,
     timeout: Timeout = 10.0,
     queue: Annotated[int, typer.Option(min=0, help="most jobs that wait; more are told to come again")] = 1000,
+    sessions: Annotated[int, typer.Option(min=0, help="most sessions that are open at a time, a worker each")] = 16,
     isolation: Level = Isolation.standard,
 ) -> None:
     """Serve jobs, sessions and SandboxFusion's /run_code over HTTP. Ctrl+C finishes what has been taken on."""
@@ -48,7 +49,12 @@ def serve(
     from ponder.sandbox.serve import serve as serve_http
 
     settings = Settings(
-        workers=workers, memory_mb=memory_mb, timeout_s=timeout, isolation=isolation.value, queue_limit=queue
+        workers=workers,
+        memory_mb=memory_mb,
+        timeout_s=timeout,
+        isolation=isolation.value,
+        queue_limit=queue,
+        sessions=sessions,
     )
     serve_http(settings, host, port, os.environ.get("PONDER_SANDBOX_TOKEN"))
 

@@ -8,13 +8,14 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, Path, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import Field, TypeAdapter
+from pydantic import Discriminator, Field, Tag, TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from ponder import __version__
 from ponder.http.ascii_json import AsciiJson
 from ponder.http.hanging_up import ClientGone, unless_gone
-from ponder.sandbox.fusion import RunCodeRequest, RunCodeResponse, to_execution, to_response
+from ponder.sandbox import open_instruct
+from ponder.sandbox.fusion import RunCodeRequest, RunCodeResponse, to_execution, to_response, what_was_cut
 from ponder.sandbox.job import Cell, Execution, ExecutionResult, Job, Limits, Refused, Report, Strict
 from ponder.sandbox.pool import Pool
 from ponder.sandbox.process import WorkerLost
@@ -23,6 +24,7 @@ from ponder.sandbox.slots import Draining, QueueFull
 
 MAX_BODY = 64 << 20  # bytes
 MAX_BATCH = 1_000
+FORMS = ("stdio", "call", "test code", "ponder", "open-instruct")  # tags that pydantic puts into the places of faults
 CLIENT_HEADER = "x-client-id"
 EXECUTION_RESULT = TypeAdapter(ExecutionResult)
 SessionId = Annotated[str, Path(min_length=1, max_length=100)]
@@ -39,6 +41,16 @@ class SessionRequest(Strict):
 class CellRequest(Strict):
     code: str
     timeout_s: float | None = Field(None, gt=0)
+
+
+def _execution_form(asked: Any) -> str:
+    return "open-instruct" if isinstance(asked, dict) and "code" in asked and "source" not in asked else "ponder"
+
+
+AnyExecution = Annotated[
+    Annotated[Execution, Tag("ponder")] | Annotated[open_instruct.CodeRequest, Tag("open-instruct")],
+    Discriminator(_execution_form),
+]
 
 
 class Problem(Strict):
@@ -78,17 +90,39 @@ def create_app(pool: Pool, token: str | None) -> FastAPI:
         work = asyncio.gather(*(pool.run(job, client(request)) for job in batch.jobs))
         return AsciiJson([asdict(report) for report in await unless_gone(request, work)])
 
-    @app.post("/execute", response_model=ExecutionResult)
-    async def execute(execution: Execution, request: Request):
-        """One run without tests. Output and files come as base64."""
+    @app.post("/execute", response_model=ExecutionResult | open_instruct.CodeResponse)
+    async def execute(asked: AnyExecution, request: Request):
+        """One run without tests. A request with `source` is Ponder's own: output and files come as base64. One with
+        `code` is that of open-instruct's tool, which prints the value of every expression."""
+        if isinstance(asked, Execution):
+            result = await unless_gone(request, pool.execute(asked, client(request)))
+            return Response(EXECUTION_RESULT.dump_json(result), media_type="application/json")
+        execution = open_instruct.to_execution(asked, pool.settings)
         result = await unless_gone(request, pool.execute(execution, client(request)))
-        return Response(EXECUTION_RESULT.dump_json(result), media_type="application/json")
+        return AsciiJson(open_instruct.to_code_response(result).model_dump())
 
-    @app.post("/run_code")
-    async def run_code(asked: RunCodeRequest, request: Request) -> RunCodeResponse:
+    @app.post("/run_code", response_model=RunCodeResponse)
+    async def run_code(asked: RunCodeRequest, request: Request):
         """SandboxFusion's request and response, for recipes that are written for it."""
         result = await unless_gone(request, pool.execute(to_execution(asked, pool.settings), client(request)))
-        return to_response(result, asked.language)
+        response = to_response(result, asked.language, what_was_cut(asked, pool.settings))
+        return AsciiJson(response.model_dump())
+
+    @app.post("/test_program", response_model=open_instruct.TestResponse)
+    async def test_program(asked: open_instruct.TestRequest, request: Request):
+        """open-instruct's code reward: a program, and tests that are Python statements."""
+        return await judged(open_instruct.assertions_job(asked, pool.settings), request)
+
+    @app.post("/test_program_stdio", response_model=open_instruct.TestResponse)
+    async def test_program_stdio(asked: open_instruct.TestRequest, request: Request):
+        """The same with tests {input, output}."""
+        return await judged(open_instruct.stdio_job(asked, pool.settings), request)
+
+    async def judged(job: Job | None, request: Request) -> Response:
+        if job is None:
+            return AsciiJson({"results": [], "runtimes": []})
+        report = await unless_gone(request, pool.run(job, client(request)))
+        return AsciiJson(open_instruct.to_results(report).model_dump())
 
     @app.post("/sessions", status_code=201)
     async def open_session(asked: SessionRequest) -> dict[str, str]:
@@ -137,6 +171,15 @@ def _answer_problems(app: FastAPI) -> None:
     async def malformed(_: Request, error: RequestValidationError) -> Response:
         return said(422, "; ".join(map(_explain, error.errors()[:5])))
 
+    @app.exception_handler(ValidationError)
+    async def malformed_within(_: Request, error: ValidationError) -> Response:
+        """A request of another form whose parts make no request of Ponder's."""
+        return said(422, "; ".join(_explain({**found, "loc": ("", *found["loc"])}) for found in error.errors()[:5]))
+
+    @app.exception_handler(Exception)
+    async def fault(_: Request, error: Exception) -> Response:
+        return said(500, f"a fault of the sandbox's own: {type(error).__name__}")
+
     @app.exception_handler(StarletteHTTPException)
     async def as_usual(_: Request, error: StarletteHTTPException) -> Response:
         text = "the body is not JSON in UTF-8" if error.status_code == 400 else str(error.detail)
@@ -169,7 +212,10 @@ def _explain(problem: dict) -> str:
     """One problem of a request: where, and what; never the input itself, which may be large."""
     if problem["type"] == "json_invalid":
         return "the body is not JSON in UTF-8"
-    where = ".".join(str(part) for part in problem["loc"][1:] if part not in ("stdio", "call", "code"))
+    parts = problem["loc"][1:]
+    # The tag of a form stands at the beginning, or after a number in a list.
+    named = [p for before, p in zip((0, *parts), parts, strict=False) if p not in FORMS or not isinstance(before, int)]
+    where = ".".join(map(str, named))
     return f"{where or 'body'}: {problem['msg'].removeprefix('Value error, ')}"
 
 

@@ -29,10 +29,12 @@ class Sandbox:
         memory_mb: int = 1024,
         timeout_s: float = 10.0,
         isolation: Level = "standard",
+        sessions: int = 16,
         token: str | None = None,
     ):
         self._urls, self._token = list(urls), token
         self._workers, self._memory_mb, self._timeout_s, self._isolation = workers, memory_mb, timeout_s, isolation
+        self._most_sessions = sessions
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -121,6 +123,7 @@ class Sandbox:
                 memory_mb=self._memory_mb,
                 timeout_s=self._timeout_s,
                 isolation=self._isolation,
+                sessions=self._most_sessions,
                 queue_limit=1 << 30,  # whoever submits holds the futures: there is nobody to turn away
             )
         )

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Hashable
+from decimal import Decimal, InvalidOperation
 
 from ponder.sandbox.job import Comparison
 
@@ -31,6 +32,9 @@ def same_text(got: str, expected: str, rule: Comparison, tolerance: float) -> bo
             )
         case "unordered":
             return Counter(_lines(got)) == Counter(_lines(expected))
+        case "lines":
+            mine, wanted = _stripped_lines(got), _stripped_lines(expected)
+            return len(mine) == len(wanted) and all(map(_same_line, mine, wanted))
 
 
 def same_value(got: object, expected: object, rule: Comparison, tolerance: float) -> bool:
@@ -57,6 +61,23 @@ def _same(got: object, expected: object, rule: Comparison, tolerance: float) -> 
             if isinstance(got, list) and isinstance(expected, list):
                 return Counter(map(_canonical, got)) == Counter(map(_canonical, expected))
             return _equal(got, expected, None, str.__eq__)
+        case "lines":
+            return got == expected  # of what JSON has: no object of a program's own is here
+
+
+def _stripped_lines(text: str) -> list[str]:
+    return [line.strip() for line in text.strip().split("\n")]
+
+
+def _same_line(got: str, expected: str) -> bool:
+    """By the words' exact values where all words are numbers."""
+    if got == expected:
+        return True
+    mine, wanted = got.split(), expected.split()
+    try:
+        return len(mine) == len(wanted) and all(Decimal(a) == Decimal(b) for a, b in zip(mine, wanted, strict=True))
+    except InvalidOperation:
+        return False
 
 
 def _lines(text: str) -> list[str]:

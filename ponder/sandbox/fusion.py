@@ -1,16 +1,16 @@
 """SandboxFusion's /run_code, request and response, so that recipes written for it can point here.
 
-Fields as in its server (https://github.com/bytedance/SandboxFusion): verl, open-instruct and others speak this form.
+Fields as in its server (https://github.com/bytedance/SandboxFusion): verl and others speak this form.
 """
 
 import base64
-import binascii
 from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from ponder.sandbox.job import Execution, ExecutionResult, Limits, Refused
+from ponder.sandbox.job import Execution, ExecutionResult, Limits, Outcome, Refused
 from ponder.sandbox.languages import find_language
+from ponder.sandbox.runs import COMPILE_SECONDS
 
 
 class RunCodeRequest(BaseModel):
@@ -24,14 +24,17 @@ class RunCodeRequest(BaseModel):
     memory_limit_MB: int = -1
     files: dict[str, str | None] = Field({}, description="base64, by relative name")
     fetch_files: list[str] = []
+    args: list[str] = Field([], description="for the program's command line")
 
 
 class CommandRunResult(BaseModel):
+    """`return_code` is null past the time limit; the texts are always there, as clients join them."""
+
     status: Literal["Finished", "Error", "TimeLimitExceeded"]
-    execution_time: float | None = None
+    execution_time: float = 0.0
     return_code: int | None = None
-    stdout: str | None = None
-    stderr: str | None = None
+    stdout: str = ""
+    stderr: str = ""
 
 
 class RunCodeResponse(BaseModel):
@@ -53,35 +56,62 @@ def to_execution(asked: RunCodeRequest, most) -> Execution:
             continue
         try:
             files[name] = base64.b64decode(data, validate=True)
-        except binascii.Error as error:
-            raise Refused(f"files.{name}: not base64: {error}") from None
+        except ValueError as error:  # also binascii's own
+            raise Refused(f"files.{name[:100]}: not base64: {error}") from None
     return Execution(
         source=asked.code,
         language=asked.language,
         stdin=asked.stdin or "",
         files=files,
         fetch_files=asked.fetch_files,
+        args=asked.args,
+        compile_timeout_s=asked.compile_timeout,
         limits=Limits(timeout_s=min(asked.run_timeout, most.timeout_s), memory_mb=memory_mb),
     )
 
 
-def to_response(result: ExecutionResult, language: str) -> RunCodeResponse:
+def what_was_cut(asked: RunCodeRequest, most) -> str:
+    """Which limits of a request are above what this sandbox gives, for people; empty where none is."""
+    cut = [
+        f"{name} {wanted:g} was cut to {given:g}"
+        for name, wanted, given in (
+            ("run_timeout", asked.run_timeout, most.timeout_s),
+            ("memory_limit_MB", asked.memory_limit_MB, most.memory_mb),
+            ("compile_timeout", asked.compile_timeout, COMPILE_SECONDS),
+        )
+        if wanted > given and name in asked.model_fields_set
+    ]
+    return f"{', '.join(cut)}: the most that this sandbox gives" if cut else ""
+
+
+def to_response(result: ExecutionResult, language: str, cut: str = "") -> RunCodeResponse:
+    """`cut` says which limits were cut; it is told in the message."""
     if result.outcome == "infrastructure_error":
         return RunCodeResponse(status="SandboxError", message=result.reason)
-    if result.outcome == "compile_error":
-        failed = CommandRunResult(status="Finished", return_code=1, stderr=result.compile_output or result.reason)
-        # Where there is no compiler, the interpreter's complaint is the run's.
-        place = "compile_result" if find_language(language).compile else "run_result"
-        return RunCodeResponse(status="Failed", message="", **{place: failed})
-    timed_out = result.outcome == "timeout"
-    ran = CommandRunResult(
-        status="TimeLimitExceeded" if timed_out else "Finished",
-        execution_time=result.seconds,
-        return_code=None if timed_out else (1 if result.exit_code is None else result.exit_code),
-        stdout=result.stdout.decode("utf-8", "replace"),
-        stderr=result.stderr.decode("utf-8", "replace"),
+    compiled = None
+    if find_language(language).compile:
+        compiled = _ran(
+            result.compile_outcome or "compile_error", result.compile_seconds, None, "", result.compile_output
+        )
+    if result.outcome == "compile_error" and compiled is not None:
+        return RunCodeResponse(status="Failed", message=cut, compile_result=compiled)
+    if result.outcome == "compile_error":  # where there is no compiler, the interpreter's complaint is the run's
+        ran = _ran("compile_error", result.seconds, 1, "", result.compile_output or result.reason)
+    else:
+        stdout, stderr = (data.decode("utf-8", "replace") for data in (result.stdout, result.stderr))
+        ran = _ran(result.outcome, result.seconds, result.exit_code, stdout, stderr)
+    explained = result.outcome in ("passed", "runtime_error", "compile_error")
+    return RunCodeResponse(
+        status="Success" if result.outcome == "passed" else "Failed",
+        message="; ".join(filter(None, ("" if explained else result.reason, cut))),
+        compile_result=compiled,
+        run_result=ran,
+        files={name: base64.b64encode(data).decode() for name, data in result.files.items()},
     )
-    files = {name: base64.b64encode(data).decode() for name, data in result.files.items()}
-    passed = result.outcome == "passed"
-    message = "" if passed or result.outcome == "runtime_error" else result.reason
-    return RunCodeResponse(status="Success" if passed else "Failed", message=message, run_result=ran, files=files)
+
+
+def _ran(outcome: Outcome, seconds: float, exit_code: int | None, stdout: str, stderr: str) -> CommandRunResult:
+    if outcome == "timeout":
+        return CommandRunResult(status="TimeLimitExceeded", execution_time=seconds, stdout=stdout, stderr=stderr)
+    code = (0 if outcome == "passed" else 1) if exit_code is None else exit_code
+    return CommandRunResult(status="Finished", execution_time=seconds, return_code=code, stdout=stdout, stderr=stderr)

@@ -1,8 +1,9 @@
 """From a job to its report: each form of test by its own function, and the verdicts, decided outside of every jail."""
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
+from dataclasses import dataclass
 from time import monotonic
 
 from ponder.sandbox import runs
@@ -63,7 +64,8 @@ def _report(job: Job, results: list[TestResult], seconds: float) -> Report:
 
 
 async def _stdio_results(job: Job, source: bytes, limits: Limits, workers: Workers) -> AsyncIterator[TestResult]:
-    program = await prepare(find_language(job.language), source, limits, workers)
+    run = await prepare(find_language(job.language), source, limits, workers, preamble=job.preamble)
+    program = run.run
     async with AsyncExitStack() as stack:
         checker = await _Checker.open(job, limits, workers, stack)
         for test in job.tests:
@@ -82,26 +84,43 @@ async def _stdio_results(job: Job, source: bytes, limits: Limits, workers: Worke
                 yield TestResult("wrong_answer", "the output differs", got[:GOT], stderr, ran.seconds)
 
 
-async def prepare(language: Language, source: bytes, limits: Limits, workers: Workers, files: dict | None = None):
-    """The program as a function (worker, stdin) -> Ran, compiled once where the language asks for it. Raises Failed."""
-    files = {**(files or {}), language.file: source}
+@dataclass(frozen=True)
+class Prepared:
+    """A program ready to run; `built` is the compiler's run, where there was one."""
+
+    run: Callable[[Worker, bytes], Awaitable[Ran]]
+    built: Ran | None
+
+
+async def prepare(
+    language: Language,
+    source: bytes,
+    limits: Limits,
+    workers: Workers,
+    files: dict | None = None,
+    preamble: str = "",
+    args: Sequence[str] = (),
+    compile_timeout_s: float | None = None,
+) -> Prepared:
+    """The program, compiled once where the language asks for it. Raises Failed."""
+    files, built = {**(files or {}), language.file: source}, None
     if language.compile:
-        compiling = limits.model_copy(
-            update={"timeout_s": runs.COMPILE_SECONDS, "memory_mb": max(limits.memory_mb, 1024)}
-        )
+        seconds = min(compile_timeout_s or runs.COMPILE_SECONDS, runs.COMPILE_SECONDS)
+        compiling = limits.model_copy(update={"timeout_s": seconds, "memory_mb": max(limits.memory_mb, 1024)})
         async with workers(compiling, "") as worker:
-            built = await runs.run_and_collect(worker, language.compile, files, b"", [language.artifact], compiling)
+            artifacts = [language.artifact]
+            built = await runs.run_and_collect(worker, language.compile, files, b"", artifacts, compiling)
         message = built.stderr.decode("utf-8", "replace")
         if built.outcome != "passed" or language.artifact not in built.files:
-            raise Failed("compile_error", _compiler_says(built, message), message)
-        files = built.files
+            raise Failed("compile_error", _compiler_says(built, message), message, built)
+        files = {**files, **built.files}
 
     async def run(worker: Worker, stdin: bytes) -> Ran:
         if not language.command:
-            return await runs.run_program(worker, source, stdin, limits)
-        return await runs.run_command(worker, language.command, files, stdin, limits)
+            return await runs.run_program(worker, source, stdin, limits, preamble)
+        return await runs.run_command(worker, (*language.command, *args), files, stdin, limits)
 
-    return run
+    return Prepared(run, built)
 
 
 def _compiler_says(built: Ran, message: str) -> str:
@@ -124,7 +143,7 @@ async def _call_results(job: Job, source: bytes, limits: Limits, workers: Worker
             began = monotonic()
             try:
                 async with workers(limits, job.source) as worker:
-                    calls = Calls(worker, limits, job.compare == "unordered")
+                    calls = Calls(worker, limits, job.compare == "unordered", job.preamble)
                     await calls.load(source)
                     asked = [(test.function, test.args, test.kwargs) for test in rest]
                     async with aclosing(calls.call_each(asked, [_most(test, job) for test in rest])) as results:
@@ -221,7 +240,7 @@ async def _code_results(job: Job, source: bytes, limits: Limits, workers: Worker
         began = monotonic()
         try:
             async with workers(limits, job.source) as candidate, workers(limits, test.code) as tester:
-                calls = Calls(candidate, limits)
+                calls = Calls(candidate, limits, preamble=job.preamble)
                 await calls.load(source)
                 await _relay(test, calls, tester, limits)
         except Failed as failure:
@@ -279,15 +298,28 @@ async def execute(execution: Execution, limits: Limits, workers: Workers) -> Exe
         language = find_language(execution.language)
         source = encode_source(execution.source)
         stdin = execution.stdin.encode("utf-8", "surrogatepass")
-        if language.command or not (execution.files or execution.fetch_files):
-            run = await prepare(language, source, limits, workers, execution.files)
-            async with workers(limits, execution.source) as worker:
-                ran = await run(worker, stdin)
-        else:
-            files = {**execution.files, language.file: source}
-            async with workers(limits, execution.source) as worker:
-                command = (INTERPRETER, language.file)
+        command = language.command or (INTERPRETER, language.file)
+        alone = not (execution.files or execution.fetch_files or execution.args)
+        given = {"args": execution.args, "compile_timeout_s": execution.compile_timeout_s}
+        prepared = await prepare(language, source, limits, workers, execution.files, **given)
+        async with workers(limits, execution.source) as worker:
+            if alone or (language.command and not execution.fetch_files):
+                ran = await prepared.run(worker, stdin)
+            else:
+                files = {**execution.files, language.file: source, **(prepared.built.files if prepared.built else {})}
+                command = (*command, *execution.args)
                 ran = await runs.run_and_collect(worker, command, files, stdin, execution.fetch_files, limits)
     except Failed as failure:
-        return ExecutionResult(failure.outcome, failure.reason, b"", b"", None, 0.0, failure.stderr or failure.reason)
-    return ExecutionResult(ran.outcome, ran.reason, ran.stdout, ran.stderr, ran.exit_code, ran.seconds, "", ran.files)
+        compiled = _compiled(failure.built) | {"compile_output": failure.stderr or failure.reason}
+        return ExecutionResult(failure.outcome, failure.reason, b"", b"", None, 0.0, **compiled)
+    compiled = _compiled(prepared.built)
+    return ExecutionResult(
+        ran.outcome, ran.reason, ran.stdout, ran.stderr, ran.exit_code, ran.seconds, files=ran.files, **compiled
+    )
+
+
+def _compiled(built: Ran | None) -> dict:
+    if built is None:
+        return {}
+    said = built.stderr.decode("utf-8", "replace")
+    return {"compile_outcome": built.outcome, "compile_seconds": built.seconds, "compile_output": said}

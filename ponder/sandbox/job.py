@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag, field_validator, model_validator
 
 # The outcomes, from the best to the least informative. Only `infrastructure_error` says nothing about the program.
 Outcome = Literal[
@@ -16,8 +16,9 @@ Outcome = Literal[
     "compile_error",
     "infrastructure_error",
 ]
+MAX_FILES_BYTES = 32 << 20  # of the files put into a working directory
 MAX_STDIN = 16 << 20  # characters; up to four bytes each, and the scratch that holds them has 64 MB
-Comparison = Literal["exact", "tokens", "numeric", "unordered"]
+Comparison = Literal["exact", "tokens", "numeric", "unordered", "lines"]
 
 
 class Refused(ValueError):
@@ -75,11 +76,11 @@ class CodeTest(Strict):
 def _form(test: Any) -> str:
     """Which form a test has, by what it holds."""
     keys = test if isinstance(test, dict) else getattr(test, "model_fields_set", ())
-    return "call" if "function" in keys else "code" if "code" in keys else "stdio"
+    return "call" if "function" in keys else "test code" if "code" in keys else "stdio"
 
 
 Test = Annotated[
-    Annotated[StdioTest, Tag("stdio")] | Annotated[CallTest, Tag("call")] | Annotated[CodeTest, Tag("code")],
+    Annotated[StdioTest, Tag("stdio")] | Annotated[CallTest, Tag("call")] | Annotated[CodeTest, Tag("test code")],
     Discriminator(_form),
 ]
 
@@ -93,11 +94,19 @@ class Job(Strict):
 
     source: str
     language: str = "python"
+    preamble: str = Field(
+        "",
+        max_length=1 << 20,
+        description="trusted Python that is run before the program, among its names: imports, helpers, a recursion "
+        "limit. It is a file of its own, so that the program's lines keep their numbers",
+    )
     tests: list[Test] = Field(min_length=1)
     compare: Comparison = Field(
         "exact",
         description="exact: text line by line without trailing white space, results as equal JSON; tokens: words only; "
-        "numeric: numbers within the tolerance; unordered: lines, or items of the outer list, in any order",
+        "numeric: numbers within the tolerance; unordered: lines, or items of the outer list, in any order; lines: as "
+        "LiveCodeBench judges, line by line without white space at the ends, a line of numbers by their exact values, "
+        "and results by Python's ==",
     )
     tolerance: float = Field(1e-6, ge=0, description="numeric: allowed difference, absolute or relative")
     checker: str | None = Field(
@@ -116,6 +125,8 @@ class Job(Strict):
             raise ValueError("a checker judges outputs and results; test code judges by itself")
         if self.language != "python" and not isinstance(self.tests[0], StdioTest):
             raise ValueError(f"function calls and test code are for python; give {self.language} stdin/stdout tests")
+        if self.language != "python" and self.preamble:
+            raise ValueError(f"a preamble is Python; put what is to come before {self.language} into the program")
         return self
 
 
@@ -131,14 +142,38 @@ class Execution(Strict):
         {}, max_length=100, description="files put into the working directory, by relative name"
     )
     fetch_files: list[str] = Field([], max_length=100, description="files of the working directory to bring back")
+    args: list[str] = Field([], max_length=100, description="arguments of the program's command line")
+    compile_timeout_s: float | None = Field(None, gt=0, description="seconds; empty, or more: 30")
     limits: Limits = Limits()
 
     @model_validator(mode="after")
     def names_stay_inside(self):
         for name in [*self.files, *self.fetch_files]:
-            if not name or name.startswith("/") or ".." in name.split("/") or "\0" in name:
-                raise ValueError(f"file name {name[:100]!r}: name files relative to the working directory, without ..")
+            _check_name(name)
+        folders = {name[:place] for name in self.files for place, sign in enumerate(name) if sign == "/"}
+        if clash := folders & self.files.keys():
+            raise ValueError(f"file name {min(clash)[:100]!r}: it is the name of a folder of other files, too")
+        if (size := sum(map(len, self.files.values()))) > MAX_FILES_BYTES:
+            raise ValueError(f"files: {size:,} bytes in all, more than {MAX_FILES_BYTES:,}")
         return self
+
+    @field_validator("args")
+    @classmethod
+    def can_be_passed(cls, args: list[str]) -> list[str]:
+        if any("\0" in arg for arg in args) or len("".join(args)) > 100_000:
+            raise ValueError("arguments hold no NUL, and no more than 100,000 characters in all")
+        return args
+
+
+def _check_name(name: str) -> None:
+    """ValueError for what names no file below a directory."""
+    parts = name.split("/")
+    if any(part in ("", ".", "..") for part in parts) or "\0" in name:
+        raise ValueError(f"file name {name[:100]!r}: name files relative to the working directory, without ..")
+    if len(parts) > 50 or any(len(part.encode("utf-8", "surrogatepass")) > 255 for part in parts):
+        raise ValueError(f"file name {name[:100]!r}: too long")
+    if not name.isprintable() and any("\ud800" <= sign <= "\udfff" for sign in name):
+        raise ValueError(f"file name {name[:100]!r}: it is not valid Unicode")
 
 
 @dataclass(frozen=True)
@@ -172,9 +207,11 @@ class Report:
 
 @dataclass(frozen=True)
 class ExecutionResult:
-    """What a single run left behind. `outcome` is `passed` for exit code 0; `exit_code` is None where it was killed.
+    """What a single run left behind. `outcome` is `passed` for exit code 0; `exit_code` is None where it was killed for
+    what it took, and less than 0 for the signal that ended it.
 
-    In JSON, bytes are base64.
+    Where a compiler ran, `compile_outcome` and `compile_seconds` are its own, and `compile_output` what it said. In JSON,
+    bytes are base64.
     """
 
     __pydantic_config__ = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
@@ -186,6 +223,8 @@ class ExecutionResult:
     exit_code: int | None
     seconds: float
     compile_output: str = ""
+    compile_outcome: Outcome | None = None
+    compile_seconds: float = 0.0
     files: dict[str, bytes] = field(default_factory=dict)
 
 

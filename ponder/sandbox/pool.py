@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import re
+import resource
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -26,6 +27,7 @@ from ponder.sandbox.zygote import ZygoteRefused
 _LOG = logging.getLogger(__name__)
 TRIES = 2  # a job whose worker is lost is tried once more
 SLOTS_PER_ZYGOTE = 8
+DESCRIPTORS_EACH = 12  # of a worker, beside its control group's
 # Programs that name one of these get a worker in which numpy is loaded already; the others are spared its weight.
 NUMERIC = re.compile(r"\b(numpy|scipy|pandas|sympy|networkx)\b")
 T = TypeVar("T")
@@ -73,6 +75,7 @@ class Pool:
             raise IsolationError(
                 f"the sandbox is made of Linux's namespaces, and this is {sys.platform}: name a server"
             )
+        _allow_descriptors(DESCRIPTORS_EACH * (self._slots.count + self.settings.sessions) + 256)
         self._jailed = self.settings.isolation != "none"
         if self._jailed:
             self._groups = Groups.find()
@@ -203,7 +206,8 @@ class Pool:
     async def _tried(self, work: Callable[[grading.Workers], Awaitable[T]], burials: list[asyncio.Task]) -> T | str:
         for tries in range(1, TRIES + 1):
             try:
-                return await work(lambda limits, source: self._worker(limits, source, burials))
+                last = tries == TRIES
+                return await work(lambda limits, source, last=last: self._worker(limits, source, burials, last))
             except WorkerLost as lost:
                 reason = str(lost)
             except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
@@ -233,11 +237,14 @@ class Pool:
     # ---- workers ----
 
     @asynccontextmanager
-    async def _worker(self, limits: Limits, source: str, burials: list[asyncio.Task]) -> AsyncIterator[Worker]:
+    async def _worker(
+        self, limits: Limits, source: str, burials: list[asyncio.Task], last_try: bool = True
+    ) -> AsyncIterator[Worker]:
         """A worker for one run of `source`, held to `limits`. When the block is left it is killed, with all it started;
         that they are gone is a task in `burials`."""
         supply = self._numeric if NUMERIC.search(source) else self._plain
         worker = await supply.take()
+        worker.last_try = last_try
         try:
             self._hold_to(worker, limits)
             self._running.add(worker)
@@ -292,3 +299,11 @@ class Pool:
 
     def session_ids(self) -> list[str]:
         return self.sessions.ids()
+
+
+def _allow_descriptors(count: int) -> None:
+    """Raises this process's limit of open files to what so many workers need, as far as it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

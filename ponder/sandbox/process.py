@@ -111,10 +111,11 @@ class Worker:
         self._loop = asyncio.get_running_loop()
         self.number, self.channel = number, channel
         self.stdout, self.stderr = Drain(stdout, self._loop), Drain(stderr, self._loop)
-        self.pid = self._pidfd = -1
+        self.pid = self.process_1 = self._pidfd = self._process_1_pidfd = -1
         self.group: Group | None = None
         self.ended: asyncio.Future[End] = self._loop.create_future()
         self.killed_for: Outcome | None = None
+        self.last_try = True  # whether the job has no other worker to come
         self.base_memory = 0
         self.memory_limit: int | None = None  # bytes, for the watch; None where a control group holds the job
         self._timer: asyncio.TimerHandle | None = None
@@ -124,12 +125,14 @@ class Worker:
         self._heard: asyncio.Future[None] | None = None
         self._listening = self._closed = False
 
-    def started(self, pid: int, pidfd: int) -> None:
+    def started(self, pid: int, pidfd: int, process_1: int, process_1_pidfd: int) -> None:
+        """`process_1` is that of the worker's process namespace; where it has none, the worker itself once more."""
         self.pid, self._pidfd = pid, pidfd
+        self.process_1, self._process_1_pidfd = process_1, process_1_pidfd
 
     def lost(self) -> None:
         """The zygote is gone: nobody will tell of this worker's end."""
-        self.signal(signal.SIGKILL)
+        self.kill()
         if not self.ended.done():
             self.ended.set_exception(WorkerLost("the process that starts the workers has died"))
             self.ended.exception()  # looked at: a spare worker has nobody else to look
@@ -169,15 +172,13 @@ class Worker:
             self.kill(outcome)
 
     def kill(self, outcome: Outcome | None = None) -> None:
-        """Ends the job with all its processes: the worker is process 1 of its namespace."""
+        """Ends the job with all its processes: they end with process 1 of their namespace."""
         if self.killed_for is None and not self.ended.done():
             self.killed_for = outcome
-        self.signal(signal.SIGKILL)
+        _send(self._process_1_pidfd, signal.SIGKILL)
 
     def signal(self, number: signal.Signals) -> None:
-        if self._pidfd >= 0:
-            with contextlib.suppress(ProcessLookupError):  # it has ended already
-                signal.pidfd_send_signal(self._pidfd, number)
+        _send(self._pidfd, number)
 
     # ---- the channel ----
 
@@ -257,7 +258,14 @@ class Worker:
         self.channel.close()
         if self._pidfd >= 0:
             os.close(self._pidfd)
-            self._pidfd = -1
+            os.close(self._process_1_pidfd)
+            self._pidfd = self._process_1_pidfd = -1
 
     def ran_out_of_memory(self) -> bool:
         return self.killed_for == "memory" or (self.group is not None and self.group.ran_out_of_memory())
+
+
+def _send(pidfd: int, number: signal.Signals) -> None:
+    if pidfd >= 0:
+        with contextlib.suppress(ProcessLookupError):  # it has ended already
+            signal.pidfd_send_signal(pidfd, number)

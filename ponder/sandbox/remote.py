@@ -1,6 +1,8 @@
 """A pool elsewhere: the interface of `Pool` over HTTP, to one server or to several."""
 
 import asyncio
+import base64
+import json
 import secrets
 from collections import Counter
 from typing import Any
@@ -13,6 +15,7 @@ from ponder.sandbox.slots import QueueFull
 
 TRIES = 6  # of one request, over all servers
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 10.0
+JSON = {"content-type": "application/json"}
 TRY_AGAIN = (429, 502, 503, 504)
 
 
@@ -47,7 +50,7 @@ class RemotePool:
     async def run(self, job: Job, client: str = "") -> Report:
         """A server that cannot be had is an infrastructure error of the job's."""
         try:
-            answer = await self._ask("POST", "/run", job.model_dump(mode="json"))
+            answer = await self._ask("POST", "/run", job.model_dump())
         except ServerUnavailable as away:
             return Report("infrastructure_error", str(away), 0, len(job.tests))
         report = answer.json()
@@ -55,7 +58,7 @@ class RemotePool:
 
     async def execute(self, execution: Execution, client: str = "") -> ExecutionResult:
         try:
-            answer = await self._ask("POST", "/execute", execution.model_dump(mode="json"))
+            answer = await self._ask("POST", "/execute", _execution(execution))
         except ServerUnavailable as away:
             return ExecutionResult("infrastructure_error", str(away), b"", b"", None, 0.0)
         return _EXECUTION_RESULT.validate_json(answer.content)
@@ -97,6 +100,8 @@ class RemotePool:
 
         A server that is away, full or stopping rests for a while: others are asked at once, itself after its rest.
         """
+        # As Python writes it: with Infinity and NaN, and lone surrogates escaped.
+        body = None if content is None else json.dumps(content).encode()
         urls, loop = urls or self._urls, asyncio.get_running_loop()
         pause, trouble, refusal = FIRST_PAUSE_S, "", None
         for _ in range(tries):
@@ -104,7 +109,7 @@ class RemotePool:
             await asyncio.sleep(min(self._resting_until.get(url, 0.0) - loop.time(), LONGEST_PAUSE_S))
             self._busy[url] += 1
             try:
-                answer = await self._http.request(method, url + path, json=content)
+                answer = await self._http.request(method, url + path, content=body, headers=JSON)
             except httpx.TransportError as error:
                 answer, trouble = None, f"{url} cannot be reached: {error or type(error).__name__}"
             finally:
@@ -124,6 +129,11 @@ class RemotePool:
             full.args = (trouble,)
             raise full
         raise ServerUnavailable(f"no sandbox has answered in {tries} tries; the last: {trouble}")
+
+
+def _execution(execution: Execution) -> dict:
+    files = {name: base64.b64encode(data).decode() for name, data in execution.files.items()}
+    return execution.model_dump() | {"files": files}
 
 
 def _problem(answer: httpx.Response) -> Exception:

@@ -29,9 +29,10 @@ COMPILE_SECONDS = 30.0
 class Failed(Exception):
     """The run is over for a reason of the program's."""
 
-    def __init__(self, outcome: Outcome, reason: str, stderr: str = ""):
+    def __init__(self, outcome: Outcome, reason: str, stderr: str = "", built: "Ran | None" = None):
+        """`built` is the compiler's run, where it was that which failed."""
         super().__init__(reason)
-        self.outcome, self.reason, self.stderr = outcome, reason, stderr
+        self.outcome, self.reason, self.stderr, self.built = outcome, reason, stderr, built
 
 
 @dataclass
@@ -58,12 +59,12 @@ def encode_source(source: str) -> bytes:
     return data
 
 
-async def run_program(worker: Worker, source: bytes, stdin: bytes, limits: Limits) -> Ran:
+async def run_program(worker: Worker, source: bytes, stdin: bytes, limits: Limits, preamble: str = "") -> Ran:
     """A Python main program in a warm worker. Raises Failed where it does not compile, and WorkerLost."""
     _keep_output(worker, limits)
     worker.set_timer(limits.timeout_s)
     began = time.monotonic()
-    await worker.send(header(worker, "program", limits), source, stdin)
+    await worker.send(header(worker, "program", limits, preamble=preamble), source, stdin)
     await _wait_for_start(worker, limits)
     return await _finish(worker, limits, began)
 
@@ -107,8 +108,9 @@ async def run_and_collect(
 class Calls:
     """A program whose functions are called one at a time, each with its own time limit."""
 
-    def __init__(self, worker: Worker, limits: Limits, sets_as_lists: bool = False):
+    def __init__(self, worker: Worker, limits: Limits, sets_as_lists: bool = False, preamble: str = ""):
         self._worker, self._limits, self._sets_as_lists = worker, limits, sets_as_lists
+        self._preamble = preamble
 
     async def load(self, source: bytes) -> None:
         """Compiles and runs the module. Raises Failed, WorkerLost."""
@@ -118,7 +120,8 @@ class Calls:
         worker.stdout.on_flood = worker.stderr.on_flood = lambda: worker.kill("output_limit")
         worker.stderr.keep = STDERR_KEPT
         worker.set_timer(self._limits.timeout_s)
-        head = header(worker, "calls", self._limits, sets_as_lists=self._sets_as_lists)
+        more = {"sets_as_lists": self._sets_as_lists, "preamble": self._preamble}
+        head = header(worker, "calls", self._limits, **more)
         await worker.send(head, source, b"")
         await _wait_for_start(worker, self._limits)
         self._result(await self._answer(b"loading.", 1 << 16), "while it was loaded")
@@ -248,7 +251,11 @@ def parse_int(digits: str, longest: int = MAX_DIGITS) -> int:
 
 
 def judge_end(worker: Worker, end: End, limits: Limits, stderr: str = "") -> tuple[Outcome, str]:
-    """What a worker's end says. Raises WorkerLost for a kill that neither the judge nor the job is the cause of."""
+    """What a worker's end says.
+
+    A kill that is not the judge's may be the program's own doing, or that of somebody outside. Raises WorkerLost the
+    first time; a job whose second worker ends so, too, is taken to have done it.
+    """
     if worker.ran_out_of_memory():
         return "memory", f"more than {limits.memory_mb} MB of memory"
     if worker.killed_for == "timeout":
@@ -257,9 +264,8 @@ def judge_end(worker: Worker, end: End, limits: Limits, stderr: str = "") -> tup
         return "output_limit", f"more than {limits.output_bytes:,} bytes of output"
     if worker.killed_for is not None:
         return worker.killed_for, worker.killed_for.replace("_", " ")
-    if os.WIFSIGNALED(end.status) and os.WTERMSIG(end.status) == signal.SIGKILL:
-        # Process 1 of a namespace cannot be killed from inside it.
-        raise WorkerLost("the worker was killed from outside")
+    if os.WIFSIGNALED(end.status) and os.WTERMSIG(end.status) == signal.SIGKILL and not worker.last_try:
+        raise WorkerLost("the worker was killed, and not by the judge")
     return _by_exit(os.waitstatus_to_exitcode(end.status), stderr.encode())
 
 
@@ -282,11 +288,15 @@ async def _wait_for_start(worker: Worker, limits: Limits) -> None:
     except ChannelClosed:
         end = await worker.end()
         stderr = _text(worker.stderr.take())
+        worker.last_try = False  # nothing of the program has run: it cannot have killed the worker
         _, reason = judge_end(worker, end, limits, stderr)
         raise Failed("compile_error", f"it could not be compiled: {reason}", stderr) from None
     if answer != b"started":
-        error = json.loads(answer)["compile_error"]
+        told = json.loads(answer)
         await worker.end()
+        if "preamble_error" in told:
+            raise WorkerLost(f"the preamble cannot be used: {told['preamble_error']['message'][:300]}")
+        error = told["compile_error"]
         raise Failed("compile_error", f"{error['type']}: {error['message'][:300]}", error["traceback"])
     worker.set_timer(limits.timeout_s)
 

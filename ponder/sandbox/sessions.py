@@ -10,7 +10,7 @@ from time import monotonic
 from ponder.sandbox import runs
 from ponder.sandbox.job import Cell, Limits, Refused
 from ponder.sandbox.process import ChannelClosed, Forged, TooLarge, Worker, WorkerLost
-from ponder.sandbox.slots import QueueFull
+from ponder.sandbox.slots import TooManySessions
 
 OUTPUT_KEPT = 1 << 20  # bytes of a cell's output; the rest is read and dropped
 MAX_ANSWER = 1 << 20  # bytes of a cell's result and traceback
@@ -134,9 +134,9 @@ class Sessions:
         return list(self._sessions)
 
     async def open(self, limits: Limits) -> str:
-        """The id of a new session. Raises QueueFull when there are too many, WorkerLost."""
+        """The id of a new session. Raises TooManySessions, WorkerLost."""
         if len(self._sessions) + self._opening >= self._limit:
-            raise QueueFull(self._limit, self._idle_s)
+            raise TooManySessions(self._limit, self._idle_s)
         self._opening += 1
         try:
             worker, limits = await self._open_worker(limits)

@@ -2,6 +2,10 @@
 
 import asyncio
 from collections import deque
+from time import monotonic
+
+RECENT_S = 30.0
+MAX_SEEN = 10_000  # clients that are remembered
 
 
 class QueueFull(Exception):
@@ -12,15 +16,27 @@ class QueueFull(Exception):
         self.retry_after_s = retry_after_s
 
 
+class TooManySessions(QueueFull):
+    """As many sessions are open as this sandbox holds."""
+
+    def __init__(self, limit: int, retry_after_s: float):
+        super().__init__(limit, retry_after_s)
+        self.args = (
+            f"{limit:,} sessions are open, the most that this sandbox holds: close one, start it with a larger "
+            f"--sessions, or try again in {retry_after_s:.0f} s, when idle ones have ended",
+        )
+
+
 class Draining(QueueFull):
     """The sandbox is about to stop and takes nothing new."""
 
 
 class Slots:
-    """`count` slots. Clients take turns, and where there are three slots or more, none holds all of them.
+    """`count` slots. Clients take turns. A client alone may hold all of them; where there are three or more, and another
+    client has asked for one within the last 30 seconds, none holds all.
 
-    So one client with many slow jobs delays others by a share of the machine, never until its jobs are done. The
-    client "" (a sandbox inside the process that uses it) has no others beside it and may hold all.
+    So one client with many slow jobs delays others by a share of the machine, never until its jobs are done; whoever
+    comes anew waits for one of these jobs at most.
     """
 
     def __init__(self, count: int, queue_limit: int):
@@ -29,10 +45,12 @@ class Slots:
         self._held: dict[str, int] = {}
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
         self._turns: deque[str] = deque()
+        self._seen: dict[str, float] = {}  # when each client has last asked, the latest last
         self.queued = 0
 
     async def take(self, client: str, expected_s: float) -> None:
         """Waits for a slot. Raises QueueFull; `expected_s` is a job's usual time, for the advice it gives."""
+        self._see(client)
         if self._free and self._may_hold(client) and not self._waiting.get(client):
             self._hold(client)
             return
@@ -59,7 +77,17 @@ class Slots:
         self._next()
 
     def _may_hold(self, client: str) -> bool:
-        return not client or self._held.get(client, 0) < self._most_each
+        return self._held.get(client, 0) < self._most_each or self._is_alone(client)
+
+    def _see(self, client: str) -> None:
+        self._seen.pop(client, None)
+        self._seen[client] = monotonic()
+        while len(self._seen) > MAX_SEEN:
+            del self._seen[next(iter(self._seen))]
+
+    def _is_alone(self, client: str) -> bool:
+        latest = next((seen for other, seen in reversed(self._seen.items()) if other != client), None)
+        return latest is None or monotonic() - latest > RECENT_S
 
     def _hold(self, client: str) -> None:
         self._free -= 1

@@ -16,13 +16,13 @@ SOCKET_BYTES = 208 << 10  # what the kernel lets a socket hold unless it is told
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
-def job_memory(pid: int, each: int, exactly: bool = False) -> int:
-    """Bytes that a process and all below it hold in memory, less `each` for what a process shares with the zygote.
+def job_memory(roots: Iterable[int], each: int, exactly: bool = False) -> int:
+    """Bytes that processes and all below them hold in memory, less `each` for what a process shares with the zygote.
 
     By resident size, in which a page shared by several counts several times; `exactly` by the proportional size, which
     takes longer to read.
     """
-    total, waiting = 0, [pid]
+    total, waiting = 0, list(roots)
     while waiting:
         process = waiting.pop()
         try:
@@ -79,9 +79,10 @@ async def watch(running: Iterable[Worker]) -> None:
 def _is_above(worker: Worker) -> bool:
     if worker.memory_limit is None:
         return worker.ran_out_of_memory()
-    if job_memory(worker.pid, worker.base_memory) <= worker.memory_limit:
+    roots = {worker.pid, worker.process_1}  # orphans are below process 1
+    if job_memory(roots, worker.base_memory) <= worker.memory_limit:
         return False
-    return job_memory(worker.pid, 0, exactly=True) > worker.memory_limit
+    return job_memory(roots, 0, exactly=True) > worker.memory_limit
 
 
 def base_memory(worker: Worker) -> int:

@@ -27,7 +27,6 @@ ENVIRONMENT = {
     "LANG": "C.UTF-8",
     # The same order of sets in every run; one thread in numpy, so that a zygote has none when it forks.
     "PYTHONHASHSEED": "0",
-    "PYTHONDONTWRITEBYTECODE": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
 }
@@ -50,7 +49,7 @@ for name, source in sources:
     module = types.ModuleType("jail." + name)
     sys.modules["jail." + name] = module
     setattr(package, name, module)
-    exec(compile(source, "jail/" + name + ".py", "exec"), module.__dict__)
+    exec(compile(source, "<sandbox>/" + name + ".py", "exec"), module.__dict__)
 sys.modules["jail.zygote"].main(settings)
 """
 # In the order in which they import one another.
@@ -58,8 +57,11 @@ MODULES = (
     "syscalls",
     "seccomp",
     "root",
+    "process_ones",
     "wire",
     "errors",
+    "bare",
+    "main_program",
     "execution",
     "calls",
     "remote",
@@ -106,7 +108,7 @@ class Zygote:
             "cpu_s": MAX_CPU_S,
         }
         process = subprocess.Popen(
-            [*SMALL_STACK, INTERPRETER, "-P", "-s", "-S", "-X", "utf8", "-c", _START],
+            [*SMALL_STACK, INTERPRETER, "-B", "-P", "-s", "-S", "-c", _START],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             pass_fds=[theirs.fileno()],
@@ -177,7 +179,7 @@ class Zygote:
     def _hear_one(self) -> bool:
         """Takes one message; False when there is none."""
         try:
-            message, descriptors, _, _ = socket.recv_fds(self._control, 4096, 1)
+            message, descriptors, _, _ = socket.recv_fds(self._control, 4096, 2)
         except BlockingIOError:
             return False
         except OSError:
@@ -192,7 +194,8 @@ class Zygote:
                 for descriptor in descriptors:
                     os.close(descriptor)
                 return True
-            worker.started(told["pid"], descriptors[0])
+            pidfd, process_1 = descriptors
+            worker.started(_pid_of(pidfd), pidfd, _pid_of(process_1), process_1)
             self._workers[worker.number] = worker
             if not future.done():
                 future.set_result(worker)
@@ -230,6 +233,12 @@ class Zygote:
         self._die()
 
 
+def _pid_of(pidfd: int) -> int:
+    """The process's number here; -1 where it has ended and been waited for."""
+    with open(f"/proc/self/fdinfo/{pidfd}") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("Pid:"))
+
+
 def _interpreter() -> dict[str, str]:
     """The binds of /usr and of the interpreter's own prefix, each at its own place."""
     return {path: path for path in ("/usr", str(Path(sys.base_prefix).resolve()), sys.base_prefix)}
@@ -246,7 +255,8 @@ def _packages(jailed: bool) -> tuple[dict[str, str], list[str]]:
         path = path.parent if path.name == "__init__.py" else path
         directories.append(str(path.parent))
         libraries = path.parent / f"{name}.libs"
-        for source in (path, libraries):
+        metadata = path.parent.glob(f"{name}-*.dist-info")  # pytest asks for its own
+        for source in (path, libraries, *metadata):
             if source.exists():
                 binds[str(source)] = f"{PACKAGES_IN_JAIL}/{source.name}"
     return (binds, [PACKAGES_IN_JAIL]) if jailed else ({}, list(dict.fromkeys(directories)))

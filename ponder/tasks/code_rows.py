@@ -1,10 +1,12 @@
 """From a row of a data set to a programming task. Which form a row has is seen by its fields:
 
     HumanEval      prompt, entry_point, test, canonical_solution
+    LeetCode       prompt (imports, helper classes), entry_point "Solution().NAME", test, query (or problem_description
+                   and starter_code), completion
     MBPP           text (or prompt), test_list, code, test_setup_code (or test_imports)
     LiveCodeBench  question_content (or prompt), public_test_cases, private_test_cases, starter_code, metadata
-    own            prompt, tests, and if wanted solution, compare, tolerance, checker, language, limits, score,
-                   whole_content (ponder.tasks.code_tests, ponder.verifiers.code)
+    own            prompt, tests, and if wanted solution, preamble, compare, tolerance, checker, language, limits,
+                   score, whole_content (ponder.tasks.code_tests, ponder.verifiers.code)
 
 Every fault is a ValueError that begins with the place it was found at.
 """
@@ -18,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ponder.tasks.code_tests import JOB_FIELDS, check_tests
-from ponder.tasks.livecodebench import read_cases
+from ponder.tasks.livecodebench import PREAMBLE, read_cases
 from ponder.tasks.prompts import ask, check_prompt
 from ponder.tasks.suggest import unknown_name
 from ponder.tasks.task import Task
@@ -61,7 +63,7 @@ class CodeRowReader:
 
     def _form(self, row: Row, place: str) -> Callable[[Row, str], Read]:
         if "entry_point" in row and "test" in row:
-            return read_humaneval
+            return read_leetcode if "." in str(row["entry_point"]) else read_humaneval
         if "test_list" in row:
             return read_mbpp
         if "public_test_cases" in row or "private_test_cases" in row:
@@ -116,7 +118,7 @@ def code_row_reader(
 def read_humaneval(row: Row, place: str) -> Read:
     """A function to complete, judged by check(candidate).
 
-    What the prompt defines besides the function (imports, helpers) is put before the program, as evaluators do, and
+    What the prompt defines besides the function (imports, helpers) comes before the program, as evaluators have it, and
     is known to the tests as well.
     """
     prompt, entry_point = _text(row, "prompt", place), _text(row, "entry_point", place)
@@ -126,10 +128,36 @@ def read_humaneval(row: Row, place: str) -> Read:
     question = f"Complete this Python function; write all of it, and what it needs.\n```python\n{prompt.strip()}\n```"
     metadata = {
         "solution": None if canonical is None else prompt + canonical,
-        "prelude": prelude,
         "task_id": str(row.get("task_id", "")),
     }
-    return Read(question, {"tests": [test]}, metadata)
+    return Read(question, {"tests": [test]} | ({"preamble": prelude} if prelude else {}), metadata)
+
+
+def read_leetcode(row: Row, place: str) -> Read:
+    """A method of a class to complete, judged by check(candidate).
+
+    The prompt is what comes before the program: imports, and classes such as ListNode that its starter code only names.
+    The tests know it as well.
+    """
+    preamble, entry_point = _text(row, "prompt", place).strip(), _text(row, "entry_point", place)
+    path = re.fullmatch(r"(\w+)(?:\(\))?\.(\w+)", entry_point)
+    if path is None:
+        raise ValueError(
+            f"{place}: entry_point is {entry_point!r:.100}: a function's name is known, and Class().method"
+        )
+    test = {"code": _text(row, "test", place), "entry_point": f"{path[1]}.{path[2]}", "setup": preamble}
+    question = _optional_text(row, "query", place)
+    if question is None:
+        starter = (_optional_text(row, "starter_code", place) or "").rstrip()
+        question = (
+            f"{_text(row, 'problem_description', place).strip()}\n\nComplete this code:\n```python\n{starter}\n```"
+        )
+    solution = next((_text(row, name, place) for name in ("canonical_solution", "completion") if row.get(name)), None)
+    return Read(
+        question,
+        {"tests": [test], "preamble": preamble},
+        {"solution": solution, "task_id": str(row.get("task_id", ""))},
+    )
 
 
 def read_mbpp(row: Row, place: str) -> Read:
@@ -164,10 +192,8 @@ def _assertion(assertion: str, before: str | None, setup: str, solution: str | N
 
 
 def read_livecodebench(row: Row, place: str) -> Read:
-    """A contest problem, judged by what the program prints, or by what a function of it returns.
-
-    Printed numbers count by value, as in LiveCodeBench's own judge.
-    """
+    """A contest problem, judged by what the program prints, or by what a function of it returns, as LiveCodeBench's own
+    judge does: after its imports, line by line, numbers by their value."""
     tests = read_cases(row, place)
     starter = row.get("starter_code") or ""
     if row.get("question_content") is None:
@@ -179,9 +205,7 @@ def read_livecodebench(row: Row, place: str) -> Read:
             f"{_text(row, 'question_content', place).strip()}\n\nWrite a Python program that reads the input from "
             "standard input and prints the answer."
         )
-    reference: dict[str, Any] = {"tests": tests}
-    if "stdin" in tests[0]:
-        reference |= {"compare": "numeric", "tolerance": 0}
+    reference = {"tests": tests, "preamble": PREAMBLE, "compare": "lines"}
     metadata = {
         "solution": _optional_text(row, "solution", place),
         "task_id": str(row.get("question_id") or row.get("task_id") or ""),

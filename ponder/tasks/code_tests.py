@@ -1,10 +1,11 @@
 """The tests of a programming task: its reference, as plain JSON, checked when the task is read.
 
 The form is that of ponder.sandbox.Job without the program: {"tests": [...]} and, where they differ from their
-defaults, "language", "compare", "tolerance", "checker" and "limits". This room lies beside the sandbox and cannot
-import it; a test holds the two to each other.
+defaults, "language", "preamble", "compare", "tolerance", "checker" and "limits". This room lies beside the sandbox and
+cannot import it; a test holds the two to each other.
 """
 
+import ast
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,8 +18,8 @@ FORMS: dict[str, dict[str, bool]] = {  # name: whether it is required
     "test code": {"code": True, "entry_point": False, "setup": False},
 }
 TEXTS = ("stdin", "stdout", "function", "code", "setup")
-JOB_FIELDS = ("tests", "language", "compare", "tolerance", "checker", "limits")
-COMPARISONS = ("exact", "tokens", "numeric", "unordered")
+JOB_FIELDS = ("tests", "language", "preamble", "compare", "tolerance", "checker", "limits")
+COMPARISONS = ("exact", "tokens", "numeric", "unordered", "lines")
 LIMITS = {  # least and most; all but seconds are whole numbers
     "timeout_s": (0.001, 3600),
     "memory_mb": (16, 1 << 20),
@@ -87,6 +88,7 @@ def _check_settings(reference: dict, form: str, place: str) -> None:
         raise ValueError(f"{place}: language must be a name, not {language!r}")
     if language != "python" and form != "stdin/stdout":
         raise ValueError(f"{place}: {form} tests are for python; give {language} stdin/stdout tests")
+    _check_preamble(reference.get("preamble", ""), language, place)
     checker = reference.get("checker")
     if not isinstance(checker, str | None):
         raise ValueError(f"{place}: checker must be Python code that defines check(input, output, expected)")
@@ -102,6 +104,17 @@ def _check_settings(reference: dict, form: str, place: str) -> None:
         if not _is_number(limit) or not least <= limit <= most or (name != "timeout_s" and limit != int(limit)):
             kind = "a number" if name == "timeout_s" else "a whole number"
             raise ValueError(f"{place}: limits.{name} is {limit!r}: it must be {kind} from {least:,} to {most:,}")
+
+
+def _check_preamble(preamble: Any, language: str, place: str) -> None:
+    if not isinstance(preamble, str):
+        raise ValueError(f"{place}: preamble must be Python code that is run before the program, not {preamble!r:.100}")
+    if preamble and language != "python":
+        raise ValueError(f"{place}: a preamble is Python, and the programs are {language}")
+    try:
+        ast.parse(preamble)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise ValueError(f"{place}: the preamble is no Python: {error}") from None
 
 
 def _is_number(value: Any) -> bool:

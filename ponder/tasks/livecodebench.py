@@ -1,4 +1,5 @@
-"""LiveCodeBench's test cases: JSON, or JSON text that was pickled, compressed and written in base64.
+"""LiveCodeBench's test cases: JSON, or JSON text that was pickled, compressed and written in base64; and what its judge
+puts before every program.
 
 https://github.com/LiveCodeBench/LiveCodeBench
 """
@@ -12,6 +13,33 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
+# Its testing_util.py imports all names of these, in this order, then some of the modules themselves. Answers lean on it:
+# the starter code says `List[int]`.
+_STARS = (
+    *(
+        "string",
+        "re",
+        "datetime",
+        "collections",
+        "heapq",
+        "bisect",
+        "copy",
+        "math",
+        "random",
+        "statistics",
+        "itertools",
+    ),
+    *("functools", "operator", "io", "sys", "json", "builtins", "typing"),
+)
+_MODULES = tuple(name for name in _STARS if name not in ("builtins", "typing"))
+PREAMBLE = "\n".join(
+    [
+        *(f"from {name} import *" for name in _STARS),
+        *(f"import {name}" for name in _MODULES),
+        "sys.setrecursionlimit(50_000)",
+        "sys.set_int_max_str_digits(50_000)",
+    ]
+)
 MAX_BYTES = 1 << 30  # of unpacked test cases in one row
 
 

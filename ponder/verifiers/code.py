@@ -5,8 +5,7 @@ report means as a verdict. ponder.verifiers.code_runs does the asking.
 
 A task of this verifier has as reference the tests (ponder.tasks.code_tests), and in its metadata, all optional:
 `solution`, a program that is right; `whole_content`, where the response is the program without a fence; `score`,
-"all" (the default: 1 when all tests pass, else 0) or "fraction" (of the tests passed); `prelude`, Python that is put
-before the program (the imports and helpers that a HumanEval prompt begins with).
+"all" (the default: 1 when all tests pass, else 0) or "fraction" (of the tests passed).
 """
 
 import json
@@ -24,7 +23,6 @@ from ponder.verifiers.score_rule import scores_fraction
 from ponder.verifiers.verdict import Verdict
 
 FENCE = re.compile(r"[ \t]*(`{3,}(?=[^`]*$)|~{3,})(.*)", re.DOTALL)
-FUTURE = re.compile(r"^from[ \t]+__future__[ \t]+import[ \t]*(?:\([^)]*\)|[^(\n])[^\n]*", re.MULTILINE)
 TEST_LINE = re.compile(r'File "tests\.py", line ([1-9][0-9]{0,6})\b')
 # Tags of fences that show something beside the program: its output, how to run it. Any other tag may name a language.
 NOT_PROGRAMS = {"text", "txt", "plaintext", "output", "stdout", "stdin", "input", "console", "terminal", "pycon"}
@@ -87,19 +85,7 @@ def decide(task: Task, response: Response) -> Verdict | Program:
         source = response.content
     elif (source := extract_program(response.content)) is None:
         return Verdict("unparseable", 0.0, "the content has no closed fence with a program in it at its end")
-    prelude = task.metadata.get("prelude")
-    return Program(task, with_prelude(prelude, source) if prelude else source)
-
-
-def with_prelude(prelude: str, program: str) -> str:
-    """The prelude before the program, but after imports from __future__, which must stand first.
-
-    They are looked for as text: a program that nobody trusts is not parsed in this process.
-    """
-    future = list(FUTURE.finditer(program))
-    place = future[-1].end() if future else 0
-    before = f"{program[:place]}\n" if place else ""
-    return f"{before}{prelude.rstrip()}\n\n\n{program[place:]}"
+    return Program(task, source)
 
 
 def job_of(task: Task) -> Job:

@@ -11,7 +11,7 @@ from ponder.sandbox.compare import same_text, same_value
 from ponder.sandbox.jail import wire
 from ponder.sandbox.runs import parse_int
 
-RULES = ["exact", "tokens", "numeric", "unordered"]
+RULES = ["exact", "tokens", "numeric", "unordered", "lines"]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
@@ -186,3 +186,35 @@ def test_long_integers_are_read(digits, digit):
 def test_integers_beyond_all_measure_are_not():
     with pytest.raises(ValueError, match="50,002 digits"):
         parse_int("9" * 50_002)
+
+
+@pytest.mark.parametrize(
+    ("got", "expected", "agrees"),
+    [
+        ("1\n2", "1\n2\n", True),
+        ("1 2", "1\n2", False),
+        ("1\n2", "1 2", False),
+        ("\n  1  \n\t2\n\n", "1\n2", True),
+        ("1\n\n2", "1\n2", False),
+        ("1.50 2", "1.5 2.0", True),
+        ("0.1", "0.10000000000000001", False),
+        ("50000000000000001", "50000000000000000", False),
+        ("yes 1.0", "yes 1", False),
+        ("1  2", "1 2", True),
+        ("1e3", "1000", True),
+        ("nan", "nan", True),
+        ("nan 1", "nan 1.0", False),
+        ("snan", "1", False),
+        ("1" * 300_000 + ".0", "1" * 300_000, True),
+    ],
+)
+def test_lines_are_compared_as_livecodebench_does(got, expected, agrees):
+    assert same_text(got, expected, "lines", 0) is agrees
+
+
+@pytest.mark.parametrize(
+    ("got", "expected", "agrees"),
+    [(True, 1, True), ([1.0, "a"], [1, "a"], True), ([1, 2], [2, 1], False), ("1", 1, False), (0.1 + 0.2, 0.3, False)],
+)
+def test_results_are_compared_as_livecodebench_does(got, expected, agrees):
+    assert same_value(got, expected, "lines", 0) is agrees

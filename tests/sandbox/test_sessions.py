@@ -125,7 +125,7 @@ def test_sessions_are_limited_expire_and_free_their_place():
         except IsolationError as error:
             pytest.skip(str(error))
         first = await pool.open_session(Limits())
-        with pytest.raises(QueueFull):
+        with pytest.raises(QueueFull, match=r"1 sessions are open, .*--sessions"):
             await pool.open_session(Limits())
         assert (await pool.run_cell(first, "1 + 1")).result == "2"
         with pytest.raises(ValueError, match="this session allows up to 5"):
@@ -140,3 +140,26 @@ def test_sessions_are_limited_expire_and_free_their_place():
         await pool.close()
 
     asyncio.run(asyncio.wait_for(story(), 30))
+
+
+def test_a_cell_that_is_no_python_shows_nothing_but_itself(sandbox):
+    with sandbox.open_session() as session:
+        assert (
+            session.run("x = (").error
+            == "  File \"<cell 1>\", line 1\n    x = (\n        ^\nSyntaxError: '(' was never closed\n"
+        )
+        assert session.run("1 / 0").error.count("File ") == 1
+
+
+def test_many_sessions_at_a_time():
+    with Sandbox(workers=1, sessions=40, memory_mb=256, timeout_s=5.0) as many:
+        try:
+            many.describe()
+        except IsolationError as error:
+            pytest.skip(str(error))
+        sessions = [many.open_session() for _ in range(40)]
+        assert [session.run(f"{number} + 1").result for number, session in enumerate(sessions)] == [
+            str(number + 1) for number in range(40)
+        ]
+        with pytest.raises(QueueFull, match="40 sessions are open"):
+            many.open_session()

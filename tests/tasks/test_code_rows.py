@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ponder.tasks import gym_tasks, jsonl_tasks
+from ponder.tasks.livecodebench import PREAMBLE
 from ponder.verifiers.code import job_of
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -90,8 +91,8 @@ def test_rows_that_name_their_own_verifier(tmp_path):
 def test_humaneval_form(tmp_path):
     (task,) = load(tmp_path, HUMANEVAL)
     prelude = "import math\n\ndef half(x):\n    return x / 2"
-    assert task.reference == {"tests": [{"code": HUMANEVAL["test"], "entry_point": "f", "setup": prelude}]}
-    assert task.metadata["prelude"] == prelude
+    test = {"code": HUMANEVAL["test"], "entry_point": "f", "setup": prelude}
+    assert task.reference == {"tests": [test], "preamble": prelude}
     assert task.metadata["solution"] == HUMANEVAL["prompt"] + HUMANEVAL["canonical_solution"]
     assert '"""' in task.question and "return half" not in task.question
 
@@ -123,7 +124,7 @@ def test_mbpp_solutions_that_are_called_like_a_builtin(tmp_path):
 def test_livecodebench_form_with_programs(tmp_path, private):
     (task,) = load(tmp_path, {**LIVECODEBENCH, "private_test_cases": private, "question_id": "abc_1"})
     tests = [{"stdin": "1\n", "stdout": "2\n"}, {"stdin": "5", "stdout": "6"}]
-    assert task.reference == {"tests": tests, "compare": "numeric", "tolerance": 0}
+    assert task.reference == {"tests": tests, "compare": "lines", "preamble": PREAMBLE}
     assert task.question.startswith("Add one.") and "standard input" in task.question
     assert task.metadata == {"task_id": "abc_1"}
 
@@ -134,6 +135,30 @@ def test_livecodebench_form_with_functions(tmp_path):
     assert FUNCTIONAL["starter_code"].strip() in task.question
     (task,) = load(tmp_path, {**FUNCTIONAL, "metadata": {"func_name": "g"}, "prompt": "x"})
     assert task.reference["tests"][0]["function"] == "g"
+
+
+LEETCODE = {
+    "task_id": "add-up",
+    "prompt": "from typing import *\nclass Pair:\n    def __init__(self, a, b):\n        self.a, self.b = a, b\n",
+    "problem_description": "Add up.",
+    "starter_code": "class Solution:\n    def addUp(self, n: List[int]) -> int:\n        ",
+    "entry_point": "Solution().addUp",
+    "completion": "class Solution:\n    def addUp(self, n: List[int]) -> int:\n        return Pair(sum(n), 0).a\n",
+    "test": "def check(candidate):\n    assert candidate(n=[1, 2]) == 3\n    assert candidate(n=[]) == Pair(0, 1).a\n",
+}
+
+
+def test_leetcode_form(tmp_path):
+    (task,) = load(tmp_path, LEETCODE)
+    preamble = LEETCODE["prompt"].strip()
+    test = {"code": LEETCODE["test"], "entry_point": "Solution.addUp", "setup": preamble}
+    assert task.reference == {"tests": [test], "preamble": preamble}
+    assert task.question.startswith("Add up.") and "def addUp" in task.question
+    assert task.metadata == {"solution": LEETCODE["completion"], "task_id": "add-up"}
+    (asked,) = load(tmp_path, {**LEETCODE, "query": "Please add up."})
+    assert asked.question.startswith("Please add up.")
+    with pytest.raises(ValueError, match=r"line 1: entry_point is 'Solution\(\)\.a\.b': a function's name is known"):
+        load(tmp_path, {**LEETCODE, "entry_point": "Solution().a.b"})
 
 
 class Evil:
@@ -220,8 +245,6 @@ def test_benchmarks_load_by_name(name, count, different, monkeypatch):
     for task in tasks:
         assert task.verifier == task.domain == "code" and task.metadata["solution"]
         assert job_of(task).tests
-        if "prelude" in task.metadata:
-            compile(task.metadata["prelude"], "prelude", "exec")
 
 
 @needs_data

@@ -23,6 +23,7 @@ GOOD = [
     {"tests": [STDIO], "compare": "numeric", "tolerance": 0.1, "language": "javascript"},
     {"tests": [CALL], "checker": "def check(a, b, c): return True", "limits": {"timeout_s": 2, "memory_mb": 64}},
     {"tests": [CODE], "checker": None},
+    {"tests": [STDIO], "preamble": "import math", "compare": "lines"},
 ]
 
 BAD = [
@@ -52,6 +53,9 @@ BAD = [
     ({"tests": [STDIO], "language": 3}, "language must be a name"),
     ({"tests": [CODE], "checker": "def check(a, b, c): ..."}, "test code judges by itself"),
     ({"tests": [CALL], "checker": 1}, "checker must be Python code"),
+    ({"tests": [CALL], "preamble": 1}, "preamble must be Python code"),
+    ({"tests": [CALL], "preamble": "import ("}, "the preamble is no Python"),
+    ({"tests": [STDIO], "preamble": "x = 1", "language": "cpp"}, "a preamble is Python, and the programs are cpp"),
     ({"tests": [CALL], "limits": {"seconds": 1}}, "Unknown limit 'seconds'"),
     ({"tests": [CALL], "limits": {"timeout_s": 0}}, "limits.timeout_s is 0"),
     ({"tests": [CALL], "limits": 5}, "limits must be an object"),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ponder.sandbox.job import Report, TestResult
 from ponder.tasks import Task
 from ponder.verifiers import Response, reference_response, shown_reference
-from ponder.verifiers.code import decide, describe_tests, extract_program, job_of, verdict_of, with_prelude
+from ponder.verifiers.code import decide, describe_tests, extract_program, job_of, verdict_of
 
 CALLS = [
     {"function": "f", "args": [1], "expected": 2},
@@ -114,20 +114,6 @@ def test_the_whole_content_where_the_task_says_so():
     task = coding(metadata={"whole_content": True})
     assert decide(task, said("print(1)\n")).source == "print(1)\n"
     assert decide(task, said("```\nprint(1)\n```")).source == "```\nprint(1)\n```"
-
-
-def test_the_prelude_goes_first_but_after_future_imports():
-    assert with_prelude("import math\n", "def f(): pass\n") == "import math\n\n\ndef f(): pass\n"
-    one, two = (
-        "from __future__ import annotations\nfrom __future__ import division",
-        "from __future__ import (\n division,\n)",
-    )
-    for future in (one, two):
-        for end in ("\n", "  # so\n", "\r\n"):
-            program = with_prelude("import math", f"{future}{end}x = 1\n")
-            compile(program, "program", "exec")
-            assert program.index("division") < program.index("import math") < program.index("x = 1")
-    assert decide(coding(metadata={"prelude": "import math"}), said("```\ny\n```")).source == "import math\n\n\ny\n"
 
 
 def report(outcome: str, passed: int = 0, total: int = 2, **result) -> Report:

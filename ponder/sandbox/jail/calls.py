@@ -27,23 +27,27 @@ OPERATORS = {
 
 def serve_calls(judge: socket.socket, job: dict) -> int:
     """Loads the program once and answers until the judge closes the channel. Message: source."""
-    code = execution.receive_program(judge, job)
-    if code is None:
+    codes = execution.receive_program(judge, job)
+    if codes is None:
         return 1
     own_pid = os.getpid()
     wire.send(judge, execution.STARTED)
     module = types.ModuleType("solution")
-    module.__file__ = code.co_filename
+    module.__file__ = codes[-1].co_filename
     sys.modules["solution"] = module
     try:
-        exec(code, module.__dict__)
+        for code in codes[:-1]:
+            exec(code, module.__dict__)
+        given = dict(module.__dict__)
+        exec(codes[-1], module.__dict__)
     except BaseException as error:
         leave_if_forked(own_pid)
         wire.send(judge, LOADING + ERROR + dumps(errors.describe(error)).encode())
         return 1
     leave_if_forked(own_pid)
     wire.send(judge, LOADING + RESULT + b"null")
-    calls = _Calls(module.__dict__, job["sets_as_lists"])
+    own = {name for name, value in module.__dict__.items() if name not in given or given[name] is not value}
+    calls = _Calls(module.__dict__, own, job["sets_as_lists"])
     while True:
         try:
             message = wire.receive(judge)
@@ -64,8 +68,9 @@ def leave_if_forked(own_pid: int) -> None:
 class _Calls:
     """Answers requests on the objects of one module. What is no data is kept here under a number (a handle)."""
 
-    def __init__(self, names: dict, sets_as_lists: bool):
-        self._names, self._sets_as_lists = names, sets_as_lists
+    def __init__(self, names: dict, own: set[str], sets_as_lists: bool):
+        """`own` are the names that the program itself has bound, not its preamble."""
+        self._names, self._own, self._sets_as_lists = names, own, sets_as_lists
         self._kept: list[object] = []
 
     def answer(self, asked: bytes) -> bytes:
@@ -87,7 +92,7 @@ class _Calls:
     def _resolve(self, path: str):
         """`f`, `Class.method` (an instance made without arguments), or a method of the class Solution."""
         first, *rest = path.split(".")
-        if first not in self._names and not rest and hasattr(self._names.get("Solution"), first):
+        if first not in self._own and not rest and hasattr(self._names.get("Solution"), first):
             first, rest = "Solution", [first]
         if first not in self._names:
             raise NameError(f"the program defines no {first!r}")

@@ -1,10 +1,13 @@
 """An exception of the program as data, and on standard error as Python itself would print it."""
 
 import builtins
+import contextlib
+import io
 import sys
 import traceback
+import types
 
-OWN_FILES = "jail/"  # where the code of this package seems to come from
+OWN_FILES = "<sandbox>/"  # where the code of this package seems to come from: no file, whatever a program writes
 MESSAGE, TRACEBACK = 4_000, 8_000  # characters kept
 
 
@@ -31,20 +34,24 @@ def describe(error: BaseException) -> dict:
     }
 
 
+def describe_syntax_error(error: BaseException) -> dict:
+    """The same for what the compiler says, before any of a program has run: its text is the interpreter's own."""
+    told, printed = describe(error), io.StringIO()
+    error.__traceback__ = None
+    with contextlib.redirect_stderr(printed):
+        sys.__excepthook__(type(error), error, None)
+    return told | {"traceback": printed.getvalue()[-TRACEBACK:]}
+
+
 def builtin_bases(kind: type) -> list[str]:
     return [base.__name__ for base in type.mro(kind) if getattr(builtins, base.__name__, None) is base]
 
 
-def show(error: BaseException) -> None:
-    """Prints an uncaught exception through the program's own sys.excepthook."""
-    frames = error.__traceback__
+def without_own_frames(frames: types.TracebackType | None) -> types.TracebackType | None:
+    """A traceback from the first frame of the program's on."""
     while frames is not None and frames.tb_frame.f_code.co_filename.startswith(OWN_FILES):
         frames = frames.tb_next
-    error.__traceback__ = frames
-    try:
-        sys.excepthook(type(error), error, error.__traceback__)
-    except BaseException:
-        sys.__excepthook__(type(error), error, error.__traceback__)
+    return frames
 
 
 def _drop_own_frames(shown: traceback.TracebackException) -> None:

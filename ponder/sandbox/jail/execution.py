@@ -1,42 +1,41 @@
 """Running a program in a worker: as a main program, or as another language's command."""
 
-import atexit
-import gc
+import io
 import os
 import signal
 import socket
 import stat
 import sys
-import threading
 import types
 
-from jail import errors, wire
+from jail import errors, main_program, wire
 
 STARTED = b"started"
 
 
 def run_program(judge: socket.socket, job: dict) -> int:
-    """A Python main program. Returns the exit code; messages: source, stdin. Nothing of the judge stays open."""
-    code = receive_program(judge, job)
-    if code is None:
+    """A Python main program, which ends this process. Messages: source, stdin. Nothing of the judge stays open."""
+    codes = receive_program(judge, job)
+    if codes is None:
         return 1
     wire.send(judge, STARTED)
     judge.close()
-    return _run_main(code)
+    main_program.run(codes)
 
 
 def run_command(judge: socket.socket, job: dict) -> int:
-    """Another program. Messages: files, stdin. Nothing of the judge stays open."""
-    _receive_files(judge, job)
+    """Another program in place of this one. Messages: files, stdin. Nothing of the judge stays open."""
+    if not _receive_files(judge, job):
+        return 1
     wire.send(judge, STARTED)
     judge.close()
-    code = _run_child(job["command"])
-    return 128 - code if code < 0 else code
+    return _become(job["command"])
 
 
 def run_and_collect(judge: socket.socket, job: dict) -> int:
     """A command, then chosen files of the working directory as messages. Messages: files, stdin."""
-    _receive_files(judge, job)
+    if not _receive_files(judge, job):
+        return 1
     wire.send(judge, STARTED)
     exit_code = _run_child(job["command"])
     found = {}
@@ -51,24 +50,29 @@ def run_and_collect(judge: socket.socket, job: dict) -> int:
 
 
 def _run_child(command: list[str]) -> int:
-    """A command's exit code, or less than 0 for a signal. In a child of process 1, which signals can end."""
+    """A command's exit code, or less than 0 for a signal."""
     pid = os.fork()
     if pid == 0:
-        for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores these
-            signal.signal(number, signal.SIG_DFL)
-        try:
-            os.execvpe(command[0], command, os.environ)
-        except OSError as error:
-            os.write(2, f"{command[0]}: {error}\n".encode())
-            os._exit(127)
-    while True:  # orphans are ours too
-        child, status = os.wait()
-        if child == pid:
-            return os.waitstatus_to_exitcode(status)
+        os._exit(_become(command))
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def receive_program(judge: socket.socket, job: dict) -> types.CodeType | None:
-    """The compiled source, with its standard input in place; None after telling the judge that it does not compile."""
+def _become(command: list[str]) -> int:
+    """Returns only where the command cannot be started."""
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores these
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        os.execvpe(command[0], command, os.environ)
+    except OSError as error:
+        os.write(2, f"{command[0]}: {error}\n".encode())
+    return 127
+
+
+def receive_program(judge: socket.socket, job: dict) -> list[types.CodeType] | None:
+    """The program, compiled, and before it the job's preamble if it has one; standard input is in place.
+
+    None after telling the judge that the program does not compile.
+    """
     source = wire.receive(judge)
     put_stdin(wire.receive(judge))
     path = os.path.join(os.getcwd(), "main.py")
@@ -76,65 +80,39 @@ def receive_program(judge: socket.socket, job: dict) -> types.CodeType | None:
         file.write(source)
     sys.path.insert(0, os.getcwd())
     sys.argv = ["main.py"]
+    sys.orig_argv = [sys.executable, "main.py"]
     try:
-        return compile(source, path, "exec", dont_inherit=True)
+        preamble = compile(job["preamble"], "preamble.py", "exec", dont_inherit=True) if job["preamble"] else None
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
-        wire.send_json(judge, {"compile_error": errors.describe(error)})
+        wire.send_json(judge, {"preamble_error": errors.describe_syntax_error(error)})
         return None
-
-
-def _run_main(code: types.CodeType) -> int:
-    main = types.ModuleType("__main__")
-    main.__file__ = code.co_filename
-    main.__builtins__ = sys.modules["builtins"]
-    sys.modules["__main__"] = main
-    exit_code = 0
     try:
-        exec(code, main.__dict__)
-    except SystemExit as error:
-        exit_code = _exit_code(error)
-    except BaseException as error:
-        errors.show(error)
-        exit_code = 1
-    # What the interpreter does at its end: wait for threads, run what was registered, let go of the module's names
-    # (files are written out then, generators closed), flush the standard streams.
+        program = compile(source, path, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
+        wire.send_json(judge, {"compile_error": errors.describe_syntax_error(error)})
+        return None
+    return [program] if preamble is None else [preamble, program]
+
+
+def _receive_files(judge: socket.socket, job: dict) -> bool:
+    """Messages: a file each as the job lists them ([name, mode]), then the standard input.
+
+    False after telling the judge that they cannot be written: there are too many, or too much is in them.
+    """
+    contents = [wire.receive(judge) for _ in job["files"]]
     try:
-        threading._shutdown()
-        atexit._run_exitfuncs()
-    except SystemExit as error:
-        exit_code = _exit_code(error)
-    names = main.__dict__
-    for name in sorted(names, key=lambda name: not name.startswith("_")):
-        if name != "__builtins__":
-            names[name] = None
-    gc.collect()
-    for stream in (sys.stdout, sys.stderr, sys.__stdout__):
-        if stream is not None and not getattr(stream, "closed", False):
-            try:
-                stream.flush()
-            except (OSError, ValueError, AttributeError):
-                exit_code = exit_code or 120
-    return exit_code
-
-
-def _exit_code(error: SystemExit) -> int:
-    if error.code is None:
-        return 0
-    if isinstance(error.code, int):
-        return error.code & 0xFF
-    print(error.code, file=sys.stderr)
-    return 1
-
-
-def _receive_files(judge: socket.socket, job: dict) -> None:
-    """Messages: a file each as the job lists them ([name, mode]), then the standard input."""
-    for name, mode in job["files"]:
-        if os.path.dirname(name):
-            os.makedirs(os.path.dirname(name), exist_ok=True)
-        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-        with open(descriptor, "wb") as file:
-            file.write(wire.receive(judge))
-    put_stdin(wire.receive(judge))
+        for (name, mode), content in zip(job["files"], contents, strict=True):
+            if os.path.dirname(name):
+                os.makedirs(os.path.dirname(name), exist_ok=True)
+            descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+            with open(descriptor, "wb") as file:
+                file.write(content)
+        put_stdin(wire.receive(judge))
+    except OSError as error:
+        said = {"type": type(error).__name__, "message": f"the files cannot be written: {error}", "traceback": ""}
+        wire.send_json(judge, {"compile_error": said})
+        return False
+    return True
 
 
 def put_stdin(data: bytes) -> None:
@@ -149,13 +127,18 @@ def put_stdin(data: bytes) -> None:
 
 
 def open_streams() -> None:
-    """Text streams over descriptors 0 to 2. The zygote makes them once, for all its workers."""
-    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
-        errors_ = "backslashreplace" if number == 2 else "strict"
-        stream = open(number, mode, encoding="utf-8", errors=errors_, closefd=False)  # noqa: SIM115 - stays open
+    """Text streams over descriptors 0 to 2, as the interpreter makes them. The zygote makes them once, for all its
+    workers."""
+    for number, name, errors_ in ((0, "stdin", "surrogateescape"), (1, "stdout", "surrogateescape"), (2, "stderr", "")):
+        raw = io.FileIO(number, "w" if number else "r", closefd=False)
+        raw.name = f"<{name}>"
+        buffer = io.BufferedWriter(raw) if number else io.BufferedReader(raw)
+        stream = io.TextIOWrapper(
+            buffer, "utf-8", errors_ or "backslashreplace", newline="\n", line_buffering=number == 2
+        )
+        stream.mode = "w" if number else "r"
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
-    sys.stderr.reconfigure(line_buffering=True)
 
 
 def _read_plainly(name: str, most: int) -> bytes | None:

@@ -40,6 +40,18 @@ def enter(binds: dict[str, str], user: int | None) -> None:
     os.close(own_proc)
     sys_.unshare(sys_.CLONE_NEWNET | sys_.CLONE_NEWIPC | sys_.CLONE_NEWUTS | sys_.CLONE_NEWCGROUP)
     sys_.set_hostname(HOST_NAME)
+    _become_process_1()
+
+
+def _become_process_1() -> None:
+    """Goes on in a child, the first of a process namespace of its own. Whichever ends first takes the other along."""
+    sys_.unshare(sys_.CLONE_NEWPID)
+    child = os.fork()
+    if child:
+        os.closerange(3, 1 << 10)  # the judge is to notice the child's end
+        _, status = os.waitpid(child, 0)
+        os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
+    sys_.prctl(sys_.PR_SET_PDEATHSIG, 9)
 
 
 def _new_user_namespace(own_proc: int) -> None:
@@ -80,8 +92,10 @@ def _build_root(binds: dict[str, str]) -> None:
         ("/var/tmp", "tmp"),
         ("/dev/shm", "shm"),
         ("/dev/stdin", "stdin"),
+        ("/dev/fd/0", "stdin"),
     ):
         if not os.path.lexists(new + link):
+            os.makedirs(os.path.dirname(new + link), exist_ok=True)
             os.symlink(f"{JOB}/{target}", new + link)
     old = f"{new}/old"
     os.mkdir(old)

@@ -60,8 +60,11 @@ class _Interrupts:
 def _run_cell(source: str, name: str, namespace: dict, interrupts: _Interrupts) -> dict:
     result = None
     try:
+        body, last = _compile(source, name)
+    except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
+        return {"result": None, "error": errors.describe_syntax_error(error)}
+    try:
         try:
-            body, last = _compile(source, name)
             linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
             interrupts.on()
             exec(body, namespace)

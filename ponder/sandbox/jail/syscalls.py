@@ -13,7 +13,7 @@ CLONE_NEWIPC = 0x08000000
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
-_CLONE_PIDFD = 0x00001000
+_CLONE_VM, _CLONE_FS, _CLONE_FILES, _CLONE_PIDFD = 0x00000100, 0x00000200, 0x00000400, 0x00001000
 
 # <sys/mount.h>
 MS_RDONLY, MS_NOSUID, MS_NODEV = 1, 2, 4
@@ -33,6 +33,7 @@ _NUMBERS = {
 _libc = ctypes.CDLL(None, use_errno=True)
 # A call that keeps Python's global lock: around a raw clone nothing of the interpreter may move.
 _locked_libc = ctypes.PyDLL(None, use_errno=True)
+_idle_stack = ctypes.create_string_buffer(1 << 14)
 
 
 def check_machine() -> None:
@@ -55,6 +56,11 @@ def _syscall(name: str, *arguments) -> int:
 
 def unshare(flags: int) -> None:
     _checked(_libc.unshare(flags), "unshare")
+
+
+def join_process_namespace(pidfd: int) -> None:
+    """What is forked from now on is in the namespace of that process."""
+    _checked(_libc.setns(pidfd, CLONE_NEWPID), "setns")
 
 
 def mount(source: str, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
@@ -114,6 +120,21 @@ def fork_into(flags: int) -> tuple[int, int]:
     if pid < 0:
         raise OSError(error, f"clone: {os.strerror(error)}")
     return pid, pidfd.value
+
+
+def start_idle_process() -> int:
+    """The pidfd of process 1 of a new process namespace, which does nothing but be there.
+
+    It leads a process group. It shares the caller's memory and runs libc's `pause`, for ever: process 1 takes no signal that it has no handler for
+    but the SIGKILL of its parents. All of them may stand on the same few bytes of stack, since all write the same there.
+    """
+    top = (ctypes.addressof(_idle_stack) + len(_idle_stack)) & ~0xF
+    flags = CLONE_NEWPID | _CLONE_VM | _CLONE_FS | _CLONE_FILES | _CLONE_PIDFD | signal.SIGCHLD
+    pidfd = ctypes.c_int(-1)
+    pause = ctypes.cast(_libc.pause, ctypes.c_void_p)
+    pid = _checked(_locked_libc.clone(pause, ctypes.c_void_p(top), flags, None, ctypes.byref(pidfd)), "clone")
+    os.setpgid(pid, pid)
+    return pidfd.value
 
 
 def drop_capabilities() -> None:

@@ -1,8 +1,8 @@
 """A worker: one forked process that locks itself in, waits for one job, does it and ends.
 
-It is process 1 of its own process namespace, so that its end is the end of everything it started. The channel to the
-judge (descriptor 3) carries the job in and, in the modes that talk, messages out; programs that are judged by what
-they print run without it.
+It has a process namespace of its own, in which only an idle process 1 was there before it; when the worker ends, the
+zygote ends process 1, and the kernel with it everything that was started. The channel to the judge (descriptor 3)
+carries the job in and, in the modes that talk, messages out; programs that are judged by what they print run without it.
 """
 
 import os
@@ -41,6 +41,8 @@ def work(channel: int, stdout: int, stderr: int, settings: dict, filter_program:
         wire.send(judge, b"ready")
         job = wire.receive_json(judge)
         _set_limits(job["limits"])
+        for name in [name for name in sys.modules if name.partition(".")[0] == "jail"]:
+            del sys.modules[name]  # the name is the program's to use
         code = MODES[job["mode"]](judge, job)
     except EOFError:
         code = 0  # the judge had no job for this worker
@@ -57,13 +59,14 @@ def raise_stack_limit() -> None:
 
 
 def _lock_in(settings: dict, filter_program: bytes) -> None:
-    os.setsid()  # also a scheduling group of its own, where the kernel groups by session
     if settings["namespaces"]:
+        os.setpgid(0, 1)  # process 1 leads it, so that a program may lead a group or a session as it may elsewhere
         root_.make_scratch(settings["scratch_mb"], settings["scratch_inodes"])
         sys_.unshare(sys_.CLONE_NEWUSER)  # nobody is mapped in it: its processes are counted by themselves
         sys_.drop_capabilities()
         sys_.prctl(sys_.PR_SET_DUMPABLE, 1)  # so that the judge's watch may read how much memory is used
     else:
+        os.setsid()
         os.makedirs(f"{settings['scratch']}/{os.getpid()}/work")
         os.chdir(f"{settings['scratch']}/{os.getpid()}/work")
     sys_.prctl(sys_.PR_SET_NO_NEW_PRIVS, 1)

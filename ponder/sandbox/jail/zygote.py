@@ -1,7 +1,7 @@
 """The zygote: enters the jail once, imports what solutions use, then forks a worker whenever the judge asks for one.
 
 It never sees a program or a test. The judge speaks to it over one socket: a request carries a number and
-a worker's three descriptors; answers are one JSON object each, {"started": number, "pid": pid} with a pidfd,
+a worker's three descriptors; answers are one JSON object each, {"started": number} with its pidfd and process 1's,
 {"ended": number, "status": wait status}, {"failed": number, "reason": text}.
 """
 
@@ -13,20 +13,13 @@ import select
 import signal
 import socket
 import sys
+from dataclasses import dataclass
 
 from jail import execution, root, seccomp, worker
 from jail import syscalls as sys_
+from jail.process_ones import ProcessOnes, end
 
-WORKER_NAMESPACES = sys_.CLONE_NEWPID | sys_.CLONE_NEWNS | sys_.CLONE_NEWIPC
-FATAL = (
-    signal.SIGHUP,
-    signal.SIGTERM,
-    signal.SIGALRM,
-    signal.SIGUSR1,
-    signal.SIGUSR2,
-    signal.SIGVTALRM,
-    signal.SIGPROF,
-)
+WORKER_NAMESPACES = sys_.CLONE_NEWNS | sys_.CLONE_NEWIPC
 # What solutions import most; everything else is imported when asked for.
 WARM = (
     *("abc", "array", "ast", "atexit", "base64", "bisect", "calendar", "cmath", "collections", "contextlib", "copy"),
@@ -44,6 +37,7 @@ def main(settings: dict) -> None:
         sys_.check_machine()
         if namespaces:
             root.enter(settings.pop("binds"), settings["user"])
+        process_ones = ProcessOnes() if namespaces else None
         filter_program = seccomp.build() if settings["seccomp"] else b""
     except (OSError, ValueError) as error:
         control.send(json.dumps({"refused": str(error)}).encode())
@@ -54,29 +48,15 @@ def main(settings: dict) -> None:
     site.setquit()
     site.setcopyright()
     site.sethelper()
-    _die_of_signals()
     importlib.invalidate_caches()  # of what was looked for outside of the jail
     _open_streams()
     warmed = [name for name in (*WARM, *settings["warm"]) if _import(name)]
     gc.collect()
     gc.freeze()  # the collector of a worker need not look at, and so copy, what the zygote holds
-    control.send(json.dumps({"ready": os.getpid(), "warmed": len(warmed)}).encode())
+    control.send(json.dumps({"ready": True, "warmed": len(warmed)}).encode())
     # The limit that counts is the one of this moment; threads took their default size from the smaller one at start.
     worker.raise_stack_limit()
-    _serve(control, settings, filter_program)
-
-
-def _die_of_signals() -> None:
-    """Process 1 of a namespace ignores signals that it has no handler for; a worker is to die of them like any program."""
-
-    def die(number: int, frame: object) -> None:
-        if os.getpid() == 1:
-            os._exit(128 + number)
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
-
-    for number in FATAL:
-        signal.signal(number, die)
+    _serve(control, settings, filter_program, process_ones)
 
 
 def _open_streams() -> None:
@@ -100,42 +80,57 @@ def _import(name: str) -> bool:
     return True
 
 
-def _serve(control: socket.socket, settings: dict, filter_program: bytes) -> None:
+@dataclass(frozen=True)
+class Started:
+    """A worker, and the pidfd of process 1 of its namespace (where it has one)."""
+
+    number: int
+    pid: int
+    process_1: int | None
+
+
+def _serve(control: socket.socket, settings: dict, filter_program: bytes, process_ones: ProcessOnes | None) -> None:
     """Until the judge is gone: nothing may outlive it then."""
-    children: dict[int, tuple[int, int]] = {}  # pidfd: (number, pid)
+    workers: dict[int, Started] = {}  # by pidfd
     poll = select.poll()
     poll.register(control, select.POLLIN)
     try:
         while True:
             for descriptor, _ in poll.poll():
-                if descriptor in children:
+                if descriptor in workers:
                     poll.unregister(descriptor)
-                    _report_end(control, descriptor, *children.pop(descriptor))
-                elif not _start_worker(control, settings, filter_program, children, poll):
+                    _report_end(control, descriptor, workers.pop(descriptor))
+                elif not _answer(control, settings, filter_program, process_ones, workers, poll):
                     return
     except (BrokenPipeError, ConnectionResetError):
         return
     finally:
-        for pidfd in children:
+        for pidfd, started in workers.items():
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-        for _, pid in children.values():
-            os.waitpid(pid, 0)
+            _wait_for_all(started)
 
 
-def _report_end(control: socket.socket, pidfd: int, number: int, pid: int) -> None:
+def _report_end(control: socket.socket, pidfd: int, started: Started) -> None:
     os.close(pidfd)
-    _, status = os.waitpid(pid, 0)
-    control.send(json.dumps({"ended": number, "status": status}).encode())
+    control.send(json.dumps({"ended": started.number, "status": _wait_for_all(started)}).encode())
 
 
-def _start_worker(control, settings: dict, filter_program: bytes, children: dict, poll: select.poll) -> bool:
+def _wait_for_all(started: Started) -> int:
+    """Waits for the worker's end, then ends what it has left behind. The status as wait(2) gives it."""
+    _, status = os.waitpid(started.pid, 0)
+    if started.process_1 is not None:
+        end(started.process_1)
+    return status
+
+
+def _answer(control, settings: dict, filter_program: bytes, process_ones, workers: dict, poll) -> bool:
     """Answers one request for a worker; False when the judge has closed the socket."""
     message, descriptors, _, _ = socket.recv_fds(control, 64, 3)
     if not message:
         return False
     number = int(message)
     try:
-        pid, pidfd = sys_.fork_into(WORKER_NAMESPACES if settings["namespaces"] else 0)
+        pid, pidfd, process_1 = _fork(process_ones)
     except OSError as error:
         pid, reason = -1, str(error)
     if pid == 0:
@@ -145,7 +140,27 @@ def _start_worker(control, settings: dict, filter_program: bytes, children: dict
     if pid < 0:
         control.send(json.dumps({"failed": number, "reason": reason}).encode())
         return True
-    children[pidfd] = number, pid
+    workers[pidfd] = Started(number, pid, process_1)
     poll.register(pidfd, select.POLLIN)
-    socket.send_fds(control, [json.dumps({"started": number, "pid": pid}).encode()], [pidfd])
+    pidfds = [pidfd, pidfd if process_1 is None else process_1]
+    socket.send_fds(control, [json.dumps({"started": number}).encode()], pidfds)
     return True
+
+
+def _fork(process_ones: ProcessOnes | None) -> tuple[int, int, int | None]:
+    """(pid, pidfd, pidfd of process 1) of a new worker; in it, (0, -1, ...)."""
+    if process_ones is None:
+        return *sys_.fork_into(0), None
+    process_1 = process_ones.take()
+    sys_.join_process_namespace(process_1)
+    try:
+        pid, pidfd = sys_.fork_into(WORKER_NAMESPACES)
+    except OSError:
+        end(process_1)
+        raise
+    finally:
+        if os.getpid() == 1:  # not in the worker, which stays where it is
+            own = os.pidfd_open(1)
+            sys_.join_process_namespace(own)
+            os.close(own)
+    return pid, pidfd, process_1
