@@ -216,6 +216,10 @@ class _Checker:
 # ---- test code ----
 
 
+class Uncrossed(Failed):
+    """The tests asked something of an object that only the program could have answered."""
+
+
 async def _code_results(job: Job, source: bytes, limits: Limits, workers: Workers) -> AsyncIterator[TestResult]:
     for test in job.tests:
         began = monotonic()
@@ -262,9 +266,11 @@ def _raise_verdict(verdict: dict) -> None:
     message = f"{verdict['type']}: {verdict['message'][:300]}" if verdict["message"] else verdict["type"]
     if verdict["kind"] == "tests":
         raise WorkerLost(f"the test code itself fails: {message}")
+    if verdict["kind"] == "crossing":
+        raise Uncrossed("wrong_answer", f"{verdict['message'][:300]}", verdict["traceback"])
     outcomes: dict[str, Outcome] = {
         "AssertionError": "wrong_answer",
-        "NotData": "wrong_answer",
+        "Failed": "wrong_answer",  # pytest.fail, and what was to be raised and was not
         "MemoryError": "memory",
     }
     raise Failed(outcomes.get(verdict["type"], "runtime_error"), message, verdict["traceback"])

@@ -1,0 +1,80 @@
+"""What test code has replaced around a call, so that the program in its own process sees the same, and back.
+
+Standard input and output, the environment, the seed of `random`, and functions that are commonly patched.
+"""
+
+import builtins
+import os
+import random
+import sys
+import warnings
+
+PATCHED = {
+    "builtins": ("input", "print", "open"),
+    "time": ("sleep", "time", "perf_counter", "monotonic"),
+    "random": ("random", "randint", "choice", "uniform", "shuffle", "sample", "randrange"),
+    "os": ("getenv", "listdir", "getcwd", "system"),
+    "subprocess": ("run", "check_output"),
+}
+
+
+class Surroundings:
+    """Remembers how things are before the test code runs."""
+
+    def __init__(self):
+        self._streams = {name: getattr(sys, name) for name in ("stdin", "stdout", "stderr")}
+        self._environ = _environment()
+        self._functions = [
+            (module, name, getattr(sys.modules[module], name))
+            for module, names in PATCHED.items()
+            if module in sys.modules
+            for name in names
+        ]
+        self._show = warnings._showwarnmsg_impl
+        self._seed, self._seeded = random.seed, None
+        random.seed = self._note_seed
+
+    def _note_seed(self, *args, **kwargs):
+        self._seed(*args, **kwargs)
+        self._seeded = args
+
+    def told(self, link) -> dict:
+        """The parts of a request that say what is different now."""
+        told: dict = {}
+        if _environment() != self._environ:
+            self._environ = _environment()
+            told["environ"] = self._environ
+        if self._seeded is not None:
+            told["seed"], self._seeded = [link.foreign.plain(item) for item in self._seeded], None
+        if sys.stdin is not self._streams["stdin"] and hasattr(sys.stdin, "getvalue"):
+            told["stdin"] = str(sys.stdin.getvalue())[sys.stdin.tell() :]
+        catch = [name for name in ("stdout", "stderr") if getattr(sys, name) is not self._streams[name]]
+        if catch:
+            told["catch"] = catch
+        replaced = [
+            [module, name, link.foreign.write(getattr(sys.modules[module], name))]
+            for module, name, original in self._functions
+            if getattr(sys.modules[module], name) is not original
+        ]
+        if replaced:
+            told["replaced"] = replaced
+        if warnings._showwarnmsg_impl is not self._show:
+            told["warnings"] = True
+        return told
+
+    def take(self, envelope: dict, link) -> None:
+        """What a step has read, printed and warned of, as if it had happened here."""
+        if "stdin" in envelope and hasattr(sys.stdin, "getvalue"):
+            sys.stdin.seek(sys.stdin.tell() + min(max(int(envelope["stdin"]), 0), len(sys.stdin.getvalue())))
+        for name in ("stdout", "stderr"):
+            if isinstance(envelope.get(name), str) and getattr(sys, name) is not self._streams[name]:
+                getattr(sys, name).write(envelope[name])
+        for told in envelope.get("warnings", ()):
+            kind = getattr(builtins, told["type"], None)
+            if not (isinstance(kind, type) and issubclass(kind, Warning)):
+                kind = link.class_of(told["class"]) if told["class"] is not None else UserWarning
+            warnings.warn(str(told["message"]), kind if issubclass(kind, Warning) else UserWarning, stacklevel=4)
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
