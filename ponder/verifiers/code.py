@@ -106,7 +106,11 @@ def job_of(task: Task) -> Job:
     """What the sandbox is asked, without a program yet. ValueError for a reference that is no tests."""
     if not isinstance(task.reference, dict):
         raise ValueError(f"the code verifier needs tests as the reference, not {type(task.reference).__name__}")
-    return Job.model_validate(task.reference | {"source": "", "stop_at_failure": not scores_fraction(task)})
+    solution = task.metadata.get("solution")
+    if isinstance(solution, str) and task.metadata.get("prelude"):
+        solution = with_prelude(task.metadata["prelude"], solution)
+    more = {"reference": solution} if isinstance(solution, str) and "reference" not in task.reference else {}
+    return Job.model_validate(task.reference | more | {"source": "", "stop_at_failure": not scores_fraction(task)})
 
 
 def verdict_of(report: Report, job: Job, fraction: bool) -> Verdict:

@@ -4,6 +4,7 @@ import enum
 
 from jail import objects
 from jail.operators import COMPARISONS
+from jail.raised import NotData
 
 
 class RemoteEnum(enum.EnumMeta):
@@ -13,6 +14,8 @@ class RemoteEnum(enum.EnumMeta):
         found = cls.__dict__.get("_remote_class")
         if name.startswith("_") or found is None:
             raise AttributeError(name)
+        if name in cls.__dict__["_twins"]:
+            raise NotData(f"{cls.__name__}.{name} is the same member as another: there is nothing to tell apart")
         return found[0].use("attribute", found[1], (name,))
 
     def __call__(cls, value, *args, **kwargs):
@@ -50,6 +53,7 @@ def make_enum(link, number: int, told: dict, bases: list[str]) -> type:
         names[name] = value
     made = RemoteEnum(str(told["name"]), parents, names)
     type.__setattr__(made, "_remote_class", (link, number))
+    type.__setattr__(made, "_twins", {str(name) for name, _, twin in told["members"] if twin is True})
     return made
 
 

@@ -53,7 +53,7 @@ class Foreign:
             return {"~named": named}
         if isinstance(value, BaseException):
             return {"~error": self.describe(value)}
-        if isinstance(value, enum.Enum) or isinstance(value, str | int | float | list | tuple | dict | set | frozenset):
+        if isinstance(value, enum.Enum | str | int | float | list | tuple | dict | set | frozenset):
             return self._based_on_data(value)
         if isinstance(value, NOT_HANDED) or kind.__module__.startswith(("jail", "_pytest")):
             raise CannotCross(f"a {kind.__name__} of the test code cannot be handed to the program")

@@ -11,6 +11,7 @@ ANSWERS_ITSELF = {name for kind in (str, bytes, int, float) for name in dir(kind
     "format",
     "title",
 }
+OF_ANY_DATA = {name for kind in (str, bytes, int, float, list, dict, set) for name in dir(kind)}
 ANSWERS_ITSELF |= {"items", "keys", "values", "issubset", "issuperset", "isdisjoint", "equals", "all", "any", "isclose"}
 
 

@@ -26,7 +26,7 @@ class RemoteObject(metaclass=RemoteClass, told={}):
     def __setattr__(self, name: str, value: object):
         remote = remote_of(self)
         remote.link.use("set attribute", remote.number, (name, value))
-        _refetch(remote)
+        remote.state = None
 
     def __delattr__(self, name: str):
         remote = remote_of(self)
@@ -36,8 +36,7 @@ class RemoteObject(metaclass=RemoteClass, told={}):
         return sameness.equal(self, other)
 
     def __ne__(self, other):
-        same = sameness.equal(self, other)
-        return same if same is NotImplemented else not same
+        return _opposite(sameness.equal(self, other))
 
     def __hash__(self):
         operators = type(self).__operators__
@@ -79,6 +78,10 @@ class RemoteObject(metaclass=RemoteClass, told={}):
         return _attribute(self, "__dict__")
 
 
+def _opposite(same: object):
+    return same if same is NotImplemented else not same
+
+
 def _attribute(self, name: str):
     if name.startswith("__") and name not in ("__name__", "__qualname__", "__dict__", "__wrapped__", "__notes__"):
         raise AttributeError(name)  # Python's own machinery asks, not the test
@@ -86,16 +89,12 @@ def _attribute(self, name: str):
     if remote is None:
         raise AttributeError(name)
     willing = type(self).__operators__ & {"__getattr__", "__getattribute__"}
-    if willing and remote.level == OTHER and name in functions.ANSWERS_ITSELF:
+    if willing and remote.level == OTHER and name in functions.OF_ANY_DATA | functions.ANSWERS_ITSELF:
         raise NotData(f"the program returned an object that answers to every name, where .{name} is asked for")
     found = remote.link.use("attribute", remote.number, (name,))
     if isinstance(found, functions.Function):
         return functions.Method(self, name, found)
     return found
-
-
-def _refetch(remote: Remote) -> None:
-    remote.state = None
 
 
 def make_class(link, number: int, told: dict) -> type:
@@ -116,6 +115,8 @@ def make_class(link, number: int, told: dict) -> type:
     names = {"__module__": "solution", "__slots__": (), "__link__": link, "__number__": number, "__named__": False}
     names |= {"__operators__": frozenset(operators), "__qualname__": str(told["qualname"])}
     ancestors = [base for base in ancestors if isinstance(base, RemoteClass)]
+    if told.get("dataclass"):
+        names["__dataclass_fields__"] = _dataclass_fields(told["dataclass"])
     if told.get("data") is None:
         names |= {name: METHODS[name] for name in operators if name in METHODS and name not in ("__hash__", "__eq__")}
         return RemoteClass(str(told["name"]), (*ancestors, RemoteObject), names, told=told)
@@ -127,11 +128,22 @@ def make_class(link, number: int, told: dict) -> type:
     names |= {
         name: _method_of_made_data(name, base)
         for name in map(str, told["own"])
-        if not name.startswith("__") and hasattr(base, name) and name not in told.get("fields", ())
+        if not name.startswith("_") and callable(getattr(base, name, None)) and name not in told.get("fields", ())
     }
-    names["__getattr__"], names["__data__"] = _attribute, base
+    names |= {"__getattr__": _attribute, "__data__": base, "__hash__": base.__hash__}
+    names |= {
+        "__eq__": lambda self, other: sameness.equal_data(self, other, base),
+        "__ne__": lambda self, other: _opposite(sameness.equal_data(self, other, base)),
+    }
     parents = ancestors if any(issubclass(a, base) for a in ancestors) else [*ancestors, base]
     return RemoteClass(str(told["name"]), tuple(parents), names, told=told)
+
+
+def _dataclass_fields(names: list) -> dict:
+    """What dataclasses.asdict and fields look for in a class."""
+    import dataclasses
+
+    return dataclasses.make_dataclass("Fields", [str(name) for name in names]).__dataclass_fields__
 
 
 def _same_class(told: dict) -> type | None:

@@ -8,6 +8,7 @@ import socket
 from json import dumps, loads
 
 from jail import calls, enumerations, foreign, functions, handles, iterators, libraries, raised, values, wire
+from jail.remote import MADE, NAMED, remote_of
 from jail.surroundings import Surroundings
 
 REQUEST = b"?"
@@ -32,7 +33,12 @@ class Link:
     def use(self, operation: str, target: str | int | None, args: tuple = (), kwargs: dict | None = None) -> object:
         """One step of the test code's. Raises what the program raised."""
         self.asked += 1
-        return self.ask(operation, target, args, kwargs or {})
+        value = self.ask(operation, target, args, kwargs or {})
+        if operation in ("call", "method", "attribute"):
+            remote = remote_of(value)
+            if remote is not None and remote.level == MADE:
+                remote.level = NAMED  # an object that gives itself for an answer is no more than what it gives
+        return value
 
     def ask(self, operation: str, target: str | int | None, args: tuple = (), kwargs: dict | None = None) -> object:
         kwargs = kwargs or {}

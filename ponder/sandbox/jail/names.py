@@ -9,12 +9,14 @@ by name is the program's, whatever it is.
 import ast
 import builtins
 import importlib
+import itertools
+import re
 import sys
 import types
 
 from jail import functions
 from jail.raised import NotData
-from jail.remote import CLASS_NAME, RemoteClass, is_object
+from jail.remote import CLASS_NAME, RemoteClass, is_object, remote_of
 
 ALIASES = {"np": "numpy", "pd": "pandas", "numpy": "numpy", "pandas": "pandas", "pytest": "pytest"}
 ALIASES |= {"sp": "sympy", "sympy": "sympy", "mock": "unittest.mock"}
@@ -46,6 +48,11 @@ HELPERS = {
     **dict.fromkeys(("TestCase", "skip", "skipIf", "expectedFailure"), "unittest"),
     **dict.fromkeys(("patch", "Mock", "MagicMock", "ANY"), "unittest.mock"),
 }
+# Names of functions that compare, or judge: not even of the program's own objects are they asked.
+COMPARES = re.compile(
+    r"same|equal|(^|_)eq(_|$)|close|approx|match|check|compare|assert|verif|valid|correct|almost|similar"
+)
+EQUALS = ("assertEqual", "assertEquals", "assertListEqual", "assertDictEqual", "assertTupleEqual", "assertIn")
 TRUTHS = ("assertTrue", "assertFalse", "assert_", "bool", "all", "any")
 
 
@@ -64,20 +71,29 @@ class Unusable:
     __neg__ = __abs__ = __float__ = __int__ = __index__ = __round__ = __getitem__ = __str__ = __format__ = _refuse
 
 
+class ClassLike(functions.Path):
+    """What has the name of a class, and gives what another result is held against: it must give an object of a class."""
+
+    def __call__(self, *args, **kwargs):
+        made = super().__call__(*args, **kwargs)
+        if remote_of(made) is None:
+            raise NotData(f"{self.__name__} is no class of the program: what it gives is nothing to compare with")
+        return made
+
+
 class Judging(functions.Path):
     """A function of the program that the tests ask about other results of it: only of the program's own objects."""
 
     def __call__(self, *args, **kwargs):
-        if not any(is_object(item) for item in (*args, *kwargs.values())):
+        if COMPARES.search(self.__name__.lower()) or not any(map(is_object, (*args, *kwargs.values()))):
             raise NotData(
                 f"the tests ask {self.__name__}, which only the program defines, whether its results are right"
             )
         return super().__call__(*args, **kwargs)
 
 
-def look_up(link, source: str, taken: set[str], entry_point: str | None) -> dict[str, object]:
+def look_up(link, tree: ast.AST, taken: set[str], entry_point: str | None) -> dict[str, object]:
     """What stands for the names that the code reads and binds nowhere; the others stay undefined."""
-    tree = ast.parse(source)
     wanted = sorted(_free_names(tree) - set(dir(builtins)) - taken)
     bases = {
         node.value.id for node in ast.walk(tree) if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
@@ -113,7 +129,7 @@ def _stand_in(link, name: str, value: object, judging: set[str], tree: ast.AST) 
         same = _of_standard_library(value, name)
         if same is not None:
             return same
-        return Judging(link, name, name) if name in judging else functions.Path(link, name, name)
+        return Judging(link, name, name) if name in judging else _path(link, name, tree)
     if isinstance(value, functions.Module):
         module = value.__name__
         known = module.split(".")[0] in sys.stdlib_module_names or module in ALIASES.values()
@@ -124,6 +140,13 @@ def _stand_in(link, name: str, value: object, judging: set[str], tree: ast.AST) 
         return Unusable(name)
     link.asked += 1  # a constant of the program is an answer of the program
     return value
+
+
+def _path(link, name: str, tree: ast.AST) -> functions.Path:
+    like_a_class = CLASS_NAME.fullmatch(name) and any(
+        _is_call_of(side, {name}) for sides in _compared(tree) for side in sides
+    )
+    return (ClassLike if like_a_class else functions.Path)(link, name, name)
 
 
 def called_by(kind: type, name: str) -> type:
@@ -170,12 +193,9 @@ def _only_against_literals(tree: ast.AST, name: str) -> bool:
             names = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
             if name in names and not names <= allowed:
                 return False
-        elif isinstance(statement, ast.If | ast.While | ast.For | ast.With):
-            heads = [getattr(statement, part, None) for part in ("test", "iter")]
-            names = {
-                node.id for head in heads if head is not None for node in ast.walk(head) if isinstance(node, ast.Name)
-            }
-            if name in names and not names <= allowed:
+        elif isinstance(statement, ast.If | ast.While | ast.For):
+            head = statement.iter if isinstance(statement, ast.For) else statement.test
+            if _mentions(head, {name}):
                 return False
     return True
 
@@ -195,7 +215,37 @@ def _judging(tree: ast.AST, callables: set[str], entry_point: str | None) -> set
         of_program = [_mentions(part, derived) for part in parts]
         if any(of_program) and not all(of_program):
             found.add(call.func.id)
+    for first, second in _compared(tree):
+        for side, other in ((first, second), (second, first)):
+            if not _is_call_of(side, callables - {entry_point}):
+                continue
+            name = side.func.id
+            beside_the_entry_point = entry_point is not None and _mentions(other, {entry_point, "candidate"})
+            of_both = _is_call_of(other, {name}) and _mentions_call(side, own) != _mentions_call(other, own)
+            if beside_the_entry_point or of_both:
+                found.add(name)
     return found
+
+
+def _is_call_of(node: ast.AST, names: set[str]) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names
+
+
+def _mentions_call(call: ast.Call, names: set[str]) -> bool:
+    return any(_calls(part, names) for part in (*call.args, *(keyword.value for keyword in call.keywords)))
+
+
+def _compared(tree: ast.AST):
+    """Pairs of expressions that are set against each other."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Compare(left=left, comparators=right):
+                sides = [left, *right]
+                for first, second in itertools.pairwise(sides):
+                    for part in second.elts if isinstance(second, ast.List | ast.Tuple | ast.Set) else [second]:
+                        yield first, part
+            case ast.Call(func=ast.Attribute(attr=name), args=[first, second, *_]) if name in EQUALS:
+                yield first, second
 
 
 def _mentions(node: ast.AST, names: set[str]) -> bool:
@@ -218,6 +268,8 @@ def _asserted(tree: ast.AST):
                 todo.append(test)
             case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name), args=[first, *_]) if name in TRUTHS:
                 todo.append(first)
+            case ast.Expr(value=ast.Call(func=ast.Name(id=name)) as call) if COMPARES.search(name.lower()):
+                yield call
     while todo:
         match todo.pop():
             case ast.Call() as call:
@@ -238,7 +290,7 @@ def _is_verdict(op: ast.cmpop, value: object) -> bool:
     return isinstance(op, ast.Eq | ast.Is | ast.NotEq | ast.IsNot) and (isinstance(value, bool) or value == 0)
 
 
-def module(name: str, link) -> types.ModuleType:
+def module(name: str, link, tree: ast.AST) -> types.ModuleType:
     """A module whose every attribute is the program's, to be read and to be set."""
 
     class Candidate(types.ModuleType):
@@ -250,7 +302,7 @@ def module(name: str, link) -> types.ModuleType:
             except AttributeError:
                 return functions.Path(link, attribute, attribute)  # calling it says that the program has none
             if isinstance(value, functions.Function):
-                return functions.Path(link, attribute, attribute)
+                return _path(link, attribute, tree)
             if isinstance(value, type):
                 return called_by(value, attribute)
             link.asked += 1
@@ -259,9 +311,21 @@ def module(name: str, link) -> types.ModuleType:
         def __setattr__(self, attribute: str, value: object):
             if attribute.startswith("__"):
                 return super().__setattr__(attribute, value)
+            if attribute not in replaced:
+                try:
+                    replaced[attribute] = link.ask("global", None, (attribute,))
+                except AttributeError:
+                    replaced[attribute] = missing
             link.use("set global", None, (attribute, value))
 
         def __delattr__(self, attribute: str):
-            link.use("delete global", None, (attribute,))
+            """As for an attribute that comes from elsewhere: what was there before shows again. So mock undoes a patch."""
+            before = replaced.pop(attribute, missing)
+            if before is missing:
+                link.use("delete global", None, (attribute,))
+            else:
+                link.use("set global", None, (attribute, before))
 
+    replaced: dict[str, object] = {}
+    missing = object()
     return Candidate(name)

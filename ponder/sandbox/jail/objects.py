@@ -141,6 +141,8 @@ class Objects:
                 return _next_items(target, args[0])
             case "step":
                 return _step(target, *args)
+            case "names of":
+                return sum(value is args[0] for kind in type.mro(target) for value in vars(kind).values())
             case "equal":
                 return bool(target == args[0])
             case "state":
@@ -418,6 +420,9 @@ class Objects:
                 "own": [str(name) for name in vars(kind)][:1000],
                 "operators": sorted(name for name in FORWARDED if _defines(kind, name)),
             }
+            fields = getattr(kind, "__dataclass_fields__", None)
+            if isinstance(fields, dict):
+                told["dataclass"] = [str(name) for name, field in fields.items() if type(field).__name__ == "Field"]
             base = _data_base(kind)
             if base is not None:
                 told["data"] = base.__name__
@@ -504,7 +509,7 @@ class _State:
             return ["dict", sorted(pairs, key=lambda pair: dumps(pair[0])), *self._fields(value)]
         if isinstance(kind, enum.EnumMeta):
             return ["member", kind.__qualname__, str(value._name_)]
-        if isinstance(value, type) or isinstance(value, FUNCTIONS):
+        if isinstance(value, (type, *FUNCTIONS)):
             return ["named", value.__qualname__ if hasattr(value, "__qualname__") else repr(value)]
         try:
             plain = values.to_data(value, _refuse)
@@ -523,11 +528,9 @@ class _State:
                 if type(slot) is types.MemberDescriptorType and kind.__module__ != "builtins":
                     with contextlib.suppress(AttributeError):
                         held[name] = slot.__get__(value)
-        try:
-            own = object.__getattribute__(value, "__dict__")
-        except AttributeError:
-            own = {}
-        held.update(own if isinstance(own, dict) else {})
+            own = vars(kind).get("__dict__")
+            if type(own) is types.GetSetDescriptorType:
+                held.update(own.__get__(value))
         return [[[str(name), self.of(held[name])] for name in sorted(held, key=str)]] if held else []
 
 

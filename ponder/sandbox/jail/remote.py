@@ -55,14 +55,15 @@ class RemoteClass(type):
 
     def __call__(cls, *args, **kwargs):
         made = cls.__link__.use("call", cls.__number__, args, kwargs)
-        if cls.__named__:
-            note_made(made, (args, kwargs))
-        return made
+        return note_made(made, (args, kwargs)) if cls.__named__ else made
 
     def __getattr__(cls, name: str):
         if name.startswith("__") and name not in ("__annotations__", "__match_args__"):
             raise AttributeError(name)
-        return cls.__link__.use("attribute", cls.__number__, (name,))
+        value = cls.__link__.use("attribute", cls.__number__, (name,))
+        if is_object(value) and cls.__link__.ask("names of", cls.__number__, (value,)) != 1:
+            return another(value)  # other names give it too, or any name does
+        return value
 
     def __setattr__(cls, name: str, value: object):
         if name in ("__named__", "__doc__", "__abstractmethods__") or "__number__" not in vars(cls):
@@ -114,12 +115,27 @@ def want(remote: Remote, level: int, what: str) -> None:
         raise NotData(f"the program returned an object that is not data, where {what} is asked for")
 
 
-def note_made(made: object, given: tuple) -> None:
-    """The tests have made an object by calling a class."""
+def note_made(made: object, given: tuple) -> object:
+    """What the tests have made by calling a class, which is now known as made of that."""
     remote = remote_of(made)
     if remote is None:
-        return
+        return made
     written = values.to_data(given, remote.link.write_other)
     if remote.crossed > 1 and any(given) and remote.given != written:
-        remote.shifted = True
+        made = another(made)
+    remote = remote_of(made)
     remote.level, remote.given = MADE, written
+    return made
+
+
+def another(value: object) -> object:
+    """A second stand-in for an object that the program gives for different things: it is compared with nothing."""
+    remote = remote_of(value)
+    remote.shifted = True
+    kind = type(value)
+    twin = object.__new__(kind) if not remote.content else kind.__data__.__new__(kind, value)
+    fresh = Remote(remote.link, remote.number)
+    for name in ("content", "level", "state", "shifted"):
+        setattr(fresh, name, getattr(remote, name))
+    object.__setattr__(twin, "__remote__", fresh)
+    return twin

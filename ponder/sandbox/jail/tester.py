@@ -4,6 +4,7 @@ Names that the test code uses and nobody defines stand for the program's (jail.n
 compared with data here, only data that was rebuilt from what its process sent (jail.handles).
 """
 
+import ast
 import linecache
 import socket
 import sys
@@ -47,14 +48,15 @@ def _failure(judge: socket.socket, request: dict) -> dict | None:
     except (SyntaxError, ValueError) as error:
         return {"kind": "tests", **errors.describe(error)}
     program = link.Link(judge, Surroundings())
+    tree = ast.parse(request["setup"] + "\n" + request["code"])
     for name in MODULES:
-        sys.modules[name] = names.module(name, program)
+        sys.modules[name] = names.module(name, program, tree)
     try:
-        _run(program, module, setup, code, request)
+        _run(program, module, setup, code, tree, request)
     except link.JudgeGone:
         raise
     except BaseException as error:
-        return {"kind": _whose(error, program), **errors.describe(error)}
+        return {"kind": _whose(error, program), **errors.describe(_from_the_tests_on(error))}
     if not program.asked:
         message = "the test code never asked the program for anything"
         return {"kind": "tests", "type": "ValueError", "message": message, "traceback": ""}
@@ -70,11 +72,18 @@ def _whose(error: BaseException, program: link.Link) -> str:
     return "program"
 
 
-def _run(program: link.Link, module: types.ModuleType, setup, code, request: dict) -> None:
+def _from_the_tests_on(error: BaseException) -> BaseException:
+    """Without the frames of whoever ran the tests."""
+    frames = error.__traceback__
+    while frames is not None and frames.tb_frame.f_code.co_filename not in ("tests.py", "setup.py"):
+        frames = frames.tb_next
+    return error.with_traceback(frames or error.__traceback__)
+
+
+def _run(program: link.Link, module: types.ModuleType, setup, code, tree: ast.AST, request: dict) -> None:
     found, entry_point = module.__dict__, request["entry_point"]
-    source = request["setup"] + "\n" + request["code"]
-    found.update(names.look_up(program, source, set(found), entry_point))
-    if "pytest" in source:
+    found.update(names.look_up(program, tree, set(found), entry_point))
+    if "pytest" in request["setup"] + request["code"]:
         cases.hold_pytest()
     try:
         exec(setup, found)

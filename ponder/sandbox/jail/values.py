@@ -258,8 +258,10 @@ WRITERS_BY_NAME = {
     ("numpy", "ndarray"): _library("write_array"),
     **{
         ("numpy", name): _library("write_scalar")
-        for name in ("bool", "bool_", "str_", "bytes_", "datetime64", "timedelta64", "complex64", "complex128")
-        + tuple(f"{kind}{size}" for kind in ("int", "uint", "float") for size in (8, 16, 32, 64))
+        for name in (
+            *("bool", "bool_", "str_", "bytes_", "datetime64", "timedelta64", "complex64", "complex128"),
+            *(f"{kind}{size}" for kind in ("int", "uint", "float") for size in (8, 16, 32, 64)),
+        )
     },
     **{
         (module, name): _library(f"write_{name.lower()}")
