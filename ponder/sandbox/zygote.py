@@ -63,6 +63,7 @@ MODULES = (
     "libraries",
     "errors",
     "execution",
+    "files",
     "objects",
     "calls",
     "raised",

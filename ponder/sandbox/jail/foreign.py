@@ -4,7 +4,6 @@ They stay here. The program gets a stand-in that asks this side for each step: t
 read a public attribute. Nothing that starts with an underscore is told, and nothing of frames, modules or code.
 """
 
-import enum
 import io
 import re
 import sys
@@ -32,6 +31,12 @@ class Foreign:
     def find(self, number: object) -> object:
         return self._objects[self._checked(number, self._objects)]
 
+    def find_tuple(self, number: object) -> type:
+        kind = self.find(number)
+        if not (isinstance(kind, type) and issubclass(kind, tuple) and hasattr(kind, "_fields")):
+            raise ValueError("no named tuple of the tests has that number")
+        return kind
+
     def find_error(self, number: object) -> BaseException:
         return self._errors[self._checked(number, self._errors)]
 
@@ -53,7 +58,10 @@ class Foreign:
             return {"~named": named}
         if isinstance(value, BaseException):
             return {"~error": self.describe(value)}
-        if isinstance(value, enum.Enum | str | int | float | list | tuple | dict | set | frozenset):
+        if isinstance(value, tuple) and isinstance(getattr(kind, "_fields", None), tuple):
+            told = {"number": self._keep(kind), "kind": "named tuple", "name": kind.__name__, "fields": kind._fields}
+            return {"~named tuple": [told, [self._wrapped(item) for item in tuple.__iter__(value)]]}
+        if isinstance(value, str | int | float | list | tuple | dict | set | frozenset):
             return self._based_on_data(value)
         if isinstance(value, NOT_HANDED) or kind.__module__.startswith(("jail", "_pytest")):
             raise CannotCross(f"a {kind.__name__} of the test code cannot be handed to the program")
@@ -76,8 +84,6 @@ class Foreign:
 
     def _based_on_data(self, value: object):
         """A subclass of a data type that the tests have made: as the data."""
-        if isinstance(value, enum.Enum):
-            return self._wrapped(value.value)
         for base in (str, int, float, tuple, list, dict, set, frozenset):
             if isinstance(value, base):
                 return self._wrapped(base(value))

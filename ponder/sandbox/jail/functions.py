@@ -28,7 +28,19 @@ class Function:
     def __getattr__(self, name: str):
         if name.startswith("__") and name not in ("__wrapped__", "__annotations__", "__defaults__", "__kwdefaults__"):
             raise AttributeError(name)
-        return self._link.use("attribute", self._kept(), (name,))
+        return self._link.ask("attribute", self._kept(), (name,))
+
+    @property
+    def __signature__(self):
+        import inspect
+
+        told = self._link.ask("signature", self._kept())
+        if told is None:
+            raise AttributeError("__signature__")
+        kinds = list(inspect._ParameterKind)
+        return inspect.Signature(
+            [inspect.Parameter(n, kinds[k], **({"default": d[0]} if d else {})) for n, k, d in told]
+        )
 
     def _kept(self) -> int:
         if isinstance(self._target, str):
@@ -54,7 +66,8 @@ class Function:
 
 
 class Path(Function):
-    """A global or `Class.method` of the program, looked up with each call."""
+    # A global or `Class.method` of the program, looked up with each call. Its text is the program's, not this class's.
+    __doc__ = Function.__dict__["__doc__"]
 
 
 class Method:

@@ -113,7 +113,7 @@ def make_class(link, number: int, told: dict) -> type:
         return found
     operators = {str(name) for name in told["operators"]} & objects.FORWARDED
     names = {"__module__": "solution", "__slots__": (), "__link__": link, "__number__": number, "__named__": False}
-    names |= {"__operators__": frozenset(operators), "__qualname__": str(told["qualname"])}
+    names |= {"__operators__": frozenset(operators), "__qualname__": str(told["qualname"]), "__doc__": told.get("doc")}
     ancestors = [base for base in ancestors if isinstance(base, RemoteClass)]
     if told.get("dataclass"):
         names["__dataclass_fields__"] = _dataclass_fields(told["dataclass"])
@@ -131,6 +131,7 @@ def make_class(link, number: int, told: dict) -> type:
         if not name.startswith("_") and callable(getattr(base, name, None)) and name not in told.get("fields", ())
     }
     names |= {"__getattr__": _attribute, "__data__": base, "__hash__": base.__hash__}
+    names |= {"__setattr__": RemoteObject.__setattr__, "__delattr__": RemoteObject.__delattr__}
     names |= {
         "__eq__": lambda self, other: sameness.equal_data(self, other, base),
         "__ne__": lambda self, other: _opposite(sameness.equal_data(self, other, base)),
@@ -305,15 +306,22 @@ def update(container: object, after: object) -> None:
             container[name] = after[name]
 
 
+def content_of(value: object) -> object | None:
+    """What a container of the program's class holds on this side, for the program's side to take over; else None."""
+    remote = remote_of(value)
+    if remote is None or not remote.content:
+        return None
+    if isinstance(value, int | float | str | bytes | tuple | frozenset | complex):
+        return None
+    return values.to_data(_plain_copy(value, type(value).__data__), remote.link.write_other)
+
+
 def write(value: object):
     """The data that leads the program's side to its own object; None for an object of the tests."""
     kind = type(value)
     remote = remote_of(value)
     if remote is not None:
-        if not remote.content or isinstance(value, int | float | str | bytes | tuple | frozenset | complex):
-            return {"~handle": [remote.number, None]}
-        plain = _plain_copy(value, kind.__data__)
-        return {"~handle": [remote.number, values.to_data(plain, remote.link.write_other)]}
+        return {"~handle": [remote.number, content_of(value)]}
     if isinstance(value, RemoteClass) and "__number__" in vars(value):
         return {"~handle": [value.__number__, None]}
     if isinstance(value, raised.ErrorClass) and "_remote_class" in vars(value):

@@ -5,6 +5,7 @@ its objects (jail.handles), or an exception; the program's own code never runs h
 """
 
 import socket
+import threading
 from json import dumps, loads
 
 from jail import calls, enumerations, foreign, functions, handles, iterators, libraries, raised, values, wire
@@ -28,6 +29,7 @@ class Link:
         self.objects: dict[int, object] = {}  # the stand-ins, so that the same object is the same here
         self.foreign = foreign.Foreign(self)
         self._raised: list[BaseException] = []
+        self._lock = threading.RLock()  # threads of the tests take turns
         self.asked = 0
 
     def use(self, operation: str, target: str | int | None, args: tuple = (), kwargs: dict | None = None) -> object:
@@ -41,6 +43,11 @@ class Link:
         return value
 
     def ask(self, operation: str, target: str | int | None, args: tuple = (), kwargs: dict | None = None) -> object:
+        """A step that says nothing of whether the program was put to the test."""
+        with self._lock:
+            return self._ask(operation, target, args, kwargs)
+
+    def _ask(self, operation: str, target: str | int | None, args: tuple, kwargs: dict | None) -> object:
         kwargs = kwargs or {}
         with values.deep():
             request = {
@@ -50,6 +57,9 @@ class Link:
                 "kwargs": {name: values.to_data(item, self.write_other) for name, item in kwargs.items()},
                 **self._surroundings.told(self),
             }
+            content = handles.content_of(self.objects.get(target)) if type(target) is int else None
+            if content is not None:
+                request["content"] = content
         envelope = self._exchange(request)
         while "question" in envelope:
             envelope = self._exchange(self.foreign.answer(envelope["question"]))
@@ -131,6 +141,8 @@ class Link:
                 return iterators.make_async(self, *inner)
             case "~module":
                 return functions.Module(self, int(inner[0]), str(inner[1]))
+            case "~of tests":
+                return self.foreign.find_tuple(inner[0])._make([self.read(item) for item in inner[1]])
             case "~foreign":
                 return self.foreign.find(inner)
             case "~symbolic":

@@ -72,7 +72,8 @@ class Unusable:
 
 
 class ClassLike(functions.Path):
-    """What has the name of a class, and gives what another result is held against: it must give an object of a class."""
+    # What has the name of a class, and gives what another result is held against: it must give an object of a class.
+    __doc__ = functions.Path.__doc__
 
     def __call__(self, *args, **kwargs):
         made = super().__call__(*args, **kwargs)
@@ -82,7 +83,8 @@ class ClassLike(functions.Path):
 
 
 class Judging(functions.Path):
-    """A function of the program that the tests ask about other results of it: only of the program's own objects."""
+    # A function of the program that the tests ask about other results of it: only of the program's own objects.
+    __doc__ = functions.Path.__doc__
 
     def __call__(self, *args, **kwargs):
         if COMPARES.search(self.__name__.lower()) or not any(map(is_object, (*args, *kwargs.values()))):
@@ -188,8 +190,14 @@ def _free_names(tree: ast.AST) -> set[str]:
 def _only_against_literals(tree: ast.AST, name: str) -> bool:
     """Whether every statement with this name holds no other names but Python's own (and self): `assert PI == 3.14`."""
     allowed = {name, "self", *dir(builtins)}
-    for statement in ast.walk(tree):
-        if isinstance(statement, ast.stmt) and not hasattr(statement, "body"):
+    parts = [node for node in ast.walk(tree) if isinstance(node, ast.stmt)]
+    for part in parts:
+        if isinstance(part, ast.Assert) and _is_several(part.test):
+            parts += part.test.values
+    for statement in parts:
+        if isinstance(statement, ast.Assert) and _is_several(statement.test):
+            continue  # its parts are looked at one by one
+        if not hasattr(statement, "body"):
             names = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
             if name in names and not names <= allowed:
                 return False
@@ -198,6 +206,10 @@ def _only_against_literals(tree: ast.AST, name: str) -> bool:
             if _mentions(head, {name}):
                 return False
     return True
+
+
+def _is_several(test: ast.expr) -> bool:
+    return isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And)
 
 
 def _judging(tree: ast.AST, callables: set[str], entry_point: str | None) -> set[str]:

@@ -18,6 +18,7 @@ import types
 from json import dumps
 
 from jail import errors, libraries, values
+from jail.files import Files
 
 SNAPSHOT, WHOLE_STATE = 300, 200_000  # values that a description of an object's fields may hold
 CAUGHT = 4 << 20  # characters of output that a step can hand to the tests
@@ -81,6 +82,7 @@ class Objects:
         self._foreign_numbers: dict[int, int] = {}
         self._budget = 0  # values that snapshots of the present answer may still hold
         self._loop = None
+        self._files: Files | None = None
         self._thread = threading.get_ident()
 
     def answer(self, request: dict) -> dict:
@@ -92,7 +94,10 @@ class Objects:
                 args = [self._read(item) for item in request["args"]]
                 kwargs = {name: self._read(item) for name, item in request["kwargs"].items()}
                 self._arrange(request, envelope, stack)
-                value = self._operate(request["operation"], self._target(request["target"]), args, kwargs)
+                target = self._target(request["target"])
+                if "content" in request:
+                    _fill(target, self._read(request["content"]))
+                value = self._operate(request["operation"], target, args, kwargs)
             with values.deep():
                 envelope["value"] = values.to_data(value, self._other)
                 if value is None and request["operation"] in ("call", "method"):
@@ -141,6 +146,8 @@ class Objects:
                 return _next_items(target, args[0])
             case "step":
                 return _step(target, *args)
+            case "signature":
+                return _signature(target)
             case "names of":
                 return sum(value is args[0] for kind in type.mro(target) for value in vars(kind).values())
             case "equal":
@@ -201,6 +208,13 @@ class Objects:
         for module, name, function in request.get("replaced", ()):
             if module in sys.modules:
                 stack.enter_context(_replaced(sys.modules[module], name, self._read(function)))
+        if "files" in request:
+            if self._files is None:
+                self._files = Files()
+            self._files.take(request["files"])
+            stack.callback(lambda: envelope.update(files=self._files.changes()))
+        if "logs" in request:
+            stack.enter_context(_logs(request["logs"], envelope))
         if request.get("warnings"):
             import warnings
 
@@ -271,6 +285,9 @@ class Objects:
                 return kind.__members__[name] if name is not None else kind(values.from_data(value, self._from_tests))
             case "~foreign":
                 return self._stand_in(inner)
+            case "~named tuple":
+                told, items = inner
+                return self._stand_in(told)._make(values.from_data(item, self._from_tests) for item in items)
             case "~error":
                 return self._make_error(inner)
         raise ValueError(f"not a value: {tag[:40]}")
@@ -351,10 +368,18 @@ class Objects:
             return {"~function": [self.keep(value), str(name), str(module)]}
         if isinstance(value, types.ModuleType):
             return {"~module": [self.keep(value), str(value.__name__)]}
+        if kind.__module__ == "collections.abc" and kind.__name__ in ("KeysView", "ItemsView", "ValuesView"):
+            name = f"dict_{kind.__name__.removesuffix('View').lower()}"
+            content = [values.to_data(item, self._other) for item in value]
+            pairs = [item["~tuple"] for item in content] if name == "dict_items" else content
+            return {"~view": [name, pairs]}
         if kind.__module__.startswith("sympy."):
             written = libraries.write_symbolic(value)
             if written is not None:
                 return {"~symbolic": written}
+        if id(kind) in self._foreign_numbers:  # a named tuple of the tests'
+            items = [values.to_data(item, self._other) for item in tuple.__iter__(value)]
+            return {"~of tests": [self._foreign_numbers[id(kind)], items]}
         base = _data_base(kind)
         if base is None:
             return {"~object": [self.keep(value), self._class(kind), None, self._snapshot(value)]}
@@ -417,6 +442,7 @@ class Objects:
                 "qualname": kind.__qualname__,
                 "module": str(kind.__module__),
                 "bases": [base for base in bases if base is not None],
+                "doc": str(kind.__doc__)[:2000] if isinstance(kind.__doc__, str) else None,
                 "own": [str(name) for name in vars(kind)][:1000],
                 "operators": sorted(name for name in FORWARDED if _defines(kind, name)),
             }
@@ -461,18 +487,20 @@ class Objects:
         told["number"] = None if kind.__module__ == "builtins" else self.keep(error)
         told["foreign"] = error.__dict__.get("_of_tests") if isinstance(error.__dict__, dict) else None
         try:
-            told["args"] = values.to_data(tuple.__getitem__(error.args, slice(None)), self._other)
+            args = tuple.__getitem__(error.args, slice(None))
+            if isinstance(error, OSError) and len(args) == 2 and error.filename is not None:
+                args = (*args, error.filename)
+            told["args"] = values.to_data(args, self._other)
             attributes = {str(k): v for k, v in error.__dict__.items() if k != "_of_tests"}
             told["attributes"] = values.to_data(attributes, self._other)
         except BaseException:
             told["args"], told["attributes"] = None, None
+        told["suppress"] = bool(error.__suppress_context__)
         if depth < 8:
             for name in ("__cause__", "__context__"):
                 before = getattr(error, name, None)
                 # A context is only what the cause is not, and is left out where the program hid it.
-                if before is not None and not (
-                    name == "__context__" and (error.__cause__ or error.__suppress_context__)
-                ):
+                if before is not None and not (name == "__context__" and error.__cause__ is not None):
                     told[name] = self.describe(before, depth + 1)
         return told
 
@@ -532,6 +560,15 @@ class _State:
             if type(own) is types.GetSetDescriptorType:
                 held.update(own.__get__(value))
         return [[[str(name), self.of(held[name])] for name in sorted(held, key=str)]] if held else []
+
+
+def _signature(function) -> list | None:
+    """[name, kind, default in a list or nothing] of each parameter."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (ValueError, TypeError):
+        return None
+    return [[p.name, int(p.kind), [] if p.default is inspect.Parameter.empty else [p.default]] for p in parameters]
 
 
 def _refuse(value: object):
@@ -617,6 +654,32 @@ def _replaced(module, name: str, value: object):
         setattr(module, name, before)
 
 
+@contextlib.contextmanager
+def _logs(levels: dict[str, int], envelope: dict):
+    """Has what is logged told, as the levels that the tests have set let it through."""
+    import logging
+
+    records: list = []
+
+    class Told(logging.Handler):
+        def emit(self, record):
+            if len(records) < 1000:
+                records.append([record.name if record.name != "root" else "", record.levelno, record.getMessage()])
+
+    handler = Told(0)
+    logging.root.addHandler(handler)
+    before = [(logging.getLogger(name or None), logging.getLogger(name or None).level) for name in levels]
+    for name, level in levels.items():
+        logging.getLogger(name or None).setLevel(level)
+    try:
+        yield
+    finally:
+        logging.root.removeHandler(handler)
+        for logger, level in before:
+            logger.setLevel(level)
+        envelope["logs"] = records
+
+
 class _Caught(io.StringIO):
     """A standard stream whose text goes to the tests; what is beyond CAUGHT is dropped."""
 
@@ -677,6 +740,10 @@ def _make_foreign(objects: Objects, told: dict) -> object:
     number = told["number"]
     if told["kind"] == "errors":
         return objects._error_class(told)
+    if told["kind"] == "named tuple":
+        import collections
+
+        return collections.namedtuple(told["name"], told["fields"])
     if told["kind"] == "function":
 
         def function(*args, **kwargs):

@@ -118,6 +118,7 @@ def make_error(link, told: dict, depth: int = 0) -> BaseException:
         error.__cause__ = make_error(link, told["__cause__"], depth + 1)
     elif depth < 8 and told.get("__context__"):
         error.__context__ = make_error(link, told["__context__"], depth + 1)
+    error.__suppress_context__ = told.get("suppress") is True
     return error
 
 

@@ -58,7 +58,7 @@ class RemoteClass(type):
         return note_made(made, (args, kwargs)) if cls.__named__ else made
 
     def __getattr__(cls, name: str):
-        if name.startswith("__") and name not in ("__annotations__", "__match_args__"):
+        if name == "pytestmark" or (name.startswith("__") and name not in ("__annotations__", "__match_args__")):
             raise AttributeError(name)
         value = cls.__link__.use("attribute", cls.__number__, (name,))
         if is_object(value) and cls.__link__.ask("names of", cls.__number__, (value,)) != 1:

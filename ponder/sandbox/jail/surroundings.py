@@ -6,9 +6,14 @@ Standard input and output, the environment, the seed of `random`, and functions 
 import builtins
 import os
 import random
+import re
 import sys
 import warnings
 
+from jail.files import ROOTS, Files
+
+FILES = re.compile(r"tmp|tempfile|\bopen\(|write_text|write_bytes|\bPath\b|pathlib|\bos\.|shutil")
+LOGS = re.compile(r"caplog|assertLogs|assertNoLogs|\blogging\b")
 PATCHED = {
     "builtins": ("input", "print", "open"),
     "time": ("sleep", "time", "perf_counter", "monotonic"),
@@ -21,7 +26,10 @@ PATCHED = {
 class Surroundings:
     """Remembers how things are before the test code runs."""
 
-    def __init__(self):
+    def __init__(self, code: str):
+        """`code` is that of the tests: files and logs are only carried where it speaks of them."""
+        self._files = Files() if os.path.realpath("/tmp") in ROOTS and FILES.search(code) else None
+        self._logs = LOGS.search(code) is not None
         self._streams = {name: getattr(sys, name) for name in ("stdin", "stdout", "stderr")}
         self._environ = _environment()
         self._functions = [
@@ -58,6 +66,10 @@ class Surroundings:
         ]
         if replaced:
             told["replaced"] = replaced
+        if self._files is not None:
+            told["files"] = self._files.changes()
+        if self._logs:
+            told["logs"] = _log_levels()
         if warnings._showwarnmsg_impl is not self._show:
             told["warnings"] = True
         return told
@@ -69,11 +81,33 @@ class Surroundings:
         for name in ("stdout", "stderr"):
             if isinstance(envelope.get(name), str) and getattr(sys, name) is not self._streams[name]:
                 getattr(sys, name).write(envelope[name])
+        if self._files is not None:
+            self._files.take(envelope.get("files", []))
+        for name, level, message in envelope.get("logs", ()) if self._logs else ():
+            _log(str(name), int(level), str(message))
         for told in envelope.get("warnings", ()):
             kind = getattr(builtins, told["type"], None)
             if not (isinstance(kind, type) and issubclass(kind, Warning)):
                 kind = link.class_of(told["class"]) if told["class"] is not None else UserWarning
             warnings.warn(str(told["message"]), kind if issubclass(kind, Warning) else UserWarning, stacklevel=4)
+
+
+def _log_levels() -> dict[str, int]:
+    """The level of each logger that the tests have set, the root's under the empty name."""
+    import logging
+
+    named = {
+        name: logger.level for name, logger in logging.root.manager.loggerDict.items() if getattr(logger, "level", 0)
+    }
+    return {"": logging.root.level, **named}
+
+
+def _log(name: str, level: int, message: str) -> None:
+    import logging
+
+    logger = logging.getLogger(name or None)
+    if logger.isEnabledFor(level):
+        logger.handle(logger.makeRecord(logger.name, level, "solution", 0, message, (), None))
 
 
 def _environment() -> dict[str, str]:

@@ -47,7 +47,7 @@ def _failure(judge: socket.socket, request: dict) -> dict | None:
         setup, code = compile(request["setup"], "setup.py", "exec"), compile(request["code"], "tests.py", "exec")
     except (SyntaxError, ValueError) as error:
         return {"kind": "tests", **errors.describe(error)}
-    program = link.Link(judge, Surroundings())
+    program = link.Link(judge, Surroundings(request["setup"] + request["code"]))
     tree = ast.parse(request["setup"] + "\n" + request["code"])
     for name in MODULES:
         sys.modules[name] = names.module(name, program, tree)
