@@ -50,7 +50,7 @@ class Function:
 
     @property
     def __doc__(self):
-        return self._link.ask("attribute", self._kept(), ("__doc__",))
+        return self._link.use("attribute", self._kept(), ("__doc__",))
 
     def __get__(self, instance, owner=None):
         return self

@@ -145,10 +145,22 @@ def _stand_in(link, name: str, value: object, judging: set[str], tree: ast.AST) 
 
 
 def _path(link, name: str, tree: ast.AST) -> functions.Path:
+    """A function; one with the name of a class is looked at twice where another function's result is held against it."""
     like_a_class = CLASS_NAME.fullmatch(name) and any(
-        _is_call_of(side, {name}) for sides in _compared(tree) for side in sides
+        (_is_call_of(first, {name}) and _calls_something(second))
+        or (_is_call_of(second, {name}) and _calls_something(first))
+        for first, second in _compared(tree)
     )
     return (ClassLike if like_a_class else functions.Path)(link, name, name)
+
+
+def _calls_something(node: ast.AST) -> bool:
+    """Whether an expression calls what is not Python's own."""
+    own = set(dir(builtins))
+    return any(
+        isinstance(inner, ast.Call) and not (isinstance(inner.func, ast.Name) and inner.func.id in own)
+        for inner in ast.walk(node)
+    )
 
 
 def called_by(kind: type, name: str) -> type:

@@ -13,6 +13,9 @@ import warnings
 from jail.files import ROOTS, Files
 
 FILES = re.compile(r"tmp|tempfile|\bopen\(|write_text|write_bytes|\bPath\b|pathlib|\bos\.|shutil")
+UNPICKLE = re.compile(
+    r"pickle|marshal|shelve|joblib|dill|(np|numpy|torch|yaml)\.load"
+)  # whoever reads such a file runs what it says
 LOGS = re.compile(r"caplog|assertLogs|assertNoLogs|\blogging\b")
 PATCHED = {
     "builtins": ("input", "print", "open"),
@@ -28,7 +31,8 @@ class Surroundings:
 
     def __init__(self, code: str):
         """`code` is that of the tests: files and logs are only carried where it speaks of them."""
-        self._files = Files() if os.path.realpath("/tmp") in ROOTS and FILES.search(code) else None
+        carried = os.path.realpath("/tmp") in ROOTS and FILES.search(code) and not UNPICKLE.search(code)
+        self._files = Files() if carried else None
         self._logs = LOGS.search(code) is not None
         self._streams = {name: getattr(sys, name) for name in ("stdin", "stdout", "stderr")}
         self._environ = _environment()
