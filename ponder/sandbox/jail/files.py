@@ -69,7 +69,8 @@ def _scan() -> dict[str, tuple[int, int] | None]:
     """Modification time and size of each plain file, None for each directory."""
     found: dict[str, tuple[int, int] | None] = {}
     for root in ROOTS:
-        for folder, _, names in os.walk(root):
+        for folder, folders, names in os.walk(root):
+            folders[:] = [name for name in folders if "__pycache__" not in name]
             if folder != root:
                 found[folder] = None
             for name in names:
