@@ -2,7 +2,7 @@
 
 import enum
 
-from jail import objects
+from jail import operations
 from jail.operators import COMPARISONS
 from jail.raised import NotData
 
@@ -47,7 +47,7 @@ def make_enum(link, number: int, told: dict, bases: list[str]) -> type:
     names["__getattr__"] = _attribute_of_member
     own = {str(name) for name in told["own"]}
     for name in ("__str__", "__repr__", "__format__", "__call__", *COMPARISONS):
-        if name in own and name in objects.FORWARDED and mixin is None and parent is None:
+        if name in own and name in operations.FORWARDED and mixin is None and parent is None:
             names[name] = _operator_of_member(name)
     for name, value in members:
         names[name] = value

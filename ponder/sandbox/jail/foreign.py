@@ -10,7 +10,7 @@ import sys
 import types
 
 from jail import values
-from jail.objects import OPERATORS
+from jail.operations import OPERATORS
 from jail.raised import CannotCross
 
 FUNCTIONS = (types.FunctionType, types.MethodType, types.BuiltinFunctionType)

@@ -5,7 +5,7 @@ Instances of classes based on data (class Stack(list), NamedTuple, IntEnum) are 
 Others ask the program for each step, as far as they may (jail.remote).
 """
 
-from jail import enumerations, functions, iterators, objects, raised, sameness, values
+from jail import enumerations, functions, iterators, kinds, operations, raised, sameness, values
 from jail.operators import BINARY, METHODS, inherit, plain, text
 from jail.raised import NotData
 from jail.remote import MADE, NAMED, OTHER, Remote, RemoteClass, remote_of, want
@@ -111,7 +111,7 @@ def make_class(link, number: int, told: dict) -> type:
     found = _same_class(told)
     if found is not None:
         return found
-    operators = {str(name) for name in told["operators"]} & objects.FORWARDED
+    operators = {str(name) for name in told["operators"]} & operations.FORWARDED
     names = {"__module__": "solution", "__slots__": (), "__link__": link, "__number__": number, "__named__": False}
     names |= {"__operators__": frozenset(operators), "__qualname__": str(told["qualname"]), "__doc__": told.get("doc")}
     ancestors = [base for base in ancestors if isinstance(base, RemoteClass)]
@@ -164,10 +164,10 @@ def _base_of_data(told: dict) -> type:
     name = told["data"]
     if told.get("fields"):
         return collections.namedtuple(str(told["name"]), [str(field) for field in told["fields"]])
-    for kind in objects.DATA_BASES:
+    for kind in kinds.DATA_BASES:
         if kind.__name__ == name and kind is not bool:
             return kind
-    if name not in objects.COLLECTIONS:
+    if name not in kinds.COLLECTIONS:
         raise ValueError("no such data")
     return getattr(collections, name)
 
@@ -228,7 +228,7 @@ def _of_data(kind: RemoteClass, plain: object):
     base = kind.__data__
     if not isinstance(plain, base if not hasattr(base, "_fields") else tuple):
         raise ValueError("an object that is not what its class says")
-    if base in (list, set, dict, bytearray) or base.__name__ in objects.COLLECTIONS:
+    if base in (list, set, dict, bytearray) or base.__name__ in kinds.COLLECTIONS:
         made = base.__new__(kind)
         _refill(made, base, plain)
         return made

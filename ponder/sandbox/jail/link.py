@@ -66,12 +66,19 @@ class Link:
         error = None
         try:
             self._surroundings.take(envelope, self)
-            if "raised" in envelope:
+        except values.UNREADABLE as unreadable:
+            error = raised.CandidateError(f"what came back is no value: {type(unreadable).__name__}")
+        try:
+            if error is not None:
+                value = None
+            elif "raised" in envelope:
                 error = raised.make_error(self, envelope["raised"])
             else:
                 value = self.read(envelope["value"])
                 self._take_changes(envelope, args, kwargs)
-        except values.UNREADABLE as unreadable:
+        except raised.CandidateError:
+            raise
+        except Exception as unreadable:  # a library's own way to say that it is none
             error = raised.CandidateError(f"what came back is no value: {type(unreadable).__name__}")
         if error is None:
             return value

@@ -1,11 +1,11 @@
 """What Python asks of an object of the program: its operators, items, text. None answers a comparison with data."""
 
-from jail import iterators, objects
+from jail import iterators, operations
 from jail.raised import NotData
 from jail.remote import MADE, NAMED, OTHER, is_data, is_object, remote_of, want
 
 COMPARISONS = ("__lt__", "__le__", "__gt__", "__ge__")
-BINARY = {f"__{way}{name}__" for name in (*objects.BINARY, "divmod") for way in ("", "r", "i")}
+BINARY = {f"__{way}{name}__" for name in (*operations.BINARY, "divmod") for way in ("", "r", "i")}
 UNARY = {"__neg__", "__pos__", "__abs__", "__invert__", "__int__", "__float__", "__complex__", "__index__", "__round__"}
 UNARY |= {
     "__trunc__",
