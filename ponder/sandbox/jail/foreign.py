@@ -116,8 +116,12 @@ class Foreign:
             value = self._do(question)
         except Exception as error:
             return {"operation": "raise", "target": None, "args": [{"~error": self.describe(error)}], "kwargs": {}}
-        with values.deep():
-            data = values.to_data(value, self._link.write_other)
+        try:
+            with values.deep():
+                data = values.to_data(value, self._link.write_other)
+        except CannotCross as error:  # the program asked for it, so that it is the program's to deal with
+            described = self.describe(TypeError(str(error)))
+            return {"operation": "raise", "target": None, "args": [{"~error": described}], "kwargs": {}}
         return {"operation": "return", "target": None, "args": [data], "kwargs": {}}
 
     def _do(self, question: dict):

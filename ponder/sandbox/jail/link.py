@@ -28,7 +28,7 @@ class Link:
         self.classes: dict[int, type] = {}
         self.objects: dict[int, object] = {}  # the stand-ins, so that the same object is the same here
         self.foreign = foreign.Foreign(self)
-        self._raised: list[BaseException] = []
+        self._raised: dict[int, BaseException] = {}  # by identity, which they keep as long as they are kept here
         self._lock = threading.RLock()  # threads of the tests take turns
         self.asked = 0
 
@@ -82,7 +82,7 @@ class Link:
             error = raised.CandidateError(f"what came back is no value: {type(unreadable).__name__}")
         if error is None:
             return value
-        self._raised.append(error)
+        self.note_raised(error)
         raise error
 
     def _exchange(self, request: dict) -> dict:
@@ -110,11 +110,15 @@ class Link:
         with values.deep():
             return values.from_data(data, self.read_other)
 
+    def note_raised(self, error: BaseException) -> None:
+        """An error of the program's, wherever it comes up."""
+        self._raised[id(error)] = error
+
     def has_raised(self, error: BaseException | None) -> bool:
         """Whether the program raised this error, or one that led to it."""
         seen = 0
         while error is not None and seen < 1000:
-            if any(error is raised_ for raised_ in self._raised):
+            if id(error) in self._raised:
                 return True
             error, seen = error.__cause__ or error.__context__, seen + 1
         return False

@@ -101,6 +101,12 @@ def make_error(link, told: dict, depth: int = 0) -> BaseException:
     """The program's exception as one that is safe to raise here. Raises values.UNREADABLE for what is none."""
     if told.get("foreign") is not None:
         return link.foreign.find_error(told["foreign"])
+    error = _make_error(link, told, depth)
+    link.note_raised(error)
+    return error
+
+
+def _make_error(link, told: dict, depth: int) -> BaseException:
     name, message = str(told["type"]), str(told["message"])
     kind = getattr(builtins, name, None) if told["class"] is None else link.class_of(told["class"])
     if not _may_be_raised(kind):
