@@ -17,6 +17,8 @@ def arrange(
     if "environ" in request:
         os.environ.clear()
         os.environ.update(request["environ"])
+    if "argv" in request:
+        sys.argv = request["argv"]
     if "seed" in request:
         import random
 

@@ -4,8 +4,9 @@ They stay here. The program gets a stand-in that asks this side for each step: t
 read a public attribute. Nothing that starts with an underscore is told, and nothing of frames, modules or code.
 """
 
+import asyncio
+import inspect
 import io
-import re
 import sys
 import types
 
@@ -51,8 +52,6 @@ class Foreign:
     def write(self, value: object) -> dict:
         """The data that stands for an object of the tests. Raises CannotCross."""
         kind = type(value)
-        if isinstance(value, re.Pattern):
-            return {"~pattern": [value.pattern, value.flags]}
         named = _by_name(value)
         if named is not None:
             return {"~named": named}
@@ -133,7 +132,8 @@ class Foreign:
             case "call":
                 if not callable(target):
                     raise TypeError(f"a {type(target).__name__} cannot be called")
-                return target(*args, **kwargs)
+                result = target(*args, **kwargs)
+                return _finished(result) if inspect.iscoroutine(result) else result
             case "next":
                 try:
                     return [True, next(target)]
@@ -160,6 +160,16 @@ class Foreign:
         ):
             raise AttributeError(f"{type(target).__name__!r} object has no attribute {str(name)[:100]!r}")
         return name
+
+
+def _finished(coroutine):
+    """What a coroutine of the tests gives: the program waits for it, so that it runs to its end, within any other loop."""
+    running = asyncio._get_running_loop()
+    asyncio._set_running_loop(None)
+    try:
+        return asyncio.new_event_loop().run_until_complete(coroutine)
+    finally:
+        asyncio._set_running_loop(running)
 
 
 def _own(value: object) -> bool:

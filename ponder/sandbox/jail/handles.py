@@ -100,7 +100,7 @@ def _attribute(self, name: str):
 def make_class(link, number: int, told: dict) -> type:
     """The class here for one of the program's. Raises values.UNREADABLE."""
     ancestors = [link.class_of(base) for base in told["bases"] if isinstance(base, int)]
-    names_of_bases = [base for base in told["bases"] if isinstance(base, str)]
+    names_of_bases = [base for base in told["lineage"] if isinstance(base, str)]
     if told.get("members") is not None:
         return enumerations.make_enum(link, number, told, names_of_bases)
     base_error = raised.base_of(names_of_bases)
@@ -119,7 +119,7 @@ def make_class(link, number: int, told: dict) -> type:
         names["__dataclass_fields__"] = _dataclass_fields(told["dataclass"])
     if told.get("data") is None:
         names |= {name: METHODS[name] for name in operators if name in METHODS and name not in ("__hash__", "__eq__")}
-        return RemoteClass(str(told["name"]), (*ancestors, RemoteObject), names, told=told)
+        return RemoteClass(str(told["name"]), tuple(ancestors) or (RemoteObject,), names, told=told)
     base = _base_of_data(told)
     del names["__slots__"]
     names |= {

@@ -13,12 +13,13 @@ COLLECTIONS = ("OrderedDict", "Counter", "defaultdict", "deque")
 
 def describe_class(kind: type, number_of) -> dict:
     """Name, ancestors and methods of a class. `number_of(class)` gives the number of another."""
-    bases = [_base(base, number_of) for base in kind.__mro__[1:]]
+    bases = [number_of(base) for base in kind.__bases__ if not _common(base)]
     told = {
         "name": kind.__name__,
         "qualname": kind.__qualname__,
         "module": str(kind.__module__),
-        "bases": [base for base in bases if base is not None],
+        "bases": bases,
+        "lineage": [_common(base) for base in kind.__mro__ if _common(base)],
         "doc": str(kind.__doc__)[:2000] if isinstance(kind.__doc__, str) else None,
         "own": [str(name) for name in vars(kind)][:1000],
         "operators": sorted(name for name in FORWARDED if defines(kind, name)),
@@ -37,14 +38,11 @@ def describe_class(kind: type, number_of) -> dict:
     return told
 
 
-def _base(kind: type, number_of):
-    if kind is object:
-        return None
+def _common(kind: type) -> str:
+    """The name of a class that the tests' side has too; empty for others."""
     if kind.__module__ == "builtins":
         return kind.__name__
-    if kind.__module__ == "enum" or kind.__module__ in ("abc", "typing"):
-        return f"{kind.__module__}.{kind.__name__}"
-    return number_of(kind)
+    return f"{kind.__module__}.{kind.__name__}" if kind.__module__ in ("enum", "abc", "typing") else ""
 
 
 def _members(kind) -> list | None:

@@ -96,7 +96,8 @@ class Judging(functions.Path):
 
 def look_up(link, tree: ast.AST, taken: set[str], entry_point: str | None) -> dict[str, object]:
     """What stands for the names that the code reads and binds nowhere; the others stay undefined."""
-    wanted = sorted(_free_names(tree) - set(dir(builtins)) - taken)
+    free = {name for name in _free_names(tree) if not name.startswith("__")}
+    wanted = sorted(free - set(dir(builtins)) - taken)
     bases = {
         node.value.id for node in ast.walk(tree) if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
     }
@@ -341,6 +342,9 @@ def module(name: str, link, tree: ast.AST) -> types.ModuleType:
                 except AttributeError:
                     replaced[attribute] = missing
             link.use("set global", None, (attribute, value))
+
+        def __dir__(self):
+            return link.ask("globals", None)
 
         def __delattr__(self, attribute: str):
             """As for an attribute that comes from elsewhere: what was there before shows again. So mock undoes a patch."""

@@ -38,6 +38,7 @@ class Objects:
         self._kept: list[object] = []
         self._numbers: dict[int, int] = {}
         self._described: set[int] = set()
+        self._enumerations: set[type] = set()  # those whose members are data
         self._new_classes: dict[int, dict] = {}
         self._foreign: dict[int, object] = {}
         self._foreign_numbers: dict[int, int] = {}
@@ -47,7 +48,8 @@ class Objects:
 
     def answer(self, request: dict) -> dict:
         """One step. Whatever goes wrong in it is in the envelope."""
-        self._new_classes, self._budget = {}, SNAPSHOT
+        self._new_classes = {}
+        self._budget = SNAPSHOT if request["operation"] == "call" else SNAPSHOT // 8
         envelope: dict = {}
         try:
             with contextlib.ExitStack() as stack:
@@ -126,10 +128,6 @@ class Objects:
                 return find_named(*inner)
             case "~symbolic":
                 return libraries.read_symbolic(inner)
-            case "~pattern":
-                import re
-
-                return re.compile(*inner)
             case "~member":
                 kind, name, value = inner
                 kind = self._kept[kind]
@@ -202,7 +200,7 @@ class Objects:
         if id(value) in self._foreign_numbers:
             return {"~foreign": self._foreign_numbers[id(value)]}
         kind = type(value)
-        if isinstance(kind, enum.EnumMeta):
+        if isinstance(kind, enum.EnumMeta) and self._class(kind) is not None and kind in self._enumerations:
             name = value._name_ if isinstance(value._name_, str) and value._name_ in kind.__members__ else None
             plain = value._value_ if name is None else None
             return {"~member": [self._class(kind), name, values.to_data(plain, self._other)]}
@@ -266,6 +264,8 @@ class Objects:
         if number not in self._described:
             self._described.add(number)
             self._new_classes[number] = kinds.describe_class(kind, self._class)
+            if self._new_classes[number].get("members") is not None:
+                self._enumerations.add(kind)
         return number
 
     def describe(self, error: BaseException, depth: int = 0) -> dict:

@@ -36,6 +36,8 @@ class Steps:
                 return [[name, self._names[name]] for name in args if name in self._names]
             case "global":
                 return self._global(args[0])
+            case "globals":
+                return [name for name in self._names if not name.startswith("_")]
             case "set global":
                 self._names[args[0]] = args[1]
                 return None

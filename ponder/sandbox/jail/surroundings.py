@@ -36,6 +36,7 @@ class Surroundings:
         self._logs = LOGS.search(code) is not None
         self._streams = {name: getattr(sys, name) for name in ("stdin", "stdout", "stderr")}
         self._environ = _environment()
+        self._argv = list(sys.argv)
         self._functions = [
             (module, name, getattr(sys.modules[module], name))
             for module, names in PATCHED.items()
@@ -56,6 +57,9 @@ class Surroundings:
         if _environment() != self._environ:
             self._environ = _environment()
             told["environ"] = self._environ
+        if sys.argv != self._argv:
+            self._argv = list(sys.argv)
+            told["argv"] = [str(item) for item in self._argv]
         if self._seeded is not None:
             told["seed"], self._seeded = [link.foreign.plain(item) for item in self._seeded], None
         if sys.stdin is not self._streams["stdin"] and hasattr(sys.stdin, "getvalue"):

@@ -6,6 +6,7 @@ compared with data here, only data that was rebuilt from what its process sent (
 
 import ast
 import linecache
+import os
 import socket
 import sys
 import types
@@ -40,6 +41,7 @@ def _failure(judge: socket.socket, request: dict) -> dict | None:
     """
     module = types.ModuleType("__main__")
     sys.modules["__main__"] = module
+    module.__file__ = os.path.abspath("tests.py")
     unittest.main = lambda *args, **kwargs: None  # the cases are run below
     for name, text in (("setup.py", request["setup"]), ("tests.py", request["code"])):
         linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)  # tracebacks show the lines

@@ -210,6 +210,45 @@ def _write_view(value, other):
     return {"~view": [type(value).__name__, content]}
 
 
+def _write_match(match, other):
+    """A match as what is searched again: the pattern, the text, and in which way it was found."""
+    pattern = match.re
+    for how in ("search", "match", "fullmatch"):
+        again = getattr(pattern, how)(match.string, match.pos, match.endpos)
+        if again is not None and again.span() == match.span():
+            text = [to_data(pattern.pattern, other), int(pattern.flags), to_data(match.string, other)]
+            return {"~match": [*text, match.pos, match.endpos, how]}
+    return None
+
+
+def _read_pattern(inner, other):
+    import re
+
+    return re.compile(from_data(inner[0], other), inner[1])
+
+
+def _read_match(inner, other):
+    pattern, text, how = _read_pattern(inner, other), from_data(inner[2], other), inner[5]
+    if how not in ("search", "match", "fullmatch"):
+        raise ValueError("no match")
+    found = getattr(pattern, how)(text, inner[3], inner[4])
+    if found is None:
+        raise ValueError("no match")
+    return found
+
+
+def _read_array(inner, other):
+    import array
+
+    return array.array(inner[0], _items(inner[1], other))
+
+
+def _read_proxy(inner, other):
+    import types
+
+    return types.MappingProxyType(dict(_read_pairs(inner, other)))
+
+
 def _library(name: str):
     """A reader or writer of values of numpy, pandas or sympy; what it needs is loaded with the first such value."""
 
@@ -252,6 +291,10 @@ WRITERS_BY_NAME = {
     ("fractions", "Fraction"): lambda value, other: {
         "~Fraction": [to_data(value.numerator, other), to_data(value.denominator, other)]
     },
+    ("array", "array"): lambda value, other: {"~items": [value.typecode, [to_data(i, other) for i in value]]},
+    ("builtins", "mappingproxy"): lambda value, other: {"~proxy": _pairs(dict(value), other)},
+    ("re", "Match"): _write_match,
+    ("re", "Pattern"): lambda value, other: {"~pattern": [to_data(value.pattern, other), int(value.flags)]},
     ("uuid", "UUID"): lambda value, other: {"~UUID": value.hex},
     ("types", "SimpleNamespace"): lambda value, other: {"~namespace": _pairs(vars(value), other)},
     **{("pathlib", name): lambda value, other: {"~path": [type(value).__name__, str(value)]} for name in PATHS},
@@ -306,6 +349,10 @@ READERS = {
     "~Decimal": _read_decimal,
     "~Fraction": _read_fraction,
     "~UUID": _read_uuid,
+    "~items": _read_array,
+    "~proxy": _read_proxy,
+    "~match": _read_match,
+    "~pattern": _read_pattern,
     "~path": _read_path,
     "~namespace": _read_namespace,
     **{f"~{name}": _library(f"read_{name}") for name in ("array", "scalar", "frame", "series", "index", "moment")},
