@@ -25,6 +25,7 @@ class RemoteObject(metaclass=RemoteClass, told={}):
 
     def __setattr__(self, name: str, value: object):
         remote = remote_of(self)
+        type(self).__methods__.pop(name, None)
         remote.link.use("set attribute", remote.number, (name, value))
         remote.state = None
 
@@ -91,8 +92,12 @@ def _attribute(self, name: str):
     willing = type(self).__operators__ & {"__getattr__", "__getattribute__"}
     if willing and remote.level == OTHER and name in functions.OF_ANY_DATA | functions.ANSWERS_ITSELF:
         raise NotData(f"the program returned an object that answers to every name, where .{name} is asked for")
+    known = type(self).__methods__
+    if name in known:  # asked once for all objects of the class: a call then needs one step, not two
+        return functions.Method(self, name, known[name])
     found = remote.link.use("attribute", remote.number, (name,))
     if isinstance(found, functions.Function):
+        known[name] = found
         return functions.Method(self, name, found)
     return found
 
@@ -113,7 +118,12 @@ def make_class(link, number: int, told: dict) -> type:
         return found
     operators = {str(name) for name in told["operators"]} & operations.FORWARDED
     names = {"__module__": "solution", "__slots__": (), "__link__": link, "__number__": number, "__named__": False}
-    names |= {"__operators__": frozenset(operators), "__qualname__": str(told["qualname"]), "__doc__": told.get("doc")}
+    names |= {
+        "__methods__": {},
+        "__operators__": frozenset(operators),
+        "__qualname__": str(told["qualname"]),
+        "__doc__": told.get("doc"),
+    }
     ancestors = [base for base in ancestors if isinstance(base, RemoteClass)]
     if told.get("dataclass"):
         names["__dataclass_fields__"] = _dataclass_fields(told["dataclass"])

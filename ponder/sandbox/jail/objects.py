@@ -42,6 +42,7 @@ class Objects:
         self._new_classes: dict[int, dict] = {}
         self._foreign: dict[int, object] = {}
         self._foreign_numbers: dict[int, int] = {}
+        self._compared: dict[type, bool] = {}
         self._budget = 0  # values that snapshots of the present answer may still hold
         self._files: Files | None = None
         self._thread = threading.get_ident()
@@ -235,7 +236,12 @@ class Objects:
         return {"~object": [self.keep(value), self._class(kind), kinds.content_of(value, base, self._other), None]}
 
     def _snapshot(self, value: object):
-        """The fields as JSON text; None where they hold more than a snapshot does."""
+        """The fields as JSON text; None where they hold more than a snapshot does, or no class compares by them."""
+        kind = type(value)
+        if kind not in self._compared:
+            self._compared[kind] = kinds.defines(kind, "__eq__")
+        if not self._compared[kind]:
+            return None
         before = self._budget
         try:
             return dumps(self._state(value))

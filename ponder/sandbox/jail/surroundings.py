@@ -35,7 +35,7 @@ class Surroundings:
         self._files = Files() if carried else None
         self._logs = LOGS.search(code) is not None
         self._streams = {name: getattr(sys, name) for name in ("stdin", "stdout", "stderr")}
-        self._environ = _environment()
+        self._environ, self._raw_environ = _environment(), dict(os.environ._data)
         self._argv = list(sys.argv)
         self._functions = [
             (module, name, getattr(sys.modules[module], name))
@@ -54,9 +54,11 @@ class Surroundings:
     def told(self, link) -> dict:
         """The parts of a request that say what is different now."""
         told: dict = {}
-        if _environment() != self._environ:
-            self._environ = _environment()
-            told["environ"] = self._environ
+        if os.environ._data != self._raw_environ:
+            self._raw_environ = dict(os.environ._data)
+            if _environment() != self._environ:
+                self._environ = _environment()
+                told["environ"] = self._environ
         if sys.argv != self._argv:
             self._argv = list(sys.argv)
             told["argv"] = [str(item) for item in self._argv]
