@@ -106,11 +106,12 @@ def job_of(task: Task) -> Job:
     """What the sandbox is asked, without a program yet. ValueError for a reference that is no tests."""
     if not isinstance(task.reference, dict):
         raise ValueError(f"the code verifier needs tests as the reference, not {type(task.reference).__name__}")
-    solution = task.metadata.get("solution")
-    if isinstance(solution, str) and task.metadata.get("prelude"):
-        solution = with_prelude(task.metadata["prelude"], solution)
-    more = {"reference": solution} if isinstance(solution, str) and "reference" not in task.reference else {}
-    return Job.model_validate(task.reference | more | {"source": "", "stop_at_failure": not scores_fraction(task)})
+    more = {"source": "", "stop_at_failure": not scores_fraction(task)}
+    solution, prelude = task.metadata.get("solution"), task.metadata.get("prelude")
+    job = Job.model_validate({**task.reference, **more})
+    if job.reference is None and isinstance(solution, str) and isinstance(job.tests[0], CodeTest):
+        return job.model_copy(update={"reference": with_prelude(prelude, solution) if prelude else solution})
+    return job
 
 
 def verdict_of(report: Report, job: Job, fraction: bool) -> Verdict:

@@ -102,3 +102,18 @@ def test_paths_outside_the_scratch_are_refused(path):
 
     with pytest.raises(ValueError, match="no file of the scratch"):
         files.Files().take([[path, "00"]])
+
+
+def test_a_tasks_solution_is_its_jobs_reference():
+    from ponder.tasks.task import Task
+    from ponder.verifiers.code import job_of
+
+    def job(tests, **metadata):
+        task = Task(({"role": "user", "content": "?"},), "code", "code", {"tests": tests}, metadata=metadata)
+        return job_of(task)
+
+    code = [{"code": "assert f(1) == 1"}]
+    assert job(code, solution="def f(x): return x").reference == "def f(x): return x"
+    assert job(code, solution="def f(x): return x", prelude="import math").reference.startswith("import math")
+    assert job(code).reference is None
+    assert job([{"stdin": "", "stdout": "1"}], solution="print(1)").reference is None
