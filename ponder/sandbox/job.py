@@ -116,6 +116,11 @@ class Job(Strict):
     )
     stop_at_failure: bool = Field(True, description="leave the tests after the first that fails")
     limits: Limits = Limits()
+    reference: str | None = Field(
+        None,
+        description="a program known to be right. Where test code asks what only the program could answer, it is tried "
+        "too: if the same test cannot judge it either, the outcome is infrastructure_error, else wrong_answer",
+    )
 
     @model_validator(mode="after")
     def one_form(self):

@@ -92,7 +92,12 @@ def job_of(task: Task) -> Job:
     """What the sandbox is asked, without a program yet. ValueError for a reference that is no tests."""
     if not isinstance(task.reference, dict):
         raise ValueError(f"the code verifier needs tests as the reference, not {type(task.reference).__name__}")
-    return Job.model_validate(task.reference | {"source": "", "stop_at_failure": not scores_fraction(task)})
+    more = {"source": "", "stop_at_failure": not scores_fraction(task)}
+    solution = task.metadata.get("solution")
+    job = Job.model_validate({**task.reference, **more})
+    if job.reference is None and isinstance(solution, str) and isinstance(job.tests[0], CodeTest):
+        return job.model_copy(update={"reference": solution})
+    return job
 
 
 def verdict_of(report: Report, job: Job, fraction: bool) -> Verdict:

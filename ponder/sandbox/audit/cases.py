@@ -4,7 +4,7 @@ A file is a mapping with `kind`, `group`, `about`, `defaults` (fields for every 
 program beginnings) and `cases`. A case has a name, a `containment` sentence and either one job written flat
 (`source`, `tests`, `limits`, ...), or `steps` (jobs in a row, or at once with `together: true`), or `cells`.
 
-Two things make long and secret texts writable. A text may be a list of texts (joined) or {repeat: text, times: n}. And
+`asserts` is a list of test codes, short for as many `tests`. Two things make long and secret texts writable. A text may be a list of texts (joined) or {repeat: text, times: n}. And
 `@@NAME@@` marks are replaced when the case runs: `@@NONCE@@` by a new secret per run, others by what host.py plants.
 """
 
@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args
 
 import yaml
 
+from ponder.sandbox.audit.asserts import taken_apart
 from ponder.sandbox.job import Job, Limits, Outcome
 
 OUTCOMES = frozenset(get_args(Outcome))
@@ -29,7 +30,7 @@ NEEDS = frozenset({"host"})
 Kind = Literal["attack", "honest", "session"]
 _MARK = re.compile(r"@@([A-Z_]+)@@")
 _CASE_FIELDS = {"name", "containment", "why", "needs", "together", "steps", "cells", "group"}
-_STEP_FIELDS = {"prelude", "outcome", "outcomes", "plant", "times", "passed", "got"}
+_STEP_FIELDS = {"prelude", "asserts", "outcome", "outcomes", "plant", "times", "passed", "got"}
 _CELL_FIELDS = {"code", "session", "timeout_s", "interrupt_after_s", "outcome", "outcomes", "alive", "result"}
 _CELL_FIELDS |= {"stdout", "stdout_has", "stderr_has", "error_has", "lacks", "longest"}
 
@@ -43,11 +44,13 @@ class Step:
     """One job of a case, `times` copies of it, and the outcomes it may have.
 
     `job` is what Job.model_validate reads, with marks still in it. `passed` (number of tests) and `got` (text that
-    some test's answer must contain) are further expectations of honest cases.
+    some test's answer must contain) are further expectations of honest cases. With `each`, every single test must have
+    one of the outcomes: so it is for attacks on test code, whose assertions are taken apart into tests of their own.
     """
 
     job: Mapping[str, Any]
     outcomes: frozenset[str]
+    each: bool = False
     times: int = 1
     passed: int | None = None
     got: str | None = None
@@ -193,13 +196,20 @@ def _step(entry: dict, content: dict, where: str) -> Step:
             raise CaseError(f"{where}: there is no prelude {name!r}")
         source = content["preludes"][name] + source
     job["source"] = source
+    if "asserts" in entry:
+        job["tests"] = [{"code": code} for code in entry["asserts"]]
     long_texts = ("stdin", "stdout", "code")
     job["tests"] = [{k: text(v) if k in long_texts else v for k, v in test.items()} for test in job["tests"]]
     kind: Kind = content["kind"]
     default = FAILURES | {"passed"} if entry.get("plant") else FAILURES if kind == "attack" else None
+    each = kind == "attack" and not entry.get("plant") and all("code" in test for test in job["tests"])
+    if each:
+        job["tests"] = [{**test, "code": code} for test in job["tests"] for code in taken_apart(test["code"])]
+        job["stop_at_failure"] = False
     return Step(
         job=job,
         outcomes=_outcomes(entry, default, where),
+        each=each,
         times=entry.get("times", 1),
         passed=entry.get("passed"),
         got=entry.get("got"),

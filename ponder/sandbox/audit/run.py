@@ -117,6 +117,9 @@ def _judge(step: Step, report: Report) -> list[str]:
         allowed = " or ".join(sorted(step.outcomes)) if len(step.outcomes) < 5 else "a failure of the program"
         shown = "".join(f"\n  | {line}" for text in texts for line in text[-600:].splitlines()[-6:])
         problems.append(f"{report.outcome} instead of {allowed}: {report.reason}{shown}")
+    for number, result in enumerate(report.results if step.each else (), 1):
+        if result.outcome not in step.outcomes:
+            problems.append(f"test {number} of {report.total}: {result.outcome}: {result.reason}"[:300])
     if step.passed is not None and report.passed != step.passed:
         problems.append(f"{report.passed} tests passed instead of {step.passed}")
     if step.got is not None and not any(step.got in result.got for result in report.results):

@@ -1,24 +1,23 @@
 """Test code in a worker of its own: the program lives in another, and only data comes back from it.
 
-Names that the test code uses and nobody defines stand for the program's (jail.remote). No object of the program is ever
-compared here, only data that was rebuilt from what its process sent.
+Names that the test code uses and nobody defines stand for the program's (jail.names). No object of the program is ever
+compared with data here, only data that was rebuilt from what its process sent (jail.handles).
 """
 
 import ast
-import asyncio
-import builtins
-import inspect
-import itertools
 import linecache
+import os
 import socket
 import sys
 import types
 import unittest
 from json import dumps
 
-from jail import errors, execution, remote, wire
+from jail import cases, errors, execution, functions, link, names, raised, wire
+from jail.surroundings import Surroundings
 
 VERDICT = b"!"
+MODULES = ("solution", "candidate", "main")  # `from solution import f` means the program
 
 
 def run_tests(judge: socket.socket, job: dict) -> int:
@@ -27,129 +26,85 @@ def run_tests(judge: socket.socket, job: dict) -> int:
     request = wire.receive_json(judge)
     wire.send(judge, execution.STARTED)
     try:
-        failure = _failure(remote.Link(judge), request)
-    except remote.JudgeGone:
+        failure = _failure(judge, request)
+    except link.JudgeGone:
         return 0
     wire.send(judge, VERDICT + dumps(failure).encode())
     return 0
 
 
-def _failure(link: remote.Link, request: dict) -> dict | None:
+def _failure(judge: socket.socket, request: dict) -> dict | None:
     """None when all tests pass, else what went wrong first.
 
-    {"kind": "program" or "tests", ...}: whose fault it is. Only what the program cannot have caused is the tests' own.
+    {"kind": "program", "tests" or "crossing", ...}: whose fault it is. Only what the program cannot have caused is the
+    tests' own; "crossing" is a result that cannot be judged here.
     """
     module = types.ModuleType("__main__")
     sys.modules["__main__"] = module
+    module.__file__ = os.path.abspath("tests.py")
     unittest.main = lambda *args, **kwargs: None  # the cases are run below
-    for name in ("solution", "candidate", "main"):  # `from solution import f` means the program too
-        sys.modules[name] = remote.module(name, link)
     for name, text in (("setup.py", request["setup"]), ("tests.py", request["code"])):
         linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)  # tracebacks show the lines
     try:
         setup, code = compile(request["setup"], "setup.py", "exec"), compile(request["code"], "tests.py", "exec")
-        used = _global_names(request["setup"] + "\n" + request["code"])
     except (SyntaxError, ValueError) as error:
         return {"kind": "tests", **errors.describe(error)}
+    program = link.Link(judge, Surroundings(request["setup"] + request["code"]))
+    tree = ast.parse(request["setup"] + "\n" + request["code"])
+    for name in MODULES:
+        sys.modules[name] = names.module(name, program, tree)
     try:
-        _run(link, module, setup, code, used, request["entry_point"])
-    except remote.JudgeGone:
+        _run(program, module, setup, code, tree, request)
+    except link.JudgeGone:
         raise
     except BaseException as error:
-        # Missing modules and broken code are the tests' own, unless it was the program that raised such an error.
-        own = isinstance(error, SyntaxError | ImportError) and not link.has_raised(error)
-        return {"kind": "tests" if own else "program", **errors.describe(error)}
-    if not link.asked:
+        return {"kind": _whose(error, program), **errors.describe(_from_the_tests_on(error))}
+    if not program.asked:
         message = "the test code never asked the program for anything"
         return {"kind": "tests", "type": "ValueError", "message": message, "traceback": ""}
     return None
 
 
-def _run(link: remote.Link, module: types.ModuleType, setup, code, used: set[str], entry_point: str | None) -> None:
-    names = module.__dict__
-    wanted = used - set(dir(builtins)) - set(names)
-    names.update(link.look_up(sorted(wanted)))
-    exec(setup, names)
-    if entry_point is not None:
-        names[entry_point] = link.proxy(entry_point)
-    exec(code, names)
-    if entry_point is not None and isinstance(names.get("check"), types.FunctionType):
-        names["check"](link.proxy(entry_point))
-    for name, function in list(names.items()):
-        if name.startswith("test_") and isinstance(function, types.FunctionType):
-            _run_function(function)
-    for name, kind in list(names.items()):
-        if isinstance(kind, type) and kind.__module__ == "__main__":
-            if issubclass(kind, unittest.TestCase):
-                _run_case(kind)
-            elif name.startswith("Test"):
-                _run_class(kind)
+def _whose(error: BaseException, program: link.Link) -> str:
+    """Missing modules and broken code are the tests' own, unless it was the program that raised such an error."""
+    if isinstance(error, raised.NotData):
+        return "crossing"
+    if isinstance(error, SyntaxError | ImportError | raised.CannotCross | cases.Unusable):
+        return "program" if program.has_raised(error) else "tests"
+    return "program"
 
 
-def _global_names(source: str) -> set[str]:
-    """Names that the code reads somewhere and binds nowhere."""
-    read, bound = set(), set()
-    for node in ast.walk(ast.parse(source)):
-        match node:
-            case ast.Name(id=name, ctx=ast.Load()):
-                read.add(name)
-            case ast.Name(id=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
-                bound.add(name)
-            case ast.ClassDef(name=name) | ast.arg(arg=name):
-                bound.add(name)
-            case ast.alias(name=name, asname=other):
-                bound.add(other or name.split(".")[0])
-            case ast.ExceptHandler(name=str() as name):
-                bound.add(name)
-    return read - bound
+def _from_the_tests_on(error: BaseException) -> BaseException:
+    """Without the frames of whoever ran the tests."""
+    frames = error.__traceback__
+    while frames is not None and frames.tb_frame.f_code.co_filename not in ("tests.py", "setup.py"):
+        frames = frames.tb_next
+    return error.with_traceback(frames or error.__traceback__)
 
 
-def _run_function(function, *before) -> None:
-    """A test function, parametrised ones once for each set. ImportError for a fixture, which nobody provides here."""
-    for arguments in _parametrised(function):
-        expected = list(inspect.signature(function).parameters)[len(before) :]
-        missing = [name for name in expected if name not in arguments]
-        if missing:
-            raise ImportError(f"{function.__name__} asks for the fixture {missing[0]!r}; fixtures are not supported")
-        result = function(*before, **arguments)
-        if inspect.iscoroutine(result):
-            asyncio.run(result)
+def _run(program: link.Link, module: types.ModuleType, setup, code, tree: ast.AST, request: dict) -> None:
+    found, entry_point = module.__dict__, request["entry_point"]
+    found.update(names.look_up(program, tree, set(found), entry_point))
+    if "pytest" in request["setup"] + request["code"]:
+        cases.hold_pytest()
+    try:
+        exec(setup, found)
+        if entry_point is not None:
+            candidate = found[entry_point] = _candidate(program, entry_point)
+        exec(code, found)
+    except BaseException as error:
+        if cases.is_skip(error):  # the whole module says that it is not for here
+            return
+        raise
+    if entry_point is not None and isinstance(found.get("check"), types.FunctionType):
+        found["check"](candidate)
+    cases.run_all(module, request["code"])
 
 
-def _parametrised(function) -> list[dict]:
-    """The sets of arguments that pytest.mark.parametrize gives a function; one empty set where there is none."""
-    axes = []
-    for mark in getattr(function, "pytestmark", []):
-        if mark.name == "parametrize":
-            given = mark.args[0]
-            names = [n.strip() for n in given.split(",")] if isinstance(given, str) else list(given)
-            axes.append([_named(names, values) for values in mark.args[1]])
-    return [{k: v for part in parts for k, v in part.items()} for parts in itertools.product(*axes)]
-
-
-def _named(names: list[str], values: object) -> dict:
-    """One set of arguments: a tuple for several names, the value itself for one, either perhaps a pytest.param."""
-    if type(values).__name__ == "ParameterSet":
-        return dict(zip(names, values.values, strict=True))
-    return dict(zip(names, values, strict=True)) if len(names) > 1 else {names[0]: values}
-
-
-def _run_case(kind: type[unittest.TestCase]) -> None:
-    """A class of unittest's; a failure is raised, where a result object would collect it."""
-    kind.setUpClass()
-    for case in unittest.defaultTestLoader.loadTestsFromTestCase(kind):
-        try:
-            case.debug()
-        except unittest.SkipTest:
-            continue
-    kind.tearDownClass()
-
-
-def _run_class(kind: type) -> None:
-    """A plain class Test*, as pytest takes it."""
-    for name, method in list(vars(kind).items()):
-        if name.startswith("test_") and isinstance(method, types.FunctionType):
-            instance = kind()
-            if hasattr(instance, "setup_method"):
-                _run_function(kind.setup_method, instance)
-            _run_function(method, instance)
+def _candidate(program: link.Link, entry_point: str) -> object:
+    """What the tests are handed: a class of the program's, or whatever can be called by that name."""
+    if entry_point.isidentifier():
+        for _, value in program.ask("names", None, (entry_point,)):
+            if isinstance(value, type):
+                return names.called_by(value, entry_point)
+    return functions.Path(program, entry_point, entry_point)
