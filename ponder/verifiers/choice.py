@@ -1,18 +1,22 @@
 """The choice verifier: which letter a response settles on, and whether it is the reference letter.
 
 The last statement of an answer counts (ponder.verifiers.choice_statements says what one is). A statement that names
-more than one letter is wrong; an empty one, or one that names no letter, is no answer.
+more than one letter is wrong; an empty one, or one that names no letter, is no answer. The reason quotes the statement.
 """
 
 import re
 from typing import Any
 
 from ponder.tasks.task import Task
-from ponder.verifiers.choice_statements import comparable, last_statement
+from ponder.verifiers.choice_context import SENTENCE_END
+from ponder.verifiers.choice_fields import Statement
+from ponder.verifiers.choice_statements import last_statement, plain_tail
+from ponder.verifiers.choice_text import comparable
 from ponder.verifiers.response import Response
 from ponder.verifiers.verdict import Verdict
 
 REFERENCE = re.compile(r"\(?([A-Z])[).]?")
+MAX_FROM = 60  # characters of the statement that a reason quotes
 
 
 def decide(task: Task, response: Response) -> Verdict:
@@ -23,19 +27,29 @@ def decide(task: Task, response: Response) -> Verdict:
     """
     choices = option_texts(task.metadata.get("choices"))
     reference = reference_letter(task.reference, choices)
-    stated = last_statement(response.content, choices)
+    text = plain_tail(response.content)
+    stated = last_statement(text, choices)
     if stated is None:
         return Verdict("unparseable", 0.0, "states no choice: no answer field, box or 'answer is'", reference=reference)
-    letters = stated.letters
+    letters, source = stated.letters, f"; from: {quoted(text, stated)}"
     if not letters:
-        what = f"{stated.text!r}, which names no letter" if stated.text.strip() else "an empty answer"
-        return Verdict("unparseable", 0.0, f"the last statement is {what}", stated.text, reference)
+        what = "names no letter" if stated.text.strip() else "is empty"
+        return Verdict("unparseable", 0.0, f"the last statement {what}{source}", stated.text, reference)
     parsed = ", ".join(letters)
     if len(letters) > 1:
-        return Verdict("wrong", 0.0, f"names {len(letters)} letters where one is asked for", parsed, reference)
+        reason = f"names {len(letters)} letters where one is asked for{source}"
+        return Verdict("wrong", 0.0, reason, parsed, reference)
     if parsed != reference:
-        return Verdict("wrong", 0.0, f"chose {parsed}, not {reference}", parsed, reference)
-    return Verdict("correct", 1.0, f"chose {parsed}", parsed, reference)
+        return Verdict("wrong", 0.0, f"chose {parsed}, not {reference}{source}", parsed, reference)
+    return Verdict("correct", 1.0, f"chose {parsed}{source}", parsed, reference)
+
+
+def quoted(text: str, stated: Statement) -> str:
+    """Where the statement stands in the plain text, for a reason: its sentence, or the beginning of it, in quotes."""
+    begins = [match.end() for match in SENTENCE_END.finditer(text, max(0, stated.start - 30), stated.start)]
+    start = begins[-1] if begins else 0 if stated.start <= 30 else stated.start
+    words = " ".join(text[start : max(stated.end, stated.start + MAX_FROM)].strip().split("\n\n")[0].split())
+    return f'"{words}"' if len(words) <= MAX_FROM else f'"{words[:MAX_FROM].rstrip()}..."'
 
 
 def reference_letter(reference: Any, choices: tuple[str, ...] = ()) -> str:

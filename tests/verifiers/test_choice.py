@@ -52,9 +52,10 @@ def test_what_is_no_answer_and_what_is_a_wrong_one():
 
 def test_reasons_say_what_was_read():
     task = Task(({"role": "user", "content": "?"},), "test", "choice", "c")
-    assert decide(task, Response("", "Answer: B", True, False)).reason == "chose B, not C"
+    assert decide(task, Response("", "Answer: B", True, False)).reason == 'chose B, not C; from: "Answer: B"'
     several = decide(task, Response("", "Answer: B or D", True, False))
-    assert (several.parsed, several.reason) == ("B, D", "names 2 letters where one is asked for")
+    assert several.parsed == "B, D"
+    assert several.reason == 'names 2 letters where one is asked for; from: "Answer: B or D"'
     assert "names no letter" in decide(task, Response("", '"answer": "42"', True, False)).reason
     assert decide(task, Response("", "Answer: C", True, False)).reference == "C"
 

@@ -1,0 +1,107 @@
+"""What the words around a sentence make of it: said, only supposed, or denied.
+
+"The answer is B" settles nothing in "students often think the answer is B", in quotes, or as "the least likely answer is
+B"; after "if" it settles something only where nothing else does. Only the sentence itself is looked at, from its last
+"but", "so" or the like.
+"""
+
+import re
+from typing import Literal
+
+Standing = Literal["said", "supposed", "denied"]
+
+BEFORE = 160  # characters before a statement that are looked at
+AFTER = 80
+
+SENTENCE_END = re.compile(r"[.!?](?=\s|$|[\"')])|[\n;。!?]")
+# Where a clause of its own begins, which what stands before it does not reach.
+TURN = re.compile(
+    r"(?:[,:)\]]|\s[-–—]|^)\s{0,2}(?:and\s)?so\b(?!\s(?:tempting|common|easy|many))|\b(?:thus|therefore|hence|but|however|"
+    r"yet|instead|consequently|which (?:means|gives|leaves)|we get|we conclude)\b|因此|所以|故(?!障)|但|然而|[→⇒]",
+    re.IGNORECASE,
+)
+CONDITION = re.compile(
+    r"\b(?:if|unless|suppos(?:e|ed|ing)|assum(?:e|ed|ing)|imagine|provided|whether|had (?:it|we|they|the|there|he|she|this)|"
+    r"were (?:it|we|they|the|there|this)|should (?:the|it|we)|in (?:that|this|which|such a) case|otherwise)\b"
+    r"|如果|若|假如|假设|倘若|要是|除非",
+    re.IGNORECASE,
+)
+# With these, "would" is about another world; without, "the answer would be C" is a polite "is".
+OTHER_WORLD = re.compile(r"\b(?:without|with|in the absence|neglecting|ignoring)\b", re.I)
+WOULD = re.compile(r"\b(?:would|could|might)\b", re.IGNORECASE)
+OF_OTHERS = re.compile(
+    r"\b(?:(?:students?|people|many|some|others?|one|someone|anyone|beginners|candidates|readers|you|they|he|she|intuition|"
+    r"a (?:friend|classmate|colleague|student)|my (?:friend|teacher|classmate))(?: \w{1,12}){0,2} "
+    r"(?:think|thinks|thought|say|says|said|argue|argues|believe|believes|claim|claims|guess|choose|chooses|pick|picks|"
+    r"answer|answers|answered|suggests?|conclude|expect|assume|be tempted|are tempted|jump)"
+    r"|tempt(?:s|ed|ing|ation)|mistake(?:n|nly)?|misconception|misread\w{0,4}|trap|wrongly|incorrectly|erroneously|falsely|"
+    r"na[iï]vely?|first glance|(?:at first|initially|originally)(?: \w{1,12}){0,3} (?:thought|said|seem|look|appear|guess|"
+    r"believ|think|say)\w{0,3}|(?:looks|seems|appears)(?: \w{1,12})? (?:like|as if|that))\b"
+    r"|误选|错选|误以为|有人|容易|易错|常见|学生|例如",
+    re.IGNORECASE,
+)
+OTHERS_NOUN = re.compile(
+    r"\b(?:their|his|her|\w{2,15}(?:'s|s'))\s(?:\w{1,12}\s)?$|"
+    r"\b(?:tempting|common|popular|other|another|second[- ]best|initial|first|previous|original|earlier|possible|plausible|"
+    r"sample|example)\s(?:\w{1,12}\s)?$",
+    re.IGNORECASE,
+)
+WRONG_NOUN = re.compile(
+    r"\b(?:(?:least|less|not the|un)\s?(?:likely|plausible|probable|correct|right|suitable|accurate|appropriate|good)"
+    r"|wrong|incorrect|worst|false|bad|invalid|rejected|eliminated|excluded|no|any|each|every|which|what)\s(?:\w{1,12}\s)?$"
+    r"|(?:错误|不正确|干扰)的?$",
+    re.IGNORECASE,
+)
+UNSURE_BEFORE = re.compile(
+    r"(?:(?:\b(?:if|whether|suppos\w{1,4}|assum\w{1,4}|unless|doubt|cannot|not|never|wrong to|than to)|n't"
+    r"|(?:\bnot|n't|\bnever)(?: \w{1,12})? (?:think|believe|say|mean|imply|agree|claim|conclude|assume))\s"
+    r"(?:that\s)?(?:(?:the|an?|our|your|my)\s)?(?:(?:correct|right|best|final|only)\s)?|如果|假设|若)$",
+    re.IGNORECASE,
+)
+EXAMPLE = re.compile(
+    r"(?:\be\.g\.|\bfor example|\bfor instance|\bsuch as|\bexample:|\bin the form(?: of)?|例如|比如|形如)[\s,:\"'({]{0,6}$",
+    re.IGNORECASE,
+)
+QUESTION = re.compile(r"\W{0,4}(?:is|are|could|can|would|should|might|why|which|what|does|do|how|whether)\b", re.I)
+ASKS = re.compile(r"[^.!?\n]{0,80}\?")
+CALLED_WRONG = re.compile(
+    r"""[\s"')\]]{0,4}(?:(?:is|was|would be|are|being)\s(?:\w{1,12}\s)?(?:wrong|incorrect|false|mistaken|not|a (?:common )?mistake|"""
+    r"a trap|tempting|an error)|(?:ignores|fails|misses|neglects|forgets|confuses|overlooks|violates|contradicts|(?:but|though) wrong)\b|是?(?:错|不对|不正确))",
+    re.IGNORECASE,
+)
+TO_BE_CHECKED = re.compile(r"[\s,]{0,3}(?:at first|initially|on the face of it|at a glance)\b", re.IGNORECASE)
+
+
+def standing(text: str, start: int, end: int) -> Standing:
+    """What is to be made of the statement text[start:end]: `supposed` ones count only where nothing else is said."""
+    before = _clause(text[max(0, start - BEFORE) : start])
+    near = text[max(0, start - 40) : start]
+    if UNSURE_BEFORE.search(near) or EXAMPLE.search(near) or WRONG_NOUN.search(near):
+        return "denied"
+    said, after = text[start:end], text[end : end + AFTER]
+    if CALLED_WRONG.match(after):
+        return "denied"
+    if QUESTION.match(before or said) and ASKS.match(after):
+        return "denied"
+    would = WOULD.search(said) or WOULD.search(before[-20:])
+    if would and (CONDITION.search(before) or _condition_follows(after)):
+        return "denied"
+    if would and OTHER_WORLD.search(before):
+        return "supposed"
+    quoted = near[-1:] in ('"', "'") and after[:1] in ('"', "'")
+    if quoted or OF_OTHERS.search(before) or OTHERS_NOUN.search(near):
+        return "denied"
+    return "supposed" if CONDITION.search(before) or TO_BE_CHECKED.match(after) else "said"
+
+
+def _clause(before: str) -> str:
+    """The part of the text before a statement that belongs to its clause."""
+    ends = [match.end() for match in SENTENCE_END.finditer(before)]
+    before = before[ends[-1] :] if ends else before
+    turns = [match.end() for match in TURN.finditer(before)]
+    return before[turns[-1] :] if turns else before
+
+
+def _condition_follows(after: str) -> bool:
+    condition = CONDITION.search(SENTENCE_END.split(after, 1)[0])
+    return condition is not None
