@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from typing import Any
 
-from ponder.recipe.reward import REWARD, Reward
+from ponder.recipe.reward import REWARD
 from ponder.recipe.schema import GymSource, HubSource, JsonlSource, ProgramsSource, Recipe, Source
 from ponder.tasks.mixture import Mixture
 from ponder.tasks.split import held_out_sample, refuse_overlap, split
@@ -39,7 +40,7 @@ def load_tasks(recipe: Recipe) -> TaskPool:
     """
     train, held_out_sources = [], []
     for name, source in recipe.sources.items():
-        tasks = _with_reward(_read(name, source), source.reward)
+        tasks = _with_metadata(_read(name, source), _metadata_of(source))
         match source.part:
             case "train":
                 train.append((name, source.weight, tasks))
@@ -96,14 +97,19 @@ def _read(name: str, source: Source) -> Sequence[Task]:
         raise ValueError(f"sources.{name}: {error}") from None
 
 
-def _with_reward(tasks: Sequence[Task], reward: Reward) -> Sequence[Task]:
-    """The tasks, each with the reward that its source composes, for the judge to see."""
-    if reward == "task":
+def _metadata_of(source: Source) -> dict[str, Any]:
+    """What of a source's settings travels with its tasks, for the judge to see."""
+    metadata = {} if source.reward == "task" else {"reward": REWARD.dump_python(source.reward, mode="json")}
+    call_form = getattr(source, "call_form", "auto")
+    return metadata if call_form == "auto" else metadata | {"call_form": call_form}
+
+
+def _with_metadata(tasks: Sequence[Task], metadata: dict[str, Any]) -> Sequence[Task]:
+    if not metadata:
         return tasks
-    composed = {"reward": REWARD.dump_python(reward, mode="json")}
 
     def add(task: Task) -> Task:
-        return replace(task, metadata=task.metadata | composed)
+        return replace(task, metadata=task.metadata | metadata)
 
     if isinstance(tasks, LazyTasks):
         return LazyTasks(len(tasks), lambda index: add(tasks[index]), tasks.source)
