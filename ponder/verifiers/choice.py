@@ -46,9 +46,12 @@ def decide(task: Task, response: Response) -> Verdict:
 
 def quoted(text: str, stated: Statement) -> str:
     """Where the statement stands in the plain text, for a reason: its sentence, or the beginning of it, in quotes."""
-    begins = [match.end() for match in SENTENCE_END.finditer(text, max(0, stated.start - 30), stated.start)]
-    start = begins[-1] if begins else 0 if stated.start <= 30 else stated.start
-    words = " ".join(text[start : max(stated.end, stated.start + MAX_FROM)].strip().split("\n\n")[0].split())
+    start = stated.start
+    if text[start : start + 1] not in ('"', "'", "<", "\\"):  # a sentence, and no field, tag or box
+        begins = [match.end() for match in SENTENCE_END.finditer(text, max(0, start - 30), start)]
+        start = begins[-1] if begins else 0 if start <= 30 else start
+    end = max(stated.end, text.find("\n\n", stated.end) if "\n\n" in text[stated.end :] else len(text))
+    words = " ".join(text[start : min(end, start + 4 * MAX_FROM)].split())
     return f'"{words}"' if len(words) <= MAX_FROM else f'"{words[:MAX_FROM].rstrip()}..."'
 
 

@@ -52,6 +52,18 @@ WRONG_NOUN = re.compile(
     r"|(?:错误|不正确|干扰)的?$",
     re.IGNORECASE,
 )
+# In the clause before: the statement is refused, or nobody knows.
+REFUSED = re.compile(
+    r"\b(?:nobody|no one|hardly|den(?:y|ies|ied)|disprov\w{1,4}|refut\w{1,4}|reject\w{0,3}|unclear|unknown|uncertain|"
+    r"(?:wrong|incorrect|false|untrue|absurd|rash|premature|unwise|impossible|mistaken|hard|careless) (?:to|that)|"
+    r"not (?:true|the case|clear|certain|obvious|known|possible|sure)|no (?:reason|evidence|proof)|"
+    r"(?:cannot|can't|could not|couldn't|don't|do not|doesn't|does not|never) (?:\w{1,12} )?(?:say|tell|know|show|prove|mean|"
+    r"follow|conclude|claim|be sure|believe|think))\b|不能说|不知道|不确定",
+    re.IGNORECASE,
+)
+HEDGED = re.compile(
+    r"\b(?:could|might|may|can|maybe|perhaps|possibly)\b(?! be (?:shown|seen|found|deduced|read))|也许|可能|或许", re.I
+)
 UNSURE_BEFORE = re.compile(
     r"(?:(?:\b(?:if|whether|suppos\w{1,4}|assum\w{1,4}|unless|doubt|cannot|not|never|wrong to|than to)|n't"
     r"|(?:\bnot|n't|\bnever)(?: \w{1,12})? (?:think|believe|say|mean|imply|agree|claim|conclude|assume))\s"
@@ -89,7 +101,7 @@ def standing(text: str, start: int, end: int) -> Standing:
     if would and OTHER_WORLD.search(before):
         return "supposed"
     quoted = near[-1:] in ('"', "'") and after[:1] in ('"', "'")
-    if quoted or OF_OTHERS.search(before) or OTHERS_NOUN.search(near):
+    if quoted or REFUSED.search(before) or HEDGED.search(said) or OF_OTHERS.search(before) or OTHERS_NOUN.search(near):
         return "denied"
     return "supposed" if CONDITION.search(before) or TO_BE_CHECKED.match(after) else "said"
 

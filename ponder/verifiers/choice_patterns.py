@@ -50,18 +50,34 @@ CHOOSE = re.compile(
 )
 IS_CORRECT = re.compile(
     rf"(?<![A-Za-z0-9_'-]){LETTER}{CLOSE}(?:(?:is|must be|seems|appears|looks)\s(?P<mid>(?:\w{{1,12}}\s){{0,3}}?)(?:correct|right|true)\b"
-    r"|(?:选项|项)?(?:是|为)?(?:正确|对的))"
+    r"|(?:选项|项)?(?:是|为)?(?:正确|对|符合|成立))"
 )
 MARKED = re.compile(
     rf"^\W{{0,6}}(?i:(?:final|my|your|the|correct|right|best|selected)?\s?(?:correct|right|letter|response|conclusion|verdict|final|"
     rf"guess|decision|结论|综上|综上所述))\s?[:,，=]\s{{0,3}}{OPEN}(?i:{ADVERBS}){OPEN}{LETTER}(?P<rest>.{{0,{MAX_VALUE}}})"
 )
 SO = re.compile(
-    rf"(?i:(?:\b(?:so|thus|therefore|hence|it's|it is|it must be|it has to be|that is|final answer|probably|definitely|clearly|certainly|obviously|presumably)\b|因此|所以|综上|[∴→⇒]|=>|->))"
-    rf"[\s,:]{{0,3}}{OPEN}(?i:{ADVERBS}){OPEN}{LETTER}{CLOSE}[.!。]?$"
+    rf"(?i:(?:\b(?:so|thus|therefore|hence|it's|it is|it must be|it has to be|it should be|this is|that is|which is|final answer|probably|definitely|clearly|certainly|obviously|presumably)\b|(?:因此|所以|综上)[,\s]?(?:应该?|就)?[是为]?|[∴→⇒]|=>|->))"
+    rf"[\s,:]{{0,3}}{OPEN}(?i:{ADVERBS}){OPEN}{LETTER}{CLOSE}(?:then|here|indeed)?[.!。]?$"
 )
 IT_IS = re.compile(
     rf"(?i:(?:^|[.\n;]\s{{0,3}})(?:so )?(?:it's|it is|it must be)\s){OPEN}(?i:{ADVERBS}){OPEN}{LETTER}(?=[.,;!])"
+)
+# "The statement that holds is C", "the right one is C".
+HOLDING = r"(?:holds|works|fits|applies|remains|survives|stands|satisfies|agrees|is (?:true|right|correct|left|valid))"
+THE_ONE = re.compile(
+    r"(?i:(?:\b(?:right|correct|true|valid|best|proper|appropriate|remaining|matching)\s(?:one|statement|claim|expression|figure|"
+    r"graph|diagram|formula|sentence|conclusion|candidate|item|letter|description|pair|order)|\b(?:one|statement|claim|expression|"
+    rf"figure|graph|diagram|formula|sentence|item|only one|what)\s(?:that\s|which\s|to\s|left\s)?(?:{HOLDING}|remain|left)?)"
+    rf"(?P<mid>\s[^.:=?!\n]{{0,40}}?)?\s?(?P<link>\bis\b|\bmust be\b|\bhas to be\b|:)){OPEN}(?i:{ADVERBS}){OPEN}{LETTER}(?={CLOSE}(?:[.,;!\n]|$))"
+)
+MATCHES = re.compile(
+    r"(?i:\b(?:corresponds? to|match(?:es|ing)?|agrees with|giv(?:es|ing)|which is|that is|this is|namely|we get|yields|points to|"
+    rf"mark|tick|go for|i answer|i'd answer|i say|i'd say|is found in)\s(?:the\s)?(?:option|choice|answer|letter)\s){OPEN}{LETTER}(?={CLOSE}(?:[.,;!\n]|$))"
+)
+# One letter alone that holds; of several that do, none is chosen.
+HOLDS = re.compile(
+    rf"(?<![A-Za-z0-9_'-]){LETTER}{CLOSE}(?:(?:is|was)\sthe\sonly\s(?:one|option|choice|statement|answer|letter)|(?:alone\s)?{HOLDING}\b)"
 )
 OPTION_LINE = re.compile(
     r"^\W{0,6}([A-Z])(?:[.):,]|\s[-–—]\s)(?!\s{0,3}(?:is|was|isn't|does|doesn't|fails?|has|can|cannot|gives?|would)\b)",

@@ -10,7 +10,7 @@ statement.
 import re
 from dataclasses import replace
 
-from ponder.verifiers.choice_context import standing
+from ponder.verifiers.choice_context import HEDGED, standing
 from ponder.verifiers.choice_fields import Statement, boxes, fields, tags
 from ponder.verifiers.choice_letters import MAX_VALUE, each_once, names_an_option, read_letters, with_second
 from ponder.verifiers.choice_patterns import (
@@ -21,22 +21,25 @@ from ponder.verifiers.choice_patterns import (
     CHOOSE,
     DENIED,
     ENDS_IN_BRACKETS,
+    HOLDS,
     IN_BRACKETS,
     IS_ANSWER,
     IS_CORRECT,
     IT_IS,
     MARKED,
+    MATCHES,
     NAMED,
     NOT_SO,
     OPTION_LINE,
     REVISED,
     SO,
+    THE_ONE,
 )
 from ponder.verifiers.choice_text import comparable, plain
 
 TAIL = 50_000  # characters of the end of a response that are read
 EXPLICIT = (ANSWER_IS, IS_ANSWER, CHINESE, REVISED)
-LESSER = (CHOOSE, IS_CORRECT, IT_IS)
+LESSER = (CHOOSE, IS_CORRECT, IT_IS, THE_ONE, MATCHES)
 
 
 def plain_tail(content: str) -> str:
@@ -141,6 +144,9 @@ def _lesser_sign(text: str, start: int) -> Statement | None:
         return last
     if said := _sentences(text, LESSER, (), start)[0]:
         return max(said, key=lambda statement: statement.start)
+    holding = _sentences(text, (HOLDS,), (), start)[0]
+    if holding and len({found.letters for found in holding}) == 1:
+        return holding[-1]
     return _line(lines[0][1], start + lines[0][0], several_options)
 
 
@@ -156,7 +162,7 @@ def _line(line: str, start: int, several_options: bool) -> Statement | None:
         return Statement(with_second(marked["letter"], marked["rest"]), line, start, end)
     tail = line[-MAX_VALUE:]
     match = SO.search(tail)
-    if match is None and len(set(IN_BRACKETS.findall(tail))) == 1 and not DENIED.search(tail):
+    if match is None and len(set(IN_BRACKETS.findall(tail))) == 1 and not (DENIED.search(tail) or HEDGED.search(tail)):
         match = ENDS_IN_BRACKETS.search(tail)
     if match is None or standing(tail, match.start(), match.end()) == "denied":
         return None

@@ -59,11 +59,12 @@ SENTENCES = [
 SIGNS = [
     ("I should not choose A; choose C", "C"),
     ("It would be wrong to choose A. Therefore C.", "C"),
-    ("option (A) fails. option (C) holds", None),
+    ("option (A) fails. option (C) holds", "C"),
+    ("option (A) holds. option (C) holds", None),
     ("A is correct. Wait, no. B is correct.", "B"),
     ("It could be A or B.", None),
     ("A: foo\nB: bar\nC: baz\n\nC", "C"),
-    ("(A) is wrong, (B) is wrong, (C) holds", None),
+    ("(A) is wrong, (B) is wrong, (C) holds", "C"),
 ]
 CHINESE = [
     ("所以答案应选C。", "C"),
