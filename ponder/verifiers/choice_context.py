@@ -26,29 +26,31 @@ CONDITION = re.compile(
     r"|如果|若|假如|假设|倘若|要是|除非",
     re.IGNORECASE,
 )
-# With these, "would" is about another world; without, "the answer would be C" is a polite "is".
-OTHER_WORLD = re.compile(r"\b(?:without|with|in the absence|neglecting|ignoring)\b", re.I)
-WOULD = re.compile(r"\b(?:would|could|might)\b", re.IGNORECASE)
+WHEN = re.compile(r"\b(?:if|when|unless|provided|assuming|in case|you get|one gets)\b|如果|若", re.IGNORECASE)
+WOULD = re.compile(r"(?<!\bI )(?<!\bwe )\b(?:would|could|might)\b", re.IGNORECASE)
 OF_OTHERS = re.compile(
     r"\b(?:(?:students?|people|many|some|others?|one|someone|anyone|beginners|candidates|readers|you|they|he|she|intuition|"
     r"a (?:friend|classmate|colleague|student)|my (?:friend|teacher|classmate))(?: \w{1,12}){0,2} "
     r"(?:think|thinks|thought|say|says|said|argue|argues|believe|believes|claim|claims|guess|choose|chooses|pick|picks|"
     r"answer|answers|answered|suggests?|conclude|expect|assume|be tempted|are tempted|jump)"
+    r"|(?:first|initial) (?:thought|guess|idea|instinct|impression)"
     r"|tempt(?:s|ed|ing|ation)|mistake(?:n|nly)?|misconception|misread\w{0,4}|trap|wrongly|incorrectly|erroneously|falsely|"
     r"na[iï]vely?|first glance|(?:at first|initially|originally)(?: \w{1,12}){0,3} (?:thought|said|seem|look|appear|guess|"
-    r"believ|think|say)\w{0,3}|(?:looks|seems|appears)(?: \w{1,12})? (?:like|as if|that))\b"
+    r"believ|think|say)\w{0,3})\b"
     r"|误选|错选|误以为|有人|容易|易错|常见|学生|例如",
     re.IGNORECASE,
 )
 OTHERS_NOUN = re.compile(
-    r"\b(?:their|his|her|\w{2,15}(?:'s|s'))\s(?:\w{1,12}\s)?$|"
-    r"\b(?:tempting|common|popular|other|another|second[- ]best|initial|first|previous|original|earlier|possible|plausible|"
-    r"sample|example)\s(?:\w{1,12}\s)?$",
+    r"\b(?:their|his|her|(?!(?:let|it|that|here|what|there)'s)\w{2,15}(?:'s|s'))\s(?:\w{1,12}\s)?$|"
+    r"\b(?:tempting|common|popular|other|another|second[- ]best|initial|first|previous|original|earlier|sample|example|"
+    r"(?:an?|one) (?:\w{1,12} )?(?:possible|plausible|likely|conceivable))\s(?:\w{1,12}\s)?$",
     re.IGNORECASE,
 )
+BEGINS_WITH_NOUN = re.compile(r"(?:answer|ans|choice|option|alternative|selection|pick|solution|result)", re.IGNORECASE)
+ASKED_NOUN = re.compile(r"\b(?:no|any|each|every|which|what|let the)\s(?:\w{1,12}\s)?$", re.IGNORECASE)
 WRONG_NOUN = re.compile(
     r"\b(?:(?:least|less|not the|un)\s?(?:likely|plausible|probable|correct|right|suitable|accurate|appropriate|good)"
-    r"|wrong|incorrect|worst|false|bad|invalid|rejected|eliminated|excluded|no|any|each|every|which|what)\s(?:\w{1,12}\s)?$"
+    r"|wrong|incorrect|worst|false|bad|invalid|rejected|eliminated|excluded)\s(?:\w{1,12}\s)?$"
     r"|(?:错误|不正确|干扰)的?$",
     re.IGNORECASE,
 )
@@ -65,7 +67,7 @@ HEDGED = re.compile(
     r"\b(?:could|might|may|can|maybe|perhaps|possibly)\b(?! be (?:shown|seen|found|deduced|read))|也许|可能|或许", re.I
 )
 UNSURE_BEFORE = re.compile(
-    r"(?:(?:\b(?:if|whether|suppos\w{1,4}|assum\w{1,4}|unless|doubt|cannot|not|never|wrong to|than to)|n't"
+    r"(?:(?:\bI (?:\w{1,12} )?(?:thought|assumed|believed|guessed|expected|figured|suspected)|\b(?:if|whether|suppos\w{1,4}|assum\w{1,4}|unless|doubt|cannot|not|never|wrong to|than to)|n't"
     r"|(?:\bnot|n't|\bnever)(?: \w{1,12})? (?:think|believe|say|mean|imply|agree|claim|conclude|assume))\s"
     r"(?:that\s)?(?:(?:the|an?|our|your|my)\s)?(?:(?:correct|right|best|final|only)\s)?|如果|假设|若)$",
     re.IGNORECASE,
@@ -77,8 +79,9 @@ EXAMPLE = re.compile(
 QUESTION = re.compile(r"\W{0,4}(?:is|are|could|can|would|should|might|why|which|what|does|do|how|whether)\b", re.I)
 ASKS = re.compile(r"[^.!?\n]{0,80}\?")
 CALLED_WRONG = re.compile(
+    r"[\s,(]{0,4}or (?:something|some|another|anything|none|neither|one of|any|the other|not)\b|"
     r"""[\s"')\]]{0,4}(?:(?:is|was|would be|are|being)\s(?:\w{1,12}\s)?(?:wrong|incorrect|false|mistaken|not|a (?:common )?mistake|"""
-    r"a trap|tempting|an error)|(?:ignores|fails|misses|neglects|forgets|confuses|overlooks|violates|contradicts|(?:but|though) wrong)\b|是?(?:错|不对|不正确))",
+    r"a trap|tempting|an error)|(?:ignores|fails|misses|neglects|forgets|confuses|overlooks|violates|contradicts|(?:but|though) wrong)\b|是?(?:错|不对|不正确)|[吗吧]|呢\?)",
     re.IGNORECASE,
 )
 TO_BE_CHECKED = re.compile(r"[\s,]{0,3}(?:at first|initially|on the face of it|at a glance)\b", re.IGNORECASE)
@@ -90,20 +93,21 @@ def standing(text: str, start: int, end: int) -> Standing:
     near = text[max(0, start - 40) : start]
     if UNSURE_BEFORE.search(near) or EXAMPLE.search(near) or WRONG_NOUN.search(near):
         return "denied"
+    if BEGINS_WITH_NOUN.match(text, start) and ASKED_NOUN.search(near):
+        return "denied"
     said, after = text[start:end], text[end : end + AFTER]
     if CALLED_WRONG.match(after):
         return "denied"
     if QUESTION.match(before or said) and ASKS.match(after):
         return "denied"
     would = WOULD.search(said) or WOULD.search(before[-20:])
-    if would and (CONDITION.search(before) or _condition_follows(after)):
+    follows = WHEN.search(SENTENCE_END.split(after, maxsplit=1)[0])
+    if would and (CONDITION.search(before) or follows):
         return "denied"
-    if would and OTHER_WORLD.search(before):
-        return "supposed"
     quoted = near[-1:] in ('"', "'") and after[:1] in ('"', "'")
     if quoted or REFUSED.search(before) or HEDGED.search(said) or OF_OTHERS.search(before) or OTHERS_NOUN.search(near):
         return "denied"
-    return "supposed" if CONDITION.search(before) or TO_BE_CHECKED.match(after) else "said"
+    return "supposed" if would or follows or CONDITION.search(before) or TO_BE_CHECKED.match(after) else "said"
 
 
 def _clause(before: str) -> str:
@@ -112,8 +116,3 @@ def _clause(before: str) -> str:
     before = before[ends[-1] :] if ends else before
     turns = [match.end() for match in TURN.finditer(before)]
     return before[turns[-1] :] if turns else before
-
-
-def _condition_follows(after: str) -> bool:
-    condition = CONDITION.search(SENTENCE_END.split(after, 1)[0])
-    return condition is not None

@@ -10,7 +10,7 @@ from ponder.verifiers.choice_letters import MAX_VALUE, each_once, read_letters, 
 MAX_STATEMENTS = 200  # fields, tags and boxes, the last ones, that are looked into
 MAX_TAGGED = 2_000  # characters between <answer> and </answer>
 
-KEY = r"(?:(?:final|correct|your|my|the)[_ ])?(?:answer|choice|option)(?:[_ ](?:letter|choice|option))?|答案|选项"
+KEY = r"(?:(?:final|correct|selected|chosen|predicted|best|your|my|the)[_ ])?(?:answer|choice|option)(?:[_ ](?:letter|choice|option))?|答案|选项"
 FIELD = re.compile(
     rf"""(?P<quote>\\{{0,2}}["'])\s{{0,3}}(?:{KEY})\s{{0,3}}(?P=quote)\s{{0,20}}[:=]\s{{0,20}}(?!\s)""",
     re.IGNORECASE,
@@ -34,6 +34,7 @@ TAG_END = re.compile(r"</?(?:final_?)?(?:answer|choice)\s?>", re.IGNORECASE)
 
 BOX = re.compile(r"\\f?box(?:ed)?\s{0,5}(?:(?P<open>\{)|(?P<letter>[A-Z])(?![A-Za-z]))")
 BRACE = re.compile(r"[{}]")
+SIGNED = re.compile(r"[-+=~^°]\s?[A-Z]")  # a formula
 BETWEEN_BOXES = re.compile(r"\s{0,6}(?:,\s{0,3})?(?:and|or|,|;|/|&|和|或|、)\s{0,6}|")
 
 
@@ -62,7 +63,7 @@ def fields(text: str) -> list[Statement]:
             letters = each_once(letter for item in said.split(",") for letter in read_letters(item))
         elif letters and (second := QUOTED_SECOND.match(text, end)):
             letters = each_once((*letters, second[1]))
-        while member := MEMBER.match(text, end):
+        while (member := MEMBER.match(text, end)) and not FIELD.match(text, member.start("quote")):
             end = member.end()
         found.append(Statement(letters, said, key.start(), end))
     return found
@@ -100,7 +101,7 @@ def boxes(text: str, inside: Callable[[str], tuple[str, ...]]) -> list[Statement
         end = _closing(text, box.end()) if box["open"] else box.end()
         value = box["letter"] or (text[box.end() : end].strip() if end else "")
         end = end + 1 if end and box["open"] else box.end()
-        letters = read_letters(value.strip(" {}")) or inside(value)
+        letters = () if SIGNED.match(value) else read_letters(value.strip(" {}")) or inside(value)
         if letters:
             letters = each_once((*letters, *with_second(letters[-1], text[end : end + MAX_VALUE])))
         if letters and found and found[-1].letters and BETWEEN_BOXES.fullmatch(text[found[-1].end : box.start()][:40]):

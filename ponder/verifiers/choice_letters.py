@@ -11,43 +11,53 @@ MAX_VALUE = 300  # characters of a field's, a box's or a line's value
 
 # The letters of options in Arabic and Bengali, as multilingual suites of MMLU print them.
 FOREIGN = dict(zip("أبجدঅবডঢ", "ABCDABCD", strict=True))
-OPEN = r"""[\s"'(\[{<]{0,6}"""
-CLOSE = r"""[\s"')\]}>]{0,6}"""
+OPEN = r"""[\s"'(\[{<【]{0,6}"""
+CLOSE = r"""[\s"')\]}>】]{0,6}"""
 UPPER = r"(?:[A-Z](?![A-Za-z0-9_])|[أبجدঅবডঢ](?!\w))"
 LOWER = r"""[a-j](?=[)\]}"'.,;:!。]|\s*(?:\n|$))"""  # only where nothing goes on: "a" is a word
 LETTER = rf"(?P<letter>{UPPER}|{LOWER})"
 RUN = r"(?P<run>[A-J]{2,8}(?![A-Za-z0-9_]))"
 
 LINE = re.compile(
-    rf"\W{{0,12}}(?:(?:the|final|correct|option|choice|answer|letter|选项|选)[\s:]{{0,3}}){{0,3}}[\W_]{{0,6}}"
+    rf"\W{{0,12}}(?:\d{{1,3}}[.)]\s{{1,3}})?(?:(?:the|final|correct|option|choice|answer|letter|选项|选)[\s:]{{0,3}}){{0,3}}[\W_]{{0,6}}"
     rf"(?:{LETTER}|{RUN})(?P<rest>.{{0,{MAX_VALUE}}})",
     re.IGNORECASE,
 )
 # What stands between a letter and its option's text, or after a letter that stands alone. A question mark is doubt.
-SEPARATED = re.compile(r"[\s\"')\]}>]*(?:$|[)\]:,;|!。✓✔✅☑]|(?<=\s)\(|\.(?![a-z])|[-–—] |=> )")
+SEPARATED = re.compile(
+    r"[\s\"')\]}>】]*(?:$|[)\]:,;|!。、✓✔✅☑]|选?项|(?<=\s)\(|\((?=[^()]{0,20}[一-鿿])|\.(?![a-z])|[-–—] |=> )"
+)
 
 # A second letter right after the first: "A or C", "A, B and D", "A/C". In "A, C is wrong" it starts a clause, and in
 # "C, I think" it is a pronoun.
 PRONOUN = r"(?!I(?:'|,|\s{1,3}(?!(?:and|or|are|is|both|also)\b)[a-z]))"
 SECOND = re.compile(
-    rf"{CLOSE}(?P<joint>[,(]?\s{{0,3}}(?:,|/|;|&|\+|\||~|[-–—](?=\s?[A-J]\b)|\bor\b|\band\b|\bto\b|\bthrough\b|"
-    rf"\bas well as\b|\band/or\b|和|或者?|及|与|、|以及|到))\s{{0,3}}"
+    rf"{CLOSE}(?P<joint>[,(–—-]?\s{{0,3}}(?:,|/|;|&|\+|\||~|[-–—](?=\s?[A-J]\b)|\bor\b|\band\b|\bto\b|\bthrough\b|"
+    rf"\bas well as\b|\band/or\b|(?<=\))\s?(?=\([A-J]\))|\s(?=[A-J][.!]?\s{{0,3}}(?:\n|$))|和|或者?|还是|及|与|、|以及|到))\s{{0,3}}"
     rf"(?:or|and|maybe|perhaps|possibly|probably|also|both|even|else|option|choice|\s){{0,6}}{OPEN}{PRONOUN}(?P<letter>{UPPER})"
 )
 CLAUSE = re.compile(
-    r"\s{0,3}(?:(?P<plural>are|were|do|have|give|all|both|也|都)|is|was|isn't|does|doesn't|fails?|has|can|cannot|can't|gives?"
+    r"\s{0,3}(?:(?P<plural>are|were|do|have|give|all|both|也|都|均|皆)|is|was|isn't|does|doesn't|fails?|has|can|cannot|can't|gives?"
     r"|would|being|having|violates?|contradicts?|ignores?|不|错|是)(?![a-z])"
     r"(?!\s?(?:both\s|all\s|also\s)?(?:correct|right|true|possible|plausible|对|正确))"
 )
-# In the same sentence, a letter that is granted to be right, too.
+# In the same sentence or at the beginning of the next, a letter that is granted to be right, too.
+RIGHT = r"(?:right|correct|true|possible|plausible|valid|acceptable|an answer|an option)"
+BE = r"(?:is|are|could be|might be|may be|would be|can be|seems|looks)"
+WORKS = r"(?:works?|fits?|holds?|applies|matches|satisfies|could be|might be|may be|would do)"
 GRANTED = re.compile(
-    rf"[^.!?\n]{{0,80}}?(?:(?<![A-Za-z0-9_'-]){PRONOUN}(?P<first>{UPPER}){CLOSE}(?:(?:is|are|could|might|may|would|can|be|seems?|"
-    rf"looks?|works?|holds?)\s){{1,3}}(?:also|equally|possible|plausible|as well|just as|too(?=[.,;]|$))(?!\w)"
+    rf"(?:[.!]\s)?[^.!?\n]{{0,80}}?(?:(?<![A-Za-z0-9_'-]){PRONOUN}(?P<first>{UPPER}){CLOSE}"
+    rf"(?:{BE}\s(?:also|equally|just as|perhaps)\s{RIGHT}|{BE}\s(?:possible|plausible)\b|also\s(?:{BE}\s{RIGHT}|{WORKS})"
+    rf"|{BE}\s{RIGHT},?\s(?:too|as well)|{WORKS},?\s(?:too|as well|equally well)|{BE},?\s(?:too|as well)(?=[.,;!]|$)"
+    rf"|(?:could|might|may|can|would)\s(?:also|equally|well)\sbe\s{RIGHT})(?!\w)"
     rf"|\b(?:could|might|may|can|would)\s(?:also|equally|well|just as well|even)\s(?:be\s)?{OPEN}(?:option\s)?(?P<second>{UPPER})"
-    rf"|\b(?:alternatively|or maybe|or perhaps|or possibly|and maybe|maybe|perhaps|possibly)\b[\s,]{{1,3}}{OPEN}(?:option\s)?"
-    rf"(?P<third>{UPPER})(?={CLOSE}(?:[.,;!?\n]|$)))(?![^.!?\n]{{0,40}}\b(?:but|however|wrong|incorrect|tempting|excluded|ruled)\b)"
+    rf"|\b(?:so is|as is|alternatively|or maybe|or perhaps|or possibly|and maybe|maybe|perhaps|possibly)\b[\s,]{{1,3}}{OPEN}"
+    rf"(?:option\s)?(?P<third>{UPPER})(?={CLOSE}(?:[.,;!?\n]|$)))"
+    rf"(?![^.!?\n]{{0,40}}\b(?:but|however|wrong|incorrect|tempting|excluded|ruled|violates|fails)\b)"
 )
-GOES_ON = re.compile(r"(?:\s{0,2}[?=+^<>#×÷°](?!>)|['-]\w|\s{0,2}\*\s{0,2}\w)")
+GOES_ON = re.compile(
+    r"(?:\s{0,2}(?:[?=+^#×÷°](?!>)|[<>](?=\s?\w))|['-]\w|\s{0,2}\*\s{0,2}\w|\s?/\s?(?:\d|[a-z]\b)|\([A-Za-z0-9]{1,3}(?:\s?[,;]\s?[A-Za-z0-9]{1,3}){0,3}\))"
+)
 WORD = re.compile(r"[ \t]{1,3}([^\W\d_]\w{0,20})")
 # Words that may follow an answer's letter within its sentence; before another word, "A" is an article.
 REASONS = frozenset(

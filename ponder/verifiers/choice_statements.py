@@ -11,9 +11,10 @@ import re
 from dataclasses import replace
 
 from ponder.verifiers.choice_context import HEDGED, standing
-from ponder.verifiers.choice_fields import Statement, boxes, fields, tags
+from ponder.verifiers.choice_fields import MAX_STATEMENTS, Statement, boxes, fields, tags
 from ponder.verifiers.choice_letters import MAX_VALUE, each_once, names_an_option, read_letters, with_second
 from ponder.verifiers.choice_patterns import (
+    AMONG,
     ANSWER_IS,
     BARE,
     BECAUSE,
@@ -26,6 +27,7 @@ from ponder.verifiers.choice_patterns import (
     IS_ANSWER,
     IS_CORRECT,
     IT_IS,
+    LAST_SENTENCE,
     MARKED,
     MATCHES,
     NAMED,
@@ -34,6 +36,7 @@ from ponder.verifiers.choice_patterns import (
     REVISED,
     SO,
     THE_ONE,
+    TOO,
 )
 from ponder.verifiers.choice_text import comparable, plain
 
@@ -85,7 +88,7 @@ def _sentences(
     said: list[Statement] = []
     supposed: list[Statement] = []
     for pattern in patterns:
-        for match in pattern.finditer(text, start):
+        for match in list(pattern.finditer(text, start))[-MAX_STATEMENTS:]:
             if (statement := _sentence(text, match)) is None:
                 continue
             how = standing(text, match.start(), match.end())
@@ -96,7 +99,7 @@ def _sentences(
 
 def _sentence(text: str, match: re.Match) -> Statement | None:
     groups = match.groupdict()
-    if DENIED.search(groups.get("mid") or ""):
+    if DENIED.search(AMONG.sub("", groups.get("mid") or "")):
         return None
     if run := groups.get("run"):
         return Statement(each_once(run), run, match.start(), match.end()) if run.isupper() else None
@@ -154,14 +157,15 @@ def _line(line: str, start: int, several_options: bool) -> Statement | None:
     """The letter that a line consists of, or starts with where it is the only option written out, or ends in."""
     end = start + len(line)
     letters = read_letters(line) if len(line) <= MAX_VALUE else ()
-    if letters and (BARE.fullmatch(line) or (OPTION_LINE.match(line) and not several_options)):
+    option = OPTION_LINE.match(line) and not several_options and not line.endswith("?") and not TOO.search(line)
+    if letters and (BARE.fullmatch(line) or option):
         return Statement(letters, line, start, end)
     if because := BECAUSE.match(line):
         return Statement(each_once(because["letter"]), line, start, end)
     if marked := MARKED.match(line):
         return Statement(with_second(marked["letter"], marked["rest"]), line, start, end)
     tail = line[-MAX_VALUE:]
-    match = SO.search(tail)
+    match = SO.search(tail) or LAST_SENTENCE.search(tail)
     if match is None and len(set(IN_BRACKETS.findall(tail))) == 1 and not (DENIED.search(tail) or HEDGED.search(tail)):
         match = ENDS_IN_BRACKETS.search(tail)
     if match is None or standing(tail, match.start(), match.end()) == "denied":
