@@ -65,6 +65,7 @@ class RuleRowReader:
             tools=tools,
             source=self.source,
             metadata=metadata,
+            place=place,
         )
 
 

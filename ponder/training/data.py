@@ -14,8 +14,11 @@ from ponder.tasks.task import LazyTasks, Task
 
 @dataclass(frozen=True)
 class TaskPool:
+    """`at_hand` are the sources that are tables, whole, before any split: all their tasks can be looked at."""
+
     train: Mixture
     held_out: list[Task]
+    at_hand: Sequence[Sequence[Task]] = ()
 
     def draw(self, cursor: int, n: int) -> list[Task]:
         """Tasks number cursor .. cursor + n - 1 of the training mixture.
@@ -38,9 +41,11 @@ def load_tasks(recipe: Recipe) -> TaskPool:
     Raises:
         ValueError: a source that cannot be read, too few held-out problems, or tasks on both sides; by source name.
     """
-    train, held_out_sources = [], []
+    train, held_out_sources, at_hand = [], [], []
     for name, source in recipe.sources.items():
         tasks = _with_metadata(_read(name, source), _metadata_of(source))
+        if not isinstance(tasks, LazyTasks) or tasks.at_hand:
+            at_hand.append(tasks)
         match source.part:
             case "train":
                 train.append((name, source.weight, tasks))
@@ -55,7 +60,7 @@ def load_tasks(recipe: Recipe) -> TaskPool:
     for _, _, tasks in train:
         if isinstance(tasks, list):
             refuse_overlap(tasks, held_out.values())
-    return TaskPool(Mixture(train, recipe.seed), list(held_out.values()))
+    return TaskPool(Mixture(train, recipe.seed), list(held_out.values()), at_hand)
 
 
 def _read(name: str, source: Source) -> Sequence[Task]:
@@ -112,7 +117,7 @@ def _with_metadata(tasks: Sequence[Task], metadata: dict[str, Any]) -> Sequence[
         return replace(task, metadata=task.metadata | metadata)
 
     if isinstance(tasks, LazyTasks):
-        return LazyTasks(len(tasks), lambda index: add(tasks[index]), tasks.source)
+        return LazyTasks(len(tasks), lambda index: add(tasks[index]), tasks.source, tasks.at_hand)
     return [add(task) for task in tasks]
 
 
