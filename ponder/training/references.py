@@ -1,8 +1,9 @@
 """Before anything is learned: can each task's verifier use its reference? All tasks at hand are looked at, not a sample."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import Future
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from hashlib import blake2b
 from itertools import islice
 
 from ponder.tasks.jsonl import listed_faults
@@ -22,6 +23,14 @@ class SelfCheckError(ValueError):
     """The run cannot learn as it is set up; the message says why and what to change."""
 
 
+@dataclass
+class _Reference:
+    """A reference, the first task that has it, and where it stands: each task's number and place."""
+
+    task: Task
+    places: list[tuple[int, str]]
+
+
 def check_references(judge: Judge, tasks: Iterable[Task]) -> None:
     """The reference answer of every task must be `correct` in the eyes of its own verifier; of programming tasks, the
     solutions of PROGRAMS tasks are run.
@@ -32,70 +41,68 @@ def check_references(judge: Judge, tasks: Iterable[Task]) -> None:
     Raises:
         SelfCheckError: with all that were found counted, and the first listed with file and line.
     """
-    coding: list[Task] = []
-    composed: list[Task] = []
-    stated = _stated(tasks, coding, composed)
-    faults = []
-    while some := list(islice(stated, AT_A_TIME)):
+    references: dict[bytes, _Reference] = {}
+    composed: list[_Reference] = []
+    for number, task in enumerate(tasks):
+        where = (number, task.place or f"{task.source or 'a task'}, {' '.join(task.question.split())[:120]!r}")
+        # Equal references are looked at once.
+        compared = repr((task.verifier, task.reference, task.tools, task.metadata))
+        key = blake2b(compared.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        references.setdefault(key, _Reference(task, [])).places.append(where)
+        if "reward" in task.metadata and task.verifier != "reasoning_gym":
+            composed.append(_Reference(task, [where]))
+    coding = [one for one in references.values() if one.task.verifier == "code"]
+    others = (one for one in references.values() if one.task.verifier != "code")
+    faults: list[tuple[int, str]] = []
+    while some := list(islice(others, AT_A_TIME)):
         faults += _faults(judge, some)
-    faults += _faults(judge, [(task, _bare(task), reference_response(task)) for task in spread(coding, PROGRAMS)])
-    if not faults:
-        faults = _faults(judge, [(task, task, None) for task in spread(composed, REWARDS)])
+    faults += _faults(judge, spread(coding, PROGRAMS))
+    faults = faults or _faults(judge, spread(composed, REWARDS), bare=False)
     if faults:
         raise SelfCheckError(
-            f"{listed_faults(faults, 'references cannot be used')}\n"
-            "Mend them or leave these rows out, mend the source's field mapping or its reward, or choose another verifier. "
-            "Nothing was begun."
+            f"{listed_faults([fault for _, fault in sorted(faults)], 'references cannot be used')}\n"
+            "Mend the source's field mapping, its answers or its reward, leave these rows out, or choose another verifier."
         )
 
 
-def _stated(
-    tasks: Iterable[Task], coding: list[Task], composed: list[Task]
-) -> Iterator[tuple[Task, Task, Response | ValueError | None]]:
-    """(task, the task as it is judged, the response that states its reference), equal references once."""
-    seen: set[tuple] = set()
-    for task in tasks:
-        if "reward" in task.metadata and task.verifier != "reasoning_gym":
-            composed.append(task)
-        if task.verifier == "code":
-            coding.append(task)
-            continue
-        key = (task.verifier, repr(task.reference), repr(task.tools), repr(task.metadata))
-        if key in seen:
-            continue
-        seen.add(key)
+def _faults(judge: Judge, references: Iterable[_Reference], bare: bool = True) -> list[tuple[int, str]]:
+    """What is wrong with each reference that cannot be used, at each of its places.
+
+    `bare`: without the reward around the verifier, which must then call a response that states the reference correct.
+    Where there is no such response, or with the reward, any answer must have a verdict.
+    """
+    asked: list[tuple[_Reference, Response | None, Future[Verdict] | str]] = []
+    for reference in references:
+        task = _without_reward(reference.task) if bare else reference.task
         try:
-            yield task, _bare(task), reference_response(task)
+            response = reference_response(task) if bare else None
         except ValueError as error:
-            yield task, _bare(task), error
+            asked.append((reference, None, str(error)))
+            continue
+        if response is None and bare and task.verifier in ("code", "reasoning_gym"):
+            continue
+        asked.append((reference, response, judge.submit(task, response or ANY_ANSWER)))
+    return [
+        (number, f"{place}: {fault}")
+        for reference, response, future in asked
+        if (fault := _fault(reference.task, response, future))
+        for number, place in reference.places
+    ]
 
 
-def _bare(task: Task) -> Task:
+def _without_reward(task: Task) -> Task:
     return replace(task, metadata={key: value for key, value in task.metadata.items() if key != "reward"})
 
 
-def _faults(judge: Judge, stated: Iterable[tuple[Task, Task, Response | ValueError | None]]) -> list[str]:
-    """What is wrong with each reference that cannot be used. Where there is no response that states it (None), any
-    answer must have a verdict."""
-    asked: list[tuple[Task, Response | ValueError | None, Future[Verdict] | None]] = []
-    for task, judged, response in stated:
-        if isinstance(response, ValueError):
-            asked.append((task, response, None))
-        elif response is not None or task.verifier not in ("reasoning_gym", "code") or judged is task:
-            asked.append((task, response, judge.submit(judged, response or ANY_ANSWER)))
-    return [fault for task, response, future in asked if (fault := _fault(task, response, future))]
-
-
-def _fault(task: Task, response: Response | ValueError | None, future: Future[Verdict] | None) -> str | None:
-    place = task.place or f"{task.source or 'a task'}, {' '.join(task.question.split())[:120]!r}"
-    if future is None:
-        return f"{place}: {response}"
+def _fault(task: Task, response: Response | None, future: Future[Verdict] | str) -> str | None:
+    if isinstance(future, str):
+        return future
     verdict = future.result()
     if verdict.status == "error":
-        return f"{place}: no answer can be judged: {verdict.reason}"
-    if isinstance(response, Response) and verdict.status != "correct":
+        return f"no answer can be judged: {verdict.reason}"
+    if response is not None and verdict.status != "correct":
         return (
-            f"{place}: the verifier {task.verifier!r} says {verdict.status!r} of a task's own reference answer "
-            f"({verdict.reason}): {response.content[:120]!r}"
+            f"the verifier {task.verifier!r} says {verdict.status!r} of a task's own reference answer ({verdict.reason}): "
+            f"{response.content[:120]!r}"
         )
     return None

@@ -15,6 +15,7 @@ from ponder.verifiers.choice_text import comparable
 from ponder.verifiers.response import Response
 from ponder.verifiers.verdict import Verdict
 
+MAX_REFERENCE = 1_000  # characters
 REFERENCE = re.compile(r"\(?([A-Z])[).]?")
 MAX_FROM = 60  # characters of the statement that a reason quotes
 
@@ -22,7 +23,7 @@ MAX_FROM = 60  # characters of the statement that a reason quotes
 def decide(task: Task, response: Response) -> Verdict:
     """The verdict on the letter that the response states last.
 
-    `task.reference` is a letter, "A" to "Z" in any case; `task.metadata["choices"]`, where present, lists the options'
+    `task.reference` states one letter, "A" to "Z" in any case (`reference_letter`); `task.metadata["choices"]`, where present, lists the options'
     texts in order, and then an option's full text stands for its letter. ValueError for any other reference.
     """
     choices = option_texts(task.metadata.get("choices"))
@@ -56,13 +57,21 @@ def quoted(text: str, stated: Statement) -> str:
 
 
 def reference_letter(reference: Any, choices: tuple[str, ...] = ()) -> str:
-    """The reference as one upper-case letter. ValueError where it is none, or lies beyond the last of the choices."""
-    match = REFERENCE.fullmatch(reference.strip().upper()) if isinstance(reference, str) else None
-    if match is None:
+    """The reference as one upper-case letter: "C", "(c)", "C. text", "\\boxed{C}", "The answer is C", a list that holds one of
+    these, or the text of one of the choices. ValueError where it is none, or lies beyond the last of the choices."""
+    if isinstance(reference, list | tuple) and len(reference) == 1:
+        reference = reference[0]
+    letters: tuple[str, ...] = ()
+    if isinstance(reference, str) and len(reference) <= MAX_REFERENCE:
+        if match := REFERENCE.fullmatch(reference.strip().upper()):
+            letters = (match[1],)
+        elif stated := last_statement(plain_tail(reference), choices):
+            letters = stated.letters
+    if len(letters) != 1:
         raise ValueError(f'the choice verifier needs a reference letter such as "C", not {reference!r:.200}')
-    if choices and ord(match[1]) - ord("A") >= len(choices):
-        raise ValueError(f"the reference is {match[1]}, but metadata lists only {len(choices)} choices")
-    return match[1]
+    if choices and ord(letters[0]) - ord("A") >= len(choices):
+        raise ValueError(f"the reference is {letters[0]}, but metadata lists only {len(choices)} choices")
+    return letters[0]
 
 
 def option_texts(choices: Any) -> tuple[str, ...]:

@@ -61,8 +61,37 @@ def test_reasons_say_what_was_read():
 
 
 def test_references():
-    assert [reference_letter(r) for r in ("C", "c", " (C) ", "C.")] == ["C"] * 4
-    for reference in ("CD", "", "3", 2, None, ["C"], "Ç"):
+    for reference in (
+        "C",
+        "c",
+        " (C) ",
+        "C.",
+        "**C**",
+        "C. 20 m",
+        "C) tin",
+        "\\boxed{C}",
+        "The answer is C",
+        ["C"],
+        "答案：C",
+    ):
+        assert reference_letter(reference) == "C", reference
+    assert reference_letter("10 feet", ("30 feet", "10 feet")) == "B"
+    for reference in (
+        "CD",
+        "C or D",
+        "not C",
+        "C?",
+        "",
+        "3",
+        2,
+        None,
+        [],
+        ["C", "D"],
+        [["C"]],
+        "Ç",
+        "tin",
+        "x" * 10**6,
+    ):
         with pytest.raises(ValueError, match="needs a reference letter"):
             reference_letter(reference)
     with pytest.raises(ValueError, match="lists only 2 choices"):
