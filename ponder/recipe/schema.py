@@ -74,7 +74,7 @@ class GymSource(SourceBase):
 
 
 RowVerifier = Literal["math", "choice", "instructions", "function_calls", "code"]
-CallForm = Literal["auto", "hermes", "mistral", "llama", "qwen_coder", "deepseek", "json", "python"]
+CallForm = Literal["auto", "hermes", "mistral", "llama", "qwen_coder", "deepseek", "tagged", "json", "python"]
 CALL_FORM = Field(
     "auto",
     description="with function_calls, the only form in which an answer's text may make calls; auto: any of them",

@@ -48,7 +48,7 @@ def split_response(text: str, truncated: bool = False) -> Response:
 def as_response(value: Any) -> Response:
     """A response from what callers have of one: its text, a chat message in the OpenAI form, or a list of tool calls.
 
-    Of a message `reasoning_content`, `content` (text, or a list of text parts) and `tool_calls` are read; of a conversation
+    Of a message `reasoning_content`, `content` (text, or a list of text parts) and `tool_calls` (or the older `function_call`) are read; of a conversation
     its last message, the assistant's. ValueError for anything else.
     """
     match value:
@@ -66,7 +66,7 @@ def as_response(value: Any) -> Response:
             response = split_response(flat_text(value.get("content"), "the message"))
             if isinstance(reasoning := value.get("reasoning_content"), str):
                 response = replace(response, reasoning=reasoning)
-            calls = value.get("tool_calls")
+            calls = value.get("tool_calls") or ([value["function_call"]] if value.get("function_call") else None)
             if isinstance(calls, list | tuple):
                 return replace(response, tool_calls=tuple(calls))
             # What is no list is the response's fault, and for the verifier to say.

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ponder.chat.call_forms import CALL_FORMS, Call, MalformedCall, call_of_json, read_calls
+from ponder.chat.call_forms import MARKED, Call, MalformedCall, call_of_json, read_calls
 
 PROPERTIES = {
     "f": {"a": {"type": "integer"}, "s": {"type": "string"}, "l": {"type": "array"}, "b": {"type": "boolean"}}
@@ -149,8 +149,16 @@ FORMS = {
         '{"a": 1}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>',
         '<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁sep｜>{"a": 1}<｜tool▁call▁end｜><｜tool▁calls▁end｜>',
     ],
+    "tagged": [
+        '<function_call>{"name": "f", "arguments": {"a": 1}}</function_call>',
+        '<functioncall> {"name": "f", "arguments": {"a": 1}}',
+        '<tool_calls>[{"name": "f", "arguments": {"a": 1}}]</tool_calls> Done.',
+        '<|tool_call|>[{"name": "f", "arguments": {"a": 1}}]<|/tool_call|>',
+        '<|tool_call|>[{"name": "f", "arguments": {"a": 1}}]',
+    ],
     "json": [
         '{"name": "f", "parameters": {"a": 1}}',
+        '{"name": "f", "arguments": {"a": 1}}<|im_end|>\n<|endoftext|>',
         '[{"f": {"a": 1}}]',
         '{"f": {"a": 1}}',
         '{"function": "f", "arguments": {"a": 1}}',
@@ -161,7 +169,7 @@ FORMS = {
         'I call it.\n\n[{"name": "f", "arguments": {"a": 1}}]\n',
         '```\n{"f": {"a": 1}}\n```',
     ],
-    "python": ["[f(a=1)]", "f(a=1)"],
+    "python": ["[f(a=1)]", "f(a=1)", "I call it: [f(a=1)]", "f(a=1)<|eot_id|>"],
 }
 
 
@@ -169,12 +177,11 @@ FORMS = {
 def test_families(form, text):
     assert read_calls(text, PROPERTIES) == ONE
     assert read_calls(text, PROPERTIES, form) == ONE
-    for other in CALL_FORMS.keys() - {form}:
+    for other in MARKED.keys() - {form}:
         try:
             found = read_calls(text, PROPERTIES, other)
         except MalformedCall:
             continue
-        # A fence of DeepSeek's holds the arguments alone, and Llama's JSON within the marks of another stays unread.
         assert found == [], other
 
 
@@ -209,6 +216,8 @@ def test_several_calls():
         '<|python_tag|>{"name": "f", "parameters": {"a": 1}',
         "<|python_tag|>{}",
         "<function=f><parameter=a>1</function>",
+        "<function_call>f</function_call>",
+        '<tool_calls>[{"name": "f", "arguments": {"a": 1}}] and more</tool_calls>',
         "<function=f><parameter=a>1</parameter>",
         "<function=f>{broken}</function>",
         "a </function> too many <function=f></function>",
@@ -248,6 +257,11 @@ def test_what_only_looks_like_a_call():
     "text",
     [
         "<tool_call>" * 10**5,
+        "<tool_calls>" * 10**5,
+        "<tool_calls>" + "</tool_calls>" * 10**5,
+        "</s>" * 10**5 + "x",
+        (" " * 19 + "</s>") * 10**5 + "x",
+        "[f(" * 10**5 + ")]",
         "[TOOL_CALLS]" * 10**5,
         "[TOOL_CALLS]f" + "{}f" * 10**5,
         "[TOOL_CALLS]" + "[" * 10**5,

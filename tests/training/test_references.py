@@ -122,3 +122,14 @@ def test_thousands_of_references_take_well_under_two_seconds(judge):
     started = time.process_time()
     check_references(judge, tasks)
     assert time.process_time() - started < 1.5
+
+
+def test_the_call_form_of_a_source_travels_with_its_tasks(tmp_path):
+    tool = {"name": "area", "parameters": {"type": "object", "properties": {"r": {"type": "number"}}}}
+    rows = [
+        {"question": f"Area of {n}?", "function": [tool], "ground_truth": [{"area": {"r": [n]}}]} for n in range(90)
+    ]
+    path = write(tmp_path / "rows.jsonl", rows)
+    for form, expected in (("auto", {}), ("mistral", {"call_form": "mistral"})):
+        pool = load_tasks(recipe(kind="jsonl", path=path, verifier="function_calls", call_form=form))
+        assert [task.metadata for task in pool.draw(0, 3)] == [expected] * 3

@@ -37,6 +37,8 @@ def test_messages_and_calls():
     response = as_response(message)
     assert (response.reasoning, response.content, response.tool_calls) == ("so", "", (call,))
     assert as_response([{"name": "f", "arguments": {}}]).tool_calls == ({"name": "f", "arguments": {}},)
+    older = {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}"}}
+    assert as_response(older).tool_calls == ({"name": "f", "arguments": "{}"},)
     assert as_response({"content": "so", "tool_calls": "f()"}).tool_calls == ("f()",)
     assert as_response({"content": "so", "tool_calls": []}).tool_calls == ()
     assert [as_response(value).content for value in ([], [{"f": {}}])] == ["[]", '[{"f": {}}]']

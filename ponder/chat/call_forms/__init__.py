@@ -7,6 +7,8 @@ spoils the response, as it would spoil a turn with a server. Work on any text is
 A served model's tokens are parsed while they come by ponder.chat.parser, in Hermes form.
 """
 
+import re
+
 from ponder.chat.call_forms.call import Call, MalformedCall, Properties, call_of_json
 from ponder.chat.call_forms.deepseek import deepseek_calls
 from ponder.chat.call_forms.hermes import hermes_calls
@@ -14,6 +16,7 @@ from ponder.chat.call_forms.json_text import json_calls
 from ponder.chat.call_forms.llama import llama_calls
 from ponder.chat.call_forms.mistral import mistral_calls
 from ponder.chat.call_forms.python_text import python_calls
+from ponder.chat.call_forms.tagged import tagged_calls
 from ponder.chat.call_forms.xml import xml_calls
 
 __all__ = ["CALL_FORMS", "Call", "MalformedCall", "call_of_json", "read_calls"]
@@ -25,7 +28,11 @@ MARKED = {
     "llama": llama_calls,
     "qwen_coder": xml_calls,
     "deepseek": deepseek_calls,
+    "tagged": tagged_calls,
 }
+TURN_END = re.compile(
+    r"(?:\s{0,20}(?:<\|(?:im_end|endoftext|eot_id|eom_id|end)\|>|</s>|<end_of_turn>|<eos>|<｜end▁of▁sentence｜>)){1,8}\s*\Z"
+)
 CALL_FORMS = MARKED | {"json": json_calls, "python": python_calls}
 
 
@@ -36,6 +43,7 @@ def read_calls(text: str, properties: Properties, form: str = "auto") -> list[Ca
     "auto" for the first of them whose marks the text bears. MalformedCall for a call that cannot be read, and with "auto"
     where the marks of two families stand in one text.
     """
+    text = TURN_END.sub("", text)
     if form != "auto":
         return CALL_FORMS[form](text, properties) or []
     # What a call's argument quotes is no mark.

@@ -4,7 +4,6 @@ from ponder.chat.call_forms.call import Call, MalformedCall, Properties, calls_o
 from ponder.chat.call_forms.python_text import python_calls
 
 TAG = "<|python_tag|>"
-ENDS = ("<|eom_id|>", "<|eot_id|>")
 
 
 def llama_calls(text: str, properties: Properties) -> list[Call] | None:
@@ -12,8 +11,6 @@ def llama_calls(text: str, properties: Properties) -> list[Call] | None:
     if TAG not in text:
         return None
     rest = " ".join(text.split(TAG)[1:])
-    for end in ENDS:
-        rest = rest.removesuffix(end)
     rest = rest.strip()
     if calls := python_calls(rest, properties):
         return calls

@@ -27,7 +27,7 @@ def mistral_calls(text: str, properties: Properties) -> list[Call] | None:
     _, *parts = text.split(MARK, MAX_CALLS + 1)
     if len(parts) > MAX_CALLS:
         raise MalformedCall(f"more than {MAX_CALLS} calls")
-    return [call for part in parts for call in _calls(part.removesuffix("</s>").strip())]
+    return [call for part in parts for call in _calls(part.strip())]
 
 
 def _calls(part: str) -> list[Call]:

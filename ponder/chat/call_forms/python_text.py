@@ -14,6 +14,7 @@ MAX_PYTHON = 20_000  # characters of a Python list of calls
 MAX_DEPTH = 50  # nested values in one
 
 PYTHON_CALL = re.compile(r"([^\W\d][\w.]*)\(.*\)", re.DOTALL)
+LISTED = re.compile(r"\[\s{0,20}([^\W\d][\w.]{0,200})\(")
 STRING = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'", re.DOTALL)
 # Operators, calls of calls, long chains of dots, and words that begin an expression of another kind.
 OPERATOR = re.compile(
@@ -26,9 +27,14 @@ os.register_at_fork(before=PARSING.acquire, after_in_parent=PARSING.release, aft
 
 
 def python_calls(text: str, properties: Properties) -> list[Call] | None:
-    """The calls of each fence, or of the whole text; None where none of them is written as calls."""
+    """The calls of each fence, or of the whole text, or of a list of given functions' calls that ends it; None where none
+    of them is written as calls."""
     found = [calls for source in sources_of(text) if (calls := _calls_of_source(source, properties)) is not None]
-    return [call for calls in found for call in calls] if found else None
+    if found:
+        return [call for calls in found for call in calls]
+    text = text.strip()[-MAX_PYTHON:]
+    listed = LISTED.search(text) if text.endswith(")]") else None
+    return _calls_of_python(text[listed.start() :]) if listed and listed[1] in properties else None
 
 
 def _calls_of_source(source: str, properties: Properties) -> list[Call] | None:
