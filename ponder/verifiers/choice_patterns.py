@@ -32,7 +32,7 @@ ANSWER_IS = re.compile(
 )
 IS_ANSWER = re.compile(
     rf"(?<![A-Za-z0-9_'-]){LETTER}{CLOSE}(?:is|would be|must be|has to be)\s(?P<mid>(?:\w{{1,12}}\s){{0,3}}?)"
-    r"(?:(?:correct|right|best|final)\s(?:answer|option|choice|one)|(?:the|my|our)\s(?:answer|choice|pick))\b(?!\s(?:key|sheet))",
+    r"(?:(?:correct|right|best|final)\s(?:answer|option|choice|one)|(?:the|my|our)\s(?:answer|choice|pick)\b(?!\s(?:key|sheet|for|in|of|under|only|without|you|one)\b))\b",
 )
 CHINESE = re.compile(
     rf"(?:答案|正确选项|正確答案|正确的|(?<![不别勿误错])(?<!不[能应可要该])[选選](?![项項])[择擇]?)"
@@ -58,7 +58,7 @@ MARKED = re.compile(
     rf"guess|decision|结论|综上|综上所述))\s?[:,，=]\s{{0,3}}{OPEN}(?i:{ADVERBS}){OPEN}{LETTER}(?P<rest>.{{0,{MAX_VALUE}}})"
 )
 SO = re.compile(
-    rf"(?i:(?:\b(?:so|thus|therefore|hence|it's|it is|it must be|it has to be|it should be|this is|that is|which is|final answer|okay|ok|probably|definitely|clearly|certainly|obviously|presumably|most likely|by elimination|in conclusion|in short|overall|finally)\b|(?:因此|所以|综上)[,\s]?(?:应该?|就)?[是为]?|应[为是]|[∴→⇒]|=>|->))"
+    rf"(?i:(?:\b(?:so|thus|therefore|hence|it's|it is|it must be|it has to be|it should be|this is|that is|which is|final answer|okay|ok|(?:i|we) conclude(?: that)?|probably|definitely|clearly|certainly|obviously|presumably|most likely|by elimination|in conclusion|in short|overall|finally)\b|(?:因此|所以|综上)[,\s]?(?:应该?|就)?[是为]?|应[为是]|[∴→⇒]|=>|->))"
     rf"[\s,:]{{0,3}}{OPEN}(?i:{ADVERBS}){OPEN}{LETTER}{CLOSE}(?:then|here|indeed)?[.!。]?$"
 )
 IT_IS = re.compile(
@@ -73,7 +73,7 @@ THE_ONE = re.compile(
     rf"(?P<mid>\s[^.:=?!\n]{{0,40}}?)?\s?(?P<link>\bis\b|\bmust be\b|\bhas to be\b|:)){OPEN}(?i:{ADVERBS}){OPEN}{LETTER}(?={CLOSE}(?:[.,;!\n]|$))"
 )
 MATCHES = re.compile(
-    r"(?i:\b(?:corresponds? to|match(?:es|ing)?|agrees with|giv(?:es|ing)|which is|that is|this is|namely|we get|yields|points to|"
+    r"(?i:\b(?:corresponds? to|match(?:es|ing)?|agrees with|giv(?:es|ing)|which is|that is|this is|namely|we get|yields|points to|i\.e\.,?|"
     rf"mark|tick|go for|i answer|i'd answer|i say|i'd say|is found in)\s(?:the\s)?(?:option|choice|answer|letter)\s){OPEN}{LETTER}(?={CLOSE}(?:[.,;!\n]|$))"
 )
 # One letter alone that holds; of several that do, none is chosen.
