@@ -37,11 +37,11 @@ OF_OTHERS = re.compile(
     r"|tempt(?:s|ed|ing|ation)|mistake(?:n|nly)?|misconception|misread\w{0,4}|trap|wrongly|incorrectly|erroneously|falsely|"
     r"na[iï]vely?|first glance|(?:at first|initially|originally)(?: \w{1,12}){0,3} (?:thought|said|seem|look|appear|guess|"
     r"believ|think|say)\w{0,3})\b"
-    r"|误选|错选|误以为|有人|容易|易错|常见|学生|例如",
+    r"|误选|错选|误以为|有人(?:会|误|认)|容易(?:误|错|认为|以为|选)|易错|常见错误|学生(?:会|常|可能|往往|容易)|例如",
     re.IGNORECASE,
 )
 OTHERS_NOUN = re.compile(
-    r"\b(?:their|his|her|(?!(?:let|it|that|here|what|there)'s)\w{2,15}(?:'s|s'))\s(?:\w{1,12}\s)?$|"
+    r"\b(?:their|his|her|(?!(?:let|it|that|here|what|there|question|problem|exercise|puzzle|today|item|quiz|task)'s)\w{2,15}(?:'s|s'))\s(?:\w{1,12}\s)?$|"
     r"\b(?:tempting|common|popular|other|another|second[- ]best|initial|first|previous|original|earlier|sample|example|"
     r"(?:an?|one) (?:\w{1,12} )?(?:possible|plausible|likely|conceivable))\s(?:\w{1,12}\s)?$",
     re.IGNORECASE,
@@ -54,20 +54,23 @@ WRONG_NOUN = re.compile(
     r"|(?:错误|不正确|干扰)的?$",
     re.IGNORECASE,
 )
+# "Although A is tempting, the answer is C": what stands between the last comma and the statement is no more than this.
+MAIN = re.compile(r"\s*(?:then |and )?(?:(?:the|our|my|a) )?(?:\w{1,12} )?", re.IGNORECASE)
 # In the clause before: the statement is refused, or nobody knows.
 REFUSED = re.compile(
-    r"\b(?:nobody|no one|hardly|den(?:y|ies|ied)|disprov\w{1,4}|refut\w{1,4}|reject\w{0,3}|unclear|unknown|uncertain|"
-    r"(?:wrong|incorrect|false|untrue|absurd|rash|premature|unwise|impossible|mistaken|hard|careless) (?:to|that)|"
-    r"not (?:true|the case|clear|certain|obvious|known|possible|sure)|no (?:reason|evidence|proof)|"
+    r"\b(?:nobody|no one|hardly|den(?:y|ies|ied)|disprov\w{1,4}|refut\w{1,4}|reject\w{0,3} that|(?:is|remains) (?:unclear|unknown|uncertain)|"
+    r"(?:wrong|incorrect|false|untrue|absurd|rash|premature|unwise|impossible|mistaken|careless) (?:to|that)|"
+    r"not (?:true|the case|clear|certain|obvious|known|possible|sure|convinced) (?:that|whether|if|to)|no (?:reason|evidence|proof)|"
     r"(?:cannot|can't|could not|couldn't|don't|do not|doesn't|does not|never) (?:\w{1,12} )?(?:say|tell|know|show|prove|mean|"
     r"follow|conclude|claim|be sure|believe|think))\b|不能说|不知道|不确定",
     re.IGNORECASE,
 )
 HEDGED = re.compile(
-    r"\b(?:could|might|may|can|maybe|perhaps|possibly)\b(?! be (?:shown|seen|found|deduced|read))|也许|可能|或许", re.I
+    r"\b(?:could|might|may|can|maybe|perhaps|possibly)\b(?! only| be (?:shown|seen|found|deduced|read))|也许|可能|或许",
+    re.I,
 )
 UNSURE_BEFORE = re.compile(
-    r"(?:(?:\bI (?:\w{1,12} )?(?:thought|assumed|believed|guessed|expected|figured|suspected)|\b(?:if|whether|suppos\w{1,4}|assum\w{1,4}|unless|doubt|cannot|not|never|wrong to|than to)|n't"
+    r"(?:(?:\bI (?:\w{1,12} )?(?:thought|assumed|believed|guessed|expected|figured|suspected)|\b(?:if|whether|suppos\w{1,4}|assum\w{1,4}|unless|doubt|not (?:sure|certain|convinced)|cannot|not|never|wrong to|than to)|n't"
     r"|(?:\bnot|n't|\bnever)(?: \w{1,12})? (?:think|believe|say|mean|imply|agree|claim|conclude|assume))\s"
     r"(?:that\s)?(?:(?:the|an?|our|your|my)\s)?(?:(?:correct|right|best|final|only)\s)?|如果|假设|若)$",
     re.IGNORECASE,
@@ -104,8 +107,9 @@ def standing(text: str, start: int, end: int) -> Standing:
     follows = WHEN.search(SENTENCE_END.split(after, maxsplit=1)[0])
     if would and (CONDITION.search(before) or follows):
         return "denied"
+    main = _main_clause(before)
     quoted = near[-1:] in ('"', "'") and after[:1] in ('"', "'")
-    if quoted or REFUSED.search(before) or HEDGED.search(said) or OF_OTHERS.search(before) or OTHERS_NOUN.search(near):
+    if quoted or REFUSED.search(main) or HEDGED.search(said) or OF_OTHERS.search(main) or OTHERS_NOUN.search(near):
         return "denied"
     return "supposed" if would or follows or CONDITION.search(before) or TO_BE_CHECKED.match(after) else "said"
 
@@ -116,3 +120,9 @@ def _clause(before: str) -> str:
     before = before[ends[-1] :] if ends else before
     turns = [match.end() for match in TURN.finditer(before)]
     return before[turns[-1] :] if turns else before
+
+
+def _main_clause(before: str) -> str:
+    """The clause from its last comma on, where the statement begins right after it; "that, in a vacuum, the" goes on."""
+    head, comma, tail = before.rpartition(",")
+    return tail if comma and MAIN.fullmatch(tail) and not re.search(r"\bthat,", before) and head else before

@@ -182,6 +182,14 @@ PLAIN = [
     "If we put in x = 2, the answer is D.",
 ]
 PLAIN += [
+    "The answer can only be D.",
+    "Although A is tempting, the answer is D.",
+    "While many think it is A, the correct answer is D.",
+    "Though students often choose A, the answer is D.",
+    "B is not true, the answer is D.",
+    "The question's answer is D.",
+    "由题意容易得到答案是D。",
+    "学生共有30人，答案是D。",
     "**D**\n\nOption B is the answer for a vacuum.\n\n**Answer: D**",
     "**Answer: D**\n\nOption B is the answer for a vacuum.",
     "Given all this, I conclude: D",
