@@ -23,9 +23,12 @@ def verify(
     ] = False,
     response: Annotated[str, typer.Option(help="the field that holds the response")] = "response",
     reference: Annotated[str, typer.Option(help="the field that holds the reference")] = "reference",
-    rows: Annotated[int, typer.Option(min=0, help="most rows of the table, or disagreements of the audit")] = 50,
+    rows: Annotated[int, typer.Option(min=0, help="most rows that are shown, or disagreements of the audit")] = 50,
     deadline: Annotated[float, typer.Option(min=0.01, help="most seconds of processor time for a hard pair")] = 5.0,
-    json: Annotated[bool, typer.Option("--json", help="print JSON instead of a table")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="of labelled rows, show those that agree as well, after those that do not")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="print JSON, one verdict a line")] = False,
 ) -> None:
     """Judge the responses in a file, or audit the verifiers. Exit code 1 where a label says otherwise or a verifier failed."""
     if audit == (file is not None):
@@ -39,7 +42,7 @@ def verify(
 
         if verifier is None:
             raise ValueError(f"say which verifier is to judge {file}: --verifier math, for instance")
-        judged = verify_file(file, verifier, response, reference, rows, json, deadline)
+        judged = verify_file(file, verifier, response, reference, rows, json, deadline, everything)
         good = all(item.agrees for item in judged)
     if not good:
         raise typer.Exit(1)

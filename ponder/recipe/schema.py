@@ -74,6 +74,11 @@ class GymSource(SourceBase):
 
 
 RowVerifier = Literal["math", "choice", "instructions", "function_calls", "code"]
+CallForm = Literal["auto", "hermes", "mistral", "llama", "qwen_coder", "deepseek", "tagged", "json", "python"]
+CALL_FORM = Field(
+    "auto",
+    description="with function_calls, the only form in which an answer's text may make calls; auto: any of them",
+)
 
 
 class JsonlSource(SourceBase):
@@ -87,6 +92,7 @@ class JsonlSource(SourceBase):
         description="empty: that of a known benchmark, else math; code finds the tests in a row by its form, "
         "instructions reads IFEval's fields, function_calls those of BFCL",
     )
+    call_form: CallForm = CALL_FORM
 
 
 class HubSource(SourceBase):
@@ -95,6 +101,7 @@ class HubSource(SourceBase):
     split: str = "train"
     fields: dict[str, str] = {}
     verifier: RowVerifier | None = None
+    call_form: CallForm = CALL_FORM
 
 
 class ProgramsSource(SourceBase):

@@ -59,6 +59,7 @@ class CodeRowReader:
             reference=check_tests(read.reference, place),
             source=self.source,
             metadata={key: value for key, value in read.metadata.items() if value not in (None, "")},
+            place=place,
         )
 
     def _form(self, row: Row, place: str) -> Callable[[Row, str], Read]:

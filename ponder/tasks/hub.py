@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from ponder.tasks.code_rows import CodeRowReader
+from ponder.tasks.jsonl import listed_faults
 from ponder.tasks.rows import reader_for
 from ponder.tasks.task import LazyTasks, Task
 
@@ -20,8 +20,8 @@ def hub_tasks(
 
     `name` and `config` go to `datasets.load_dataset` (a directory of Parquet or JSON files works too); the other
     arguments are those of `jsonl_tasks`. Needs the extra `data`. ValueError for a missing extra, a data set or split
-    that cannot be loaded, and, at the row, for what the row lacks; programming tasks are all looked at here, so that
-    one without tests is refused now and not in the middle of training.
+    that cannot be loaded, and for what rows lack: all are looked at here, so that one without an answer or tests is
+    refused now and not in the middle of training.
     """
     try:
         import datasets
@@ -42,7 +42,12 @@ def hub_tasks(
     def make(index: int) -> Task:
         return reader.task(table[index], f"{source}, row {index}")
 
-    if isinstance(reader, CodeRowReader):
-        for index in range(len(table)):
+    faults = []
+    for index in range(len(table)):
+        try:
             make(index)
-    return LazyTasks(len(table), make, source)
+        except ValueError as error:
+            faults.append(str(error))
+    if faults:
+        raise ValueError(listed_faults(faults, f"rows of {source} cannot be read"))
+    return LazyTasks(len(table), make, source, at_hand=True)

@@ -2,12 +2,14 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ponder.tasks.rows import reader_for
 from ponder.tasks.suggest import unknown_name
 from ponder.tasks.task import Task
+
+MAX_FAULTS = 20  # that a message lists
 
 # Field mappings of benchmark files that are found by name alone (NAME.jsonl in a data directory).
 BENCHMARKS: dict[str, dict[str, str]] = {
@@ -37,23 +39,37 @@ def jsonl_tasks(
     from its `####`. With the verifier "code" rows are programming tasks, in one of several forms (see
     `ponder.tasks.code_rows`), and `domain` and `prompt` are "code" by default; the forms for "choice", "instructions"
     and "function_calls" are in `ponder.tasks.rule_rows`. Every fault of the file is a ValueError that names the file and
-    the line.
+    the line; of faults of rows, the first MAX_FAULTS.
     """
     file, source = find_file(path), str(path)
     if fields is None:
         fields = BENCHMARKS.get(source)
         verifier = verifier or (fields or {}).get("verifier")  # not a field of the row: MBPP has one called "code"
-    reader, tasks = None, []
+    reader, tasks, faults = None, [], []
     for number, row in read_rows(file):
         place = f"{file}, line {number}"
         if reader is None:
             reader = reader_for(
                 row, fields, place=place, source=source, domain=domain, prompt=prompt, verifier=verifier
             )
-        tasks.append(reader.task(row, place))
+        try:
+            tasks.append(reader.task(row, place))
+        except ValueError as error:
+            faults.append(str(error))
+    if faults:
+        raise ValueError(listed_faults(faults, f"rows of {file} cannot be read"))
     if not tasks:
         raise ValueError(f"{file}: the file holds no task, only {file.stat().st_size} bytes of white space or nothing")
     return tasks
+
+
+def listed_faults(faults: Sequence[str], what: str) -> str:
+    """The one fault, or how many there are (`what` says of what kind) with the first MAX_FAULTS, a line each."""
+    if len(faults) == 1:
+        return faults[0]
+    shown = "".join(f"\n  {fault}" for fault in faults[:MAX_FAULTS])
+    more = f"\n  ... and {len(faults) - MAX_FAULTS:,} more" if len(faults) > MAX_FAULTS else ""
+    return f"{len(faults):,} {what}:{shown}{more}"
 
 
 def data_directories() -> list[Path]:

@@ -44,6 +44,7 @@ class RowReader:
             verifier=verifier,
             reference=answer,
             source=self.source,
+            place=place,
         )
 
     def _field(self, row: Mapping[str, Any], name: str, place: str) -> Any:

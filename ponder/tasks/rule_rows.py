@@ -2,12 +2,13 @@
 
     instructions     prompt, instruction_id_list, kwargs                    (IFEval)
     function_calls   question, function, ground_truth (none: no call)       (BFCL, single turn)
-    choice           question (or prompt), answer (a letter, or an index into choices), and if wanted choices
-                     (a list) or options (a text)
+    choice           question (or prompt), answer (a letter, or one of choices or an index into them), and if wanted
+                     choices (a list) or options (a text)
 
 Every fault is a ValueError that begins with the place it was found at.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
@@ -23,6 +24,7 @@ PROMPT_FIELDS = {
     "function_calls": ("question", "prompt"),
     "choice": ("question", "prompt"),
 }
+LETTER = re.compile(r"[\W_]{0,6}([A-Z])[\W_]{0,6}")  # also "(C)", "C.", "**C**"
 JSON_TYPES = {"dict": "object", "float": "number", "tuple": "array"}  # BFCL's names of types that JSON Schema has not
 
 
@@ -65,6 +67,7 @@ class RuleRowReader:
             tools=tools,
             source=self.source,
             metadata=metadata,
+            place=place,
         )
 
 
@@ -109,10 +112,17 @@ def _choice(row: Row, answer: str, place: str) -> tuple[str, list[str]]:
     choices = [str(choice) for choice in choices]
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(choices):
         return ascii_uppercase[value], choices
-    letter = str(value).strip().upper()
-    if len(letter) != 1 or letter not in ascii_uppercase:
-        raise ValueError(f"{place}: the answer must be a letter, or an index into `choices`, not {value!r}")
-    return letter, choices
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    said = str(value).strip()
+    letter = LETTER.fullmatch(said.upper())
+    if letter is None and isinstance(value, str) and said in choices:
+        return ascii_uppercase[choices.index(said)], choices
+    if letter is None:
+        raise ValueError(
+            f"{place}: the answer must be a letter, or one of `choices` or an index into them, not {value!r}"
+        )
+    return letter[1], choices
 
 
 def _tool(function: dict) -> dict:

@@ -14,8 +14,8 @@ class Task:
 
     `messages` are chat messages (`{"role": ..., "content": ...}`), the last of them the user's.
     `reference` is what the verifier compares with (any JSON value); `verifier` is the verifier's name.
-    `source` says where the task came from (a file, a reasoning-gym family); `metadata` is whatever else the
-    verifier needs, as JSON.
+    `source` says where the task came from (a file, a reasoning-gym family), `place` where in it, for messages to people
+    ("rows.jsonl, line 12"; "" for a task that was made); `metadata` is whatever else the verifier needs, as JSON.
 
     >>> Task(({"role": "user", "content": "1+1?"},), domain="math", verifier="math", reference="2").question
     '1+1?'
@@ -28,6 +28,7 @@ class Task:
     tools: tuple[dict, ...] = ()
     source: str = ""
     metadata: dict = field(default_factory=dict)
+    place: str = field(default="", compare=False)
 
     @cached_property
     def id(self) -> str:
@@ -85,10 +86,13 @@ def _fold(value: Any) -> Any:
 
 
 class LazyTasks(Sequence[Task]):
-    """A sequence of `length` tasks, each made by `make(index)` at the moment it is looked at."""
+    """A sequence of `length` tasks, each made by `make(index)` at the moment it is looked at.
 
-    def __init__(self, length: int, make: Callable[[int], Task], source: str):
-        self._length, self._make, self.source = length, make, source
+    `at_hand`: they are read from a table, all of which can be looked at, and not generated without end.
+    """
+
+    def __init__(self, length: int, make: Callable[[int], Task], source: str, at_hand: bool = False):
+        self._length, self._make, self.source, self.at_hand = length, make, source, at_hand
 
     def __len__(self) -> int:
         return self._length

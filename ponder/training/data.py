@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from typing import Any
 
-from ponder.recipe.reward import REWARD, Reward
+from ponder.recipe.reward import REWARD
 from ponder.recipe.schema import GymSource, HubSource, JsonlSource, ProgramsSource, Recipe, Source
 from ponder.tasks.mixture import Mixture
 from ponder.tasks.split import held_out_sample, refuse_overlap, split
@@ -13,8 +14,11 @@ from ponder.tasks.task import LazyTasks, Task
 
 @dataclass(frozen=True)
 class TaskPool:
+    """`at_hand` are the sources that are tables, whole, before any split: all their tasks can be looked at."""
+
     train: Mixture
     held_out: list[Task]
+    at_hand: Sequence[Sequence[Task]] = ()
 
     def draw(self, cursor: int, n: int) -> list[Task]:
         """Tasks number cursor .. cursor + n - 1 of the training mixture.
@@ -37,9 +41,11 @@ def load_tasks(recipe: Recipe) -> TaskPool:
     Raises:
         ValueError: a source that cannot be read, too few held-out problems, or tasks on both sides; by source name.
     """
-    train, held_out_sources = [], []
+    train, held_out_sources, at_hand = [], [], []
     for name, source in recipe.sources.items():
-        tasks = _with_reward(_read(name, source), source.reward)
+        tasks = _with_metadata(_read(name, source), _metadata_of(source))
+        if not isinstance(tasks, LazyTasks) or tasks.at_hand:
+            at_hand.append(tasks)
         match source.part:
             case "train":
                 train.append((name, source.weight, tasks))
@@ -54,7 +60,7 @@ def load_tasks(recipe: Recipe) -> TaskPool:
     for _, _, tasks in train:
         if isinstance(tasks, list):
             refuse_overlap(tasks, held_out.values())
-    return TaskPool(Mixture(train, recipe.seed), list(held_out.values()))
+    return TaskPool(Mixture(train, recipe.seed), list(held_out.values()), at_hand)
 
 
 def _read(name: str, source: Source) -> Sequence[Task]:
@@ -96,17 +102,22 @@ def _read(name: str, source: Source) -> Sequence[Task]:
         raise ValueError(f"sources.{name}: {error}") from None
 
 
-def _with_reward(tasks: Sequence[Task], reward: Reward) -> Sequence[Task]:
-    """The tasks, each with the reward that its source composes, for the judge to see."""
-    if reward == "task":
+def _metadata_of(source: Source) -> dict[str, Any]:
+    """What of a source's settings travels with its tasks, for the judge to see."""
+    metadata = {} if source.reward == "task" else {"reward": REWARD.dump_python(source.reward, mode="json")}
+    call_form = getattr(source, "call_form", "auto")
+    return metadata if call_form == "auto" else metadata | {"call_form": call_form}
+
+
+def _with_metadata(tasks: Sequence[Task], metadata: dict[str, Any]) -> Sequence[Task]:
+    if not metadata:
         return tasks
-    composed = {"reward": REWARD.dump_python(reward, mode="json")}
 
     def add(task: Task) -> Task:
-        return replace(task, metadata=task.metadata | composed)
+        return replace(task, metadata=task.metadata | metadata)
 
     if isinstance(tasks, LazyTasks):
-        return LazyTasks(len(tasks), lambda index: add(tasks[index]), tasks.source)
+        return LazyTasks(len(tasks), lambda index: add(tasks[index]), tasks.source, tasks.at_hand)
     return [add(task) for task in tasks]
 
 

@@ -1,8 +1,8 @@
 """Before anything is learned: is this run able to learn at all? Each check says what to change when it fails."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from itertools import chain
 
 import torch
 
@@ -10,39 +10,43 @@ from ponder.chat.renderer import Renderer
 from ponder.model.config import ModelConfig
 from ponder.recipe.schema import Recipe, RlStage
 from ponder.tasks.task import Task
-from ponder.training.data import TaskPool, spread
+from ponder.training.data import TaskPool
 from ponder.training.evaluate import held_out_sampling
 from ponder.training.learner import Learner
+from ponder.training.references import SelfCheckError, check_references
 from ponder.training.rewards import by_group, has_variance
 from ponder.training.rollouts import Rollout
-from ponder.verifiers.judge import Judge, reference_response
-from ponder.verifiers.response import Response
+from ponder.verifiers.judge import Judge
 
 # Largest |learner - sampler| log-probability before the first update, when both hold the same weights. On a GPU float32
 # products run in TF32, with 10 bits of mantissa.
 LARGEST_GAP = {torch.float32: 1e-4, torch.bfloat16: 0.5, torch.float16: 0.1}
 LARGEST_GAP_TF32 = 0.05
-REFERENCES = 64
-ANY_ANSWER = Response(reasoning="So.", content="?", thinking_closed=True, truncated=False, tokens=1)
 
 
-class SelfCheckError(ValueError):
-    """The run cannot learn as it is set up; the message says why and what to change."""
+def check_tasks(recipe: Recipe, pool: TaskPool, judge: Judge) -> None:
+    """What can be known of the tasks before a model is there: every reference at hand, and of tasks that are made as they
+    are asked for those of the first step and those held out."""
+    made = [task for task in first_tasks(recipe, pool) if not task.place]
+    check_programs(judge, chain(*pool.at_hand, made))
+    check_references(judge, chain(*pool.at_hand, made))
 
 
-def check_before_training(
-    recipe: Recipe, pool: TaskPool, config: ModelConfig, renderer: Renderer, judge: Judge
-) -> None:
-    """What can be known before anything is sampled; the rest is checked on the first rollouts of each RL stage."""
+def first_tasks(recipe: Recipe, pool: TaskPool) -> list[Task]:
+    """The tasks of the first step of the largest RL stage, and those held out."""
     stages = [stage for stage in recipe.stages if isinstance(stage, RlStage)]
-    tasks = [*pool.draw(0, max((s.prompts_per_step for s in stages), default=1)), *pool.held_out]
+    return [*pool.draw(0, max((s.prompts_per_step for s in stages), default=1)), *pool.held_out]
+
+
+def check_before_training(recipe: Recipe, pool: TaskPool, config: ModelConfig, renderer: Renderer) -> None:
+    """Whether model and tasks fit together; the rest is checked on the first rollouts of each RL stage."""
+    stages = [stage for stage in recipe.stages if isinstance(stage, RlStage)]
+    tasks = first_tasks(recipe, pool)
     longest = max([stage.max_tokens for stage in stages] + [held_out_sampling(recipe, renderer.stop_ids).max_tokens])
     check_chat_form(renderer, tasks, config.vocab_size, longest, config.max_positions)
-    check_programs(judge, tasks)
-    check_references(judge, tasks)
 
 
-def check_programs(judge: Judge, tasks: Sequence[Task]) -> None:
+def check_programs(judge: Judge, tasks: Iterable[Task]) -> None:
     """Where programs are to be judged, the sandbox must start here, and grant the limits that the tasks ask for."""
     coding = [task for task in tasks if task.verifier == "code"]
     if not coding:
@@ -52,37 +56,10 @@ def check_programs(judge: Judge, tasks: Sequence[Task]) -> None:
         try:
             judge.code.check(task)
         except ValueError as error:
+            place = f"{task.place}: " if task.place else ""
             raise SelfCheckError(
-                f"no program can be judged by a task's tests: {error}\n  {task.question[:200]}"
+                f"{place}no program can be judged by a task's tests: {error}\n  {task.question[:200]}"
             ) from None
-
-
-def check_references(judge: Judge, tasks: Sequence[Task]) -> None:
-    """The reference answer of every task looked at must be `correct` in the eyes of its own verifier.
-
-    A reward composed around that verifier is left out there: it asks for a form which a bare reference does not have. But
-    with it, too, any answer must be judged, or its parts cannot be used.
-    """
-    looked_at = spread(tasks, REFERENCES)
-    answered = [(task, ANY_ANSWER) for task in looked_at if task.verifier != "reasoning_gym"]
-    for (task, _), verdict in zip(answered, judge.judge(answered), strict=True):
-        if verdict.status == "error":
-            raise SelfCheckError(
-                f"no answer to a task can be judged: {verdict.reason}.\n  question: {task.question[:200]}\n"
-                "Mend the reference, or the source's reward."
-            )
-    stated = [
-        (replace(task, metadata={key: value for key, value in task.metadata.items() if key != "reward"}), response)
-        for task in looked_at
-        if (response := reference_response(task)) is not None
-    ]
-    for (task, response), verdict in zip(stated, judge.judge(stated), strict=True):
-        if verdict.status != "correct":
-            raise SelfCheckError(
-                f"the verifier {task.verifier!r} says {verdict.status!r} of a task's own reference answer "
-                f"({verdict.reason}).\n  question: {task.question[:200]}\n  reference: {response.content[:200]}\n"
-                "Mend the source's field mapping or its answers, or choose another verifier."
-            )
 
 
 def check_chat_form(renderer: Renderer, tasks: Sequence[Task], vocab_size: int, longest: int, context: int) -> None:

@@ -31,7 +31,7 @@ from ponder.training.objectives import OBJECTIVES
 from ponder.training.pause import budget_spent, is_saved, not_finite
 from ponder.training.replicas import Replicas
 from ponder.training.rl import RlTrainer
-from ponder.training.selfcheck import check_before_training
+from ponder.training.selfcheck import check_before_training, check_tasks
 from ponder.training.sft import SftTrainer
 from ponder.training.view import View
 from ponder.verifiers.judge import Judge
@@ -54,9 +54,10 @@ def start(recipe: Recipe, path: Path, view: View) -> Run:
     text = dump_recipe(recipe)
     pool = load_tasks(recipe)
     parent = Path(recipe.model.path) if recipe.model.path else None
-    decoder, renderer = _first_model(recipe, pool)
     with _judge(recipe) as judge:
-        check_before_training(recipe, pool, decoder.config, renderer, judge)
+        check_tasks(recipe, pool, judge)
+    decoder, renderer = _first_model(recipe, pool)
+    check_before_training(recipe, pool, decoder.config, renderer)
     with Run.create(path, text, new_lineage(text, seed=recipe.seed, parent=parent)) as run:
         progress = Progress(BIRTH, done=True)
         save_checkpoint(run, progress, decoder, renderer)

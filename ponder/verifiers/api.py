@@ -64,15 +64,20 @@ def verify_instructions(
 
 
 def verify_function_calls(
-    response: Given, functions: Sequence[Mapping[str, Any]], reference: Sequence[Mapping[str, Any]]
+    response: Given,
+    functions: Sequence[Mapping[str, Any]],
+    reference: Sequence[Mapping[str, Any]],
+    call_form: str = "auto",
 ) -> Verdict:
     """Whether the right functions are called with right arguments, by the rules of BFCL's AST checker.
 
     `functions` are their descriptions (OpenAI's form or BFCL's), `reference` is BFCL's ground truth:
     [{name: {parameter: [accepted values]}}], with "" among them where the parameter may be left out; [] where no call
-    is right. The response is a text with `<tool_call>` blocks or JSON, a chat message, or a list of calls.
+    is right. The response is a chat message, a list of calls, or a text with calls in it, of which `call_form` names the
+    only form that counts (ponder.chat.call_forms has the list; "auto" is any of them).
     """
-    return _verify("function_calls", response, reference, tools=functions)
+    metadata = {} if call_form == "auto" else {"call_form": call_form}
+    return _verify("function_calls", response, reference, tools=functions, metadata=metadata)
 
 
 def verify_code(

@@ -10,8 +10,9 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from ponder.chat.call_forms import CALL_FORMS, Call, MalformedCall, call_of_json, read_calls
+from ponder.tasks.suggest import unknown_name
 from ponder.tasks.task import Task
-from ponder.verifiers.function_text import Call, MalformedCall, calls_in_text, calls_of_parser
 from ponder.verifiers.function_types import TYPES, Parameter, disagreement, shown
 from ponder.verifiers.response import Response
 from ponder.verifiers.verdict import Verdict
@@ -31,16 +32,15 @@ class Expected:
 def decide(task: Task, response: Response) -> Verdict:
     """The verdict on the calls of a response: those its parser found, else those its text holds.
 
-    ValueError, saying what to write, for tools or a reference that are not in the forms above.
+    `task.metadata["call_form"]`, where present, names the one form in which the text may hold calls (CALL_FORMS of
+    ponder.chat.call_forms, or "auto"). ValueError, saying what to write, for tools, a reference or a form that are not
+    like that.
     """
     tools = tools_by_name(task.tools)
     expected = expected_calls(task.reference, tools)
     reference = json.dumps(task.reference, ensure_ascii=False)[:MAX_REASON]
     try:
-        if response.tool_calls:
-            calls = calls_of_parser(response.tool_calls, response.content)
-        else:
-            calls = calls_in_text(response.content, {name: parameters(tool) for name, tool in tools.items()})
+        calls = calls_of(task, response, tools)
     except MalformedCall as error:
         return Verdict("unparseable", 0.0, f"a call cannot be read: {error}", reference=reference)
     reason = mismatch(calls, expected)
@@ -50,6 +50,20 @@ def decide(task: Task, response: Response) -> Verdict:
             "correct", 1.0, "every call agrees" if calls else "makes no call, as is right", parsed, reference
         )
     return Verdict("wrong", 0.0, reason[:MAX_REASON], parsed, reference)
+
+
+def calls_of(task: Task, response: Response, tools: dict[str, dict]) -> list[Call]:
+    """The calls of a response to a task. MalformedCall for one that is begun and cannot be read; ValueError for a form
+    that there is not."""
+    form = task.metadata.get("call_form", "auto")
+    if form != "auto" and form not in CALL_FORMS:
+        raise ValueError(unknown_name("call_form", str(form), ("auto", *CALL_FORMS)))
+    if not response.tool_calls:
+        return read_calls(response.content, {name: parameters(tool) for name, tool in tools.items()}, form)
+    # What the chat parser could not read it leaves in the content, markers and all.
+    if "<tool_call>" in response.content:
+        raise MalformedCall("the content still holds a <tool_call> block that is no call")
+    return [call_of_json(call) for call in response.tool_calls]
 
 
 def mismatch(calls: list[Call], expected: list[Expected]) -> str | None:
@@ -86,10 +100,10 @@ def call_mismatch(call: Call, expected: Expected) -> str | None:
             return f"{name}: {shown(parameter)} is no parameter of it"
         if parameter not in expected.accepted:
             return f"{name}: {parameter!r} should be left out, got {shown(value)}"
-        schema = parameter_schema(name, parameter, properties[parameter])
-        reason = disagreement(value, schema, expected.accepted[parameter])
-        if reason is not None:
-            return f"{name}: {parameter!r}: {reason}"
+        schemas = parameter_schemas(name, parameter, properties[parameter])
+        reasons = [disagreement(value, schema, expected.accepted[parameter]) for schema in schemas]
+        if None not in reasons:
+            return f"{name}: {parameter!r}: {reasons[0]}"
     for parameter, accepted in expected.accepted.items():
         if parameter not in call.arguments and "" not in accepted:
             return f"{name}: {parameter!r} is missing, expected {shown(accepted)}"
@@ -154,11 +168,30 @@ def required(tool: dict) -> list[str]:
     return names
 
 
-def parameter_schema(name: str, parameter: str, schema: Any) -> Parameter:
-    """What the schema says of a parameter's type. Without `items`, an array may hold anything."""
+def parameter_schemas(name: str, parameter: str, schema: Any) -> list[Parameter]:
+    """What the schema says of a parameter's type: one, or with a list of types or `anyOf` several, of which any will do.
+
+    Without `items`, an array may hold anything.
+    """
     if not isinstance(schema, dict):
         raise ValueError(f"{name}: the schema of {parameter!r} is {shown(schema)}; write {{'type': ...}}")
-    kind, items = schema.get("type"), schema.get("items")
+    for key in ("anyOf", "oneOf"):
+        if isinstance(options := schema.get(key), list) and options and "type" not in schema:
+            return [one for option in options[:20] for one in _one_level(name, parameter, option)]
+    return _one_level(name, parameter, schema)
+
+
+def _one_level(name: str, parameter: str, schema: Any) -> list[Parameter]:
+    if not isinstance(schema, dict):
+        raise ValueError(f"{name}: the schema of {parameter!r} holds {shown(schema)}; write {{'type': ...}}")
+    kinds = schema.get("type")
+    return [
+        _one_type(name, parameter, kind, schema) for kind in (kinds if isinstance(kinds, list) and kinds else [kinds])
+    ]
+
+
+def _one_type(name: str, parameter: str, kind: Any, schema: dict) -> Parameter:
+    items = schema.get("items")
     item_kind = items.get("type") if isinstance(items, dict) and kind in ("array", "tuple") else None
     for given in (kind, item_kind) if item_kind is not None else (kind,):
         if not isinstance(given, str) or given not in TYPES:

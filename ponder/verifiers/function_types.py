@@ -2,7 +2,8 @@
 
 The rules, as bfcl-eval 2026.3.23 applies them:
 - The type is that of the tool's schema, exactly: a bool is no integer; an integer passes for a float, not the other
-  way round. The items of an array are checked one level deep.
+  way round. The items of an array are checked one level deep; there BFCL's `float` takes no integer, but JSON's `number`,
+  which its Python part does not know, does.
 - A value that has the type of the reference's first accepted value passes too, whatever the schema says ("variable");
   such a value is compared as it is.
 - Strings are compared without case, spaces and the characters , . / - _ * ^, and with ' as ". So are the strings in a
@@ -26,6 +27,7 @@ TYPES = {
     "dict": dict,
     "object": dict,
     "any": str,
+    "null": type(None),
 }
 IGNORED = str.maketrans("", "", " ,./-_*^")
 MAX_INTEGER_BITS = 200  # larger ones are described rather than written out
@@ -46,6 +48,11 @@ class Parameter:
     def python_item_type(self) -> type | None:
         return TYPES[self.item_type] if self.item_type else None
 
+    @property
+    def item_types(self) -> tuple[type, ...]:
+        """The types that an item may have."""
+        return (float, int) if self.item_type == "number" else (TYPES[self.item_type],) if self.item_type else ()
+
 
 def disagreement(value: Any, parameter: Parameter, accepted: list) -> str | None:
     """Why `value` is not among the `accepted` values of a parameter, in words; None if it is.
@@ -62,7 +69,7 @@ def disagreement(value: Any, parameter: Parameter, accepted: list) -> str | None
             return f"{shown(value)} is too large for a float"
     reference_type = _type_of_first(accepted)
     if type(value) is expected:
-        if item_type and not any(_items_have_type(value, option, item_type) for option in accepted):
+        if item_type and not any(_items_have_type(value, option, parameter.item_types) for option in accepted):
             return f"expected {parameter.type} of {parameter.item_type}, got {shown(value)}"
         as_it_is = reference_type not in (None, expected)
     elif reference_type is not None and type(value) is reference_type:
@@ -123,11 +130,11 @@ def _type_of_first(accepted: list) -> type | None:
     return next((type(option) for option in accepted if option != ""), None)
 
 
-def _items_have_type(items: list, option: Any, item_type: type) -> bool:
+def _items_have_type(items: list, option: Any, item_types: tuple[type, ...]) -> bool:
     """Whether the items have the schema's type, or that of the option's first item. Anything passes beside a non-list."""
     if type(option) is not list:
         return True
-    return all(type(item) is item_type or type(item) is _type_of_first(option) for item in items)
+    return all(type(item) in item_types or type(item) is _type_of_first(option) for item in items)
 
 
 def _folded_items(items: list | str) -> list:

@@ -48,7 +48,7 @@ def split_response(text: str, truncated: bool = False) -> Response:
 def as_response(value: Any) -> Response:
     """A response from what callers have of one: its text, a chat message in the OpenAI form, or a list of tool calls.
 
-    Of a message `reasoning_content`, `content` (text, or a list of text parts) and `tool_calls` are read; of a conversation
+    Of a message `reasoning_content`, `content` (text, or a list of text parts) and `tool_calls` (or the older `function_call`) are read; of a conversation
     its last message, the assistant's. ValueError for anything else.
     """
     match value:
@@ -58,16 +58,24 @@ def as_response(value: Any) -> Response:
             return split_response(value)
         case [*_, {"role": "assistant"} as message]:
             return as_response(message)
+        case list() if value and all(_is_call(item) for item in value):
+            return Response("", "", thinking_closed=True, truncated=False, tool_calls=tuple(map(dict, value)))
         case list() if not any(isinstance(item, Mapping) and "role" in item for item in value):
             return Response("", json.dumps(value, default=str), thinking_closed=True, truncated=False)
         case Mapping():
             response = split_response(flat_text(value.get("content"), "the message"))
             if isinstance(reasoning := value.get("reasoning_content"), str):
                 response = replace(response, reasoning=reasoning)
-            calls = value.get("tool_calls")
-            # The verifier reads the calls itself, so that malformed ones are the response's fault.
-            return replace(response, content=json.dumps(calls, default=str)) if calls else response
+            calls = value.get("tool_calls") or ([value["function_call"]] if value.get("function_call") else None)
+            if isinstance(calls, list | tuple):
+                return replace(response, tool_calls=tuple(calls))
+            # What is no list is the response's fault, and for the verifier to say.
+            return replace(response, tool_calls=(calls,)) if calls else response
     raise ValueError(f"a response is a text, a chat message or a list of tool calls, not {type(value).__name__}")
+
+
+def _is_call(value: Any) -> bool:
+    return isinstance(value, Mapping) and "role" not in value and ("name" in value or "function" in value)
 
 
 @dataclass(frozen=True)

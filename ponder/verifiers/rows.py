@@ -20,16 +20,20 @@ from ponder.tasks.task import Task
 from ponder.verifiers.api import task_of
 from ponder.verifiers.response import Response, as_response
 
+MAX_JOINED = 20_000_000  # characters
+
 
 @dataclass(frozen=True)
 class LabelledPair:
-    """A row: `label` is True (correct), False, "any" (either will do), or None where there is none."""
+    """A row: `label` is True (correct), False, "any" (either will do), or None where there is none; `place` says which
+    line it is, and so does `id` where the row has none of its own."""
 
     id: str
     task: Task
     response: Response
     label: bool | str | None
     why: str
+    place: str = ""
 
 
 def read_pairs(
@@ -71,15 +75,20 @@ def pair_of(row: Mapping[str, Any], verifier: str, response: str, reference: str
         raise ValueError(f'label must be true, false or "any", not {label!r}')
     metadata = dict(row.get("metadata") or {}) | ({"choices": row["choices"]} if "choices" in row else {})
     task = task_of(verifier, expected, tuple(row.get("tools") or row.get("functions") or ()), metadata)
-    return LabelledPair(str(row.get("id", number)), task, as_response(text), label, row.get("why", ""))
+    name = str(row.get("id", number))
+    return LabelledPair(name, task, as_response(text), label, row.get("why", ""), f"line {number}")
 
 
 def _joined(parts: list) -> str:
+    length = 0
     for part in parts:
         match part:
-            case [str(), int()]:
+            case [str() as text, int() as times] if not isinstance(times, bool):
+                length += len(text) * max(0, times)
                 continue
         raise ValueError("response_parts must be [[text, times], ...]")
+    if length > MAX_JOINED:
+        raise ValueError(f"response_parts spell {length:,} characters; at most {MAX_JOINED:,} are read")
     return "".join(text * times for text, times in parts)
 
 

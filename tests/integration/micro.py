@@ -82,6 +82,6 @@ def ponder(*arguments, **options) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, **options)
 
 
-def spawn(*arguments) -> subprocess.Popen:
+def spawn(*arguments, **options) -> subprocess.Popen:
     command = [sys.executable, "-m", "ponder.cli.main", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)

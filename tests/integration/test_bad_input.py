@@ -51,6 +51,17 @@ def test_malformed_problems_are_named_by_line(tmp_path, text, fragments):
     refused(ponder("train", recipe, "--run", tmp_path / "run"), "sources.mine", *fragments)
 
 
+def test_bad_references_are_listed_and_nothing_is_left_behind(tmp_path):
+    rows = [
+        {"question": f"{n}?", "choices": ["a", "b"], "answer": "C" if n in (40, 90) else "B"} for n in range(1, 121)
+    ]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    recipe = with_source(tmp_path, kind="jsonl", path=str(tmp_path / "rows.jsonl"), verifier="choice")
+    done = ponder("train", recipe, "--run", tmp_path / "run")
+    refused(done, "2 references cannot be used", "rows.jsonl, line 40: ", "rows.jsonl, line 90: ", "only 2 choices")
+    assert not (tmp_path / "run").exists()
+
+
 def test_unknown_gym_family(tmp_path):
     recipe = with_source(tmp_path, kind="gym", family="chain_sums")
     refused(ponder("train", recipe, "--run", tmp_path / "run"), "sources.mine", "chain_sum")

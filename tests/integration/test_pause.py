@@ -6,8 +6,8 @@ import shutil
 import pytest
 
 from ponder.runs.run import Run
-from tests.integration.micro import RECIPE, ponder, write_recipe
-from tests.integration.test_train import assert_same_run
+from tests.integration.micro import RECIPE, ponder, spawn, write_recipe
+from tests.integration.test_train import assert_same_run, wait_for
 
 ROWS = [(a, 60 + a) for a in range(10, 40)]
 DAMAGED = [{"prompt": f"Add {a} + {b} =", "answer": [""]} for a, b in ROWS]  # passes as a row; no answer is in it
@@ -20,11 +20,27 @@ TWO_SOURCES = RECIPE | {
 
 
 def train(directory, rows: list[dict], *overrides: str):
-    """Train the recipe in a directory of its own, where its tasks lie; the run is `run` in there."""
+    """Train the recipe in a directory of its own, where its tasks lie; the run is `run` in there.
+
+    No training begins with references that cannot be used, so the file is damaged while it is interrupted.
+    """
     directory.mkdir(exist_ok=True)
-    (directory / "tasks.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     settings = [part for override in overrides for part in ("--set", override)]
-    return ponder("train", write_recipe(directory, TWO_SOURCES), "--run", "run", *settings, cwd=directory)
+    arguments = ("train", write_recipe(directory, TWO_SOURCES), "--run", "run", *settings)
+    write_rows(directory, SOUND)
+    if rows is SOUND:
+        return ponder(*arguments, cwd=directory)
+    process = spawn(*arguments, cwd=directory)
+    run = directory / "run"
+    wait_for(lambda: (run / "recipe.yaml").exists() and Run.open(run).checkpoints(), process)
+    process.kill()
+    process.communicate()
+    write_rows(directory, rows)
+    return ponder("resume", "run", cwd=directory)
+
+
+def write_rows(directory, rows: list[dict]) -> None:
+    (directory / "tasks.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 @pytest.fixture(scope="module")
@@ -92,13 +108,13 @@ def test_the_raised_budget_that_it_names_goes_on(paused, tmp_path):
     assert rows[2]["verifier/math/verdicts"] == 8 * (12 + rows[2]["refill/prompts"]), "and counted all the same"
     entry = resumed.lineage["resumed"][-1]
     assert entry["changed"] == {"stages.math.error_budget": [0.01, float(raised.partition("=")[2])]}
-    assert resumed.lineage["resumed"][0]["paused"]["step"] == 1 and "paused" not in resumed.lineage
+    assert resumed.lineage["resumed"][1]["paused"]["step"] == 1 and "paused" not in resumed.lineage
     assert "Where verifiers failed" in (copy / "run" / "report.html").read_text()
 
 
 def test_mended_it_goes_on_as_if_nothing_had_been(paused, tmp_path):
     copy = copy_of(paused, tmp_path)
-    (copy / "tasks.jsonl").write_text("".join(json.dumps(row) + "\n" for row in SOUND))
+    write_rows(copy, SOUND)
     done = ponder("resume", "run", cwd=copy)
     assert done.returncode == 0, done.stdout + done.stderr
     assert train(tmp_path / "sound", SOUND).returncode == 0

@@ -135,3 +135,12 @@ def test_help_and_refusals_do_not_import_torch(tmp_path):
     ):
         done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
         assert done.stdout.split()[-3:] == ["exit", str(exit_code), "False"], done.stdout + done.stderr
+
+
+def test_the_call_forms_of_a_source_are_those_that_there_are_parsers_for():
+    from typing import get_args
+
+    from ponder.chat.call_forms import CALL_FORMS
+    from ponder.recipe.schema import CallForm
+
+    assert get_args(CallForm) == ("auto", *CALL_FORMS)

@@ -17,10 +17,14 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
+from ponder.tasks import jsonl_tasks
+from ponder.verifiers import verify_math
 from ponder.verifiers.adapters.rollouts import NoScoreError, response_from, task_from
 from ponder.verifiers.adapters.trl import reward_function
 from ponder.verifiers.adapters.verifiers import rubric_function, score
 from ponder.verifiers.adapters.verl import compute_score
+from ponder.verifiers.api import shared_judge
+from ponder.verifiers.response import split_response
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = Path(__file__).parent / "adapter_scripts"
@@ -30,6 +34,45 @@ UNUSABLE = ""  # a reference without an answer: the verifier's error, whatever t
 
 def says(text: str) -> list[dict]:
     return [{"role": "assistant", "content": text}]
+
+
+# GSM8K's own column, a worked solution that ends in "#### 18"
+
+GSM8K = ROOT.parent / "shared" / "data" / "gsm8k_test.jsonl"
+WORKED = "Two boxes of nine are 2*9=<<2*9=18>>18 pens.\n#### 18"
+reads_worked_solutions = pytest.mark.skipif(
+    verify_math("\\boxed{18}", WORKED).status != "correct", reason="the math verifier reads no '#### 18' in a reference"
+)
+
+
+@reads_worked_solutions
+@pytest.mark.parametrize("reference", [WORKED, WORKED.replace("18\n#### 18", "1,018\n#### 1,018")])
+def test_every_adapter_reads_a_worked_solution(reference):
+    answer = reference.rpartition("#### ")[2].replace(",", "")
+    right, wrong = f"\\boxed{{{answer}}}", "\\boxed{9}"
+    assert reward_function("math")(["?"] * 2, [right, wrong], answer=[reference] * 2) == [1.0, 0.0]
+    verl = partial(compute_score, "openai/gsm8k", verifier="math")
+    assert [verl(text, reference)["score"] for text in (right, wrong)] == [1.0, 0.0]
+    rubric = rubric_function("math")
+    assert [asyncio.run(rubric(completion=text, state={}, answer=reference)) for text in (right, wrong)] == [1.0, 0.0]
+    assert [verify_math(text, reference).score for text in (right, wrong)] == [1.0, 0.0]
+
+
+@reads_worked_solutions
+@pytest.mark.skipif(not GSM8K.is_file(), reason="gsm8k_test.jsonl is not at ../shared/data")
+def test_all_of_gsm8k_earns_its_reward_from_the_raw_column():
+    rows = [json.loads(line) for line in GSM8K.open(encoding="utf-8")]
+    column = [row["answer"] for row in rows]
+    right = [f"So it is \\boxed{{{text.rpartition('#### ')[2]}}}." for text in column]
+    assert reward_function("math")(["?"] * len(rows), right, answer=column) == [1.0] * 1_319
+    verl = [
+        compute_score("openai/gsm8k", text, gold, verifier="math")["score"]
+        for text, gold in zip(right, column, strict=True)
+    ]
+    assert verl == [1.0] * 1_319
+    tasks = jsonl_tasks(GSM8K, {"prompt": "question", "answer": "answer"})
+    responses = [split_response(text) for text in right]
+    assert {v.status for v in shared_judge().judge(zip(tasks, responses, strict=True))} == {"correct"}
 
 
 # TRL
@@ -191,7 +234,7 @@ def test_nested_references_may_be_json_text_or_numpy():
 def test_tool_calls_are_kept_with_thinking_in_the_prompt():
     calls = [{"type": "function", "function": {"name": "f", "arguments": {}}}]
     response = response_from({"role": "assistant", "content": "", "tool_calls": calls}, prompt_opens_thinking=True)
-    assert json.loads(response.content) == calls
+    assert list(response.tool_calls) == calls
     assert response.thinking_closed
 
 

@@ -52,16 +52,46 @@ def test_what_is_no_answer_and_what_is_a_wrong_one():
 
 def test_reasons_say_what_was_read():
     task = Task(({"role": "user", "content": "?"},), "test", "choice", "c")
-    assert decide(task, Response("", "Answer: B", True, False)).reason == "chose B, not C"
+    assert decide(task, Response("", "Answer: B", True, False)).reason == 'chose B, not C; from: "Answer: B"'
     several = decide(task, Response("", "Answer: B or D", True, False))
-    assert (several.parsed, several.reason) == ("B, D", "names 2 letters where one is asked for")
+    assert several.parsed == "B, D"
+    assert several.reason == 'names 2 letters where one is asked for; from: "Answer: B or D"'
     assert "names no letter" in decide(task, Response("", '"answer": "42"', True, False)).reason
     assert decide(task, Response("", "Answer: C", True, False)).reference == "C"
 
 
 def test_references():
-    assert [reference_letter(r) for r in ("C", "c", " (C) ", "C.")] == ["C"] * 4
-    for reference in ("CD", "", "3", 2, None, ["C"], "Ç"):
+    for reference in (
+        "C",
+        "c",
+        " (C) ",
+        "C.",
+        "**C**",
+        "C. 20 m",
+        "C) tin",
+        "\\boxed{C}",
+        "The answer is C",
+        ["C"],
+        "答案：C",
+    ):
+        assert reference_letter(reference) == "C", reference
+    assert reference_letter("10 feet", ("30 feet", "10 feet")) == "B"
+    for reference in (
+        "CD",
+        "C or D",
+        "not C",
+        "C?",
+        "",
+        "3",
+        2,
+        None,
+        [],
+        ["C", "D"],
+        [["C"]],
+        "Ç",
+        "tin",
+        "x" * 10**6,
+    ):
         with pytest.raises(ValueError, match="needs a reference letter"):
             reference_letter(reference)
     with pytest.raises(ValueError, match="lists only 2 choices"):

@@ -1,6 +1,8 @@
 import pytest
 
-from ponder.verifiers.choice_statements import comparable, last_statement, plain, read_letters
+from ponder.verifiers.choice_letters import read_letters
+from ponder.verifiers.choice_statements import last_statement, plain_tail
+from ponder.verifiers.choice_text import comparable, plain
 
 # What is written, and the letters it names: "" for a statement without one, None for no statement.
 FIELDS = [
@@ -57,11 +59,12 @@ SENTENCES = [
 SIGNS = [
     ("I should not choose A; choose C", "C"),
     ("It would be wrong to choose A. Therefore C.", "C"),
-    ("option (A) fails. option (C) holds", None),
+    ("option (A) fails. option (C) holds", "C"),
+    ("option (A) holds. option (C) holds", None),
     ("A is correct. Wait, no. B is correct.", "B"),
     ("It could be A or B.", None),
     ("A: foo\nB: bar\nC: baz\n\nC", "C"),
-    ("(A) is wrong, (B) is wrong, (C) holds", None),
+    ("(A) is wrong, (B) is wrong, (C) holds", "C"),
 ]
 CHINESE = [
     ("所以答案应选C。", "C"),
@@ -76,7 +79,7 @@ CHINESE = [
 
 @pytest.mark.parametrize(("text", "letters"), FIELDS + BOXES + SENTENCES + SIGNS + CHINESE)
 def test_last_statement(text, letters):
-    statement = last_statement(text)
+    statement = last_statement(plain_tail(text))
     assert (None if statement is None else "".join(statement.letters)) == letters
 
 
@@ -129,5 +132,5 @@ def test_plain_text():
     ],
 )
 def test_hostile_texts_take_little_time(text):
-    last_statement(text)  # minutes where a pattern backtracks
-    last_statement(text[::-1])
+    last_statement(plain_tail(text))  # minutes where a pattern backtracks
+    last_statement(plain_tail(text[::-1]))

@@ -1,6 +1,7 @@
 import json
 import random
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 
 from ponder.tasks import Task
 from ponder.verifiers.function_calls import decide, reference_text
-from ponder.verifiers.response import Response, split_response
+from ponder.verifiers.function_types import fold, shown
+from ponder.verifiers.response import Response, as_response, split_response
 from ponder.verifiers.verdict import Verdict
 
 DEV_PAIRS = Path(__file__).parents[3] / "shared" / "data" / "agreement_dev" / "fc_pairs.jsonl"
@@ -99,6 +101,21 @@ def test_a_block_that_the_parser_left_in_the_content_spoils_the_turn():
         ({"type": "array", "items": {"type": "dict"}}, ["", [{"k": [1]}]], [], True),
         ({"type": "array"}, [["a"]], ["A"], True),  # without `items`, of our own: anything may be in it
         ({"type": "number"}, [2.5], 2.5, True),
+        ({"type": "number"}, [2.0], 2, True),
+        ({"type": "array", "items": {"type": "number"}}, [[1.0, 2.5]], [1, 2.5], True),
+        ({"type": "array", "items": {"type": "number"}}, [[1, 2.5]], [1.0, 2.5], True),
+        ({"type": "array", "items": {"type": "number"}}, [[1.0, 2.0]], [1, 3], False),
+        ({"type": "array", "items": {"type": "number"}}, [[1.0, 2.0]], [2, 1], False),
+        ({"type": "array", "items": {"type": "number"}}, [[1.0]], [True], False),
+        ({"type": "array", "items": {"type": "number"}}, [[1.0]], ["1"], False),
+        ({"type": "array", "items": {"type": "float"}}, [[1.0]], [1], False),  # as BFCL has it
+        ({"type": "array", "items": {"type": "integer"}}, [[1]], [1.0], False),
+        ({"type": ["number", "null"]}, [2.5, None], None, True),
+        ({"type": ["string", "null"]}, ["a b"], "A-b", True),
+        ({"type": ["integer", "string"]}, [3], "4", False),
+        ({"anyOf": [{"type": "integer"}, {"type": "null"}]}, [3], 3, True),
+        ({"anyOf": [{"type": "integer"}, {"type": "null"}]}, [3], 4, False),
+        ({"anyOf": [{"type": "integer"}, {"type": "null"}]}, [3], None, False),
         ({"type": "object"}, [{"k": ["A b"]}], {"k": "a-b"}, True),
     ],
 )
@@ -116,7 +133,8 @@ def test_types(schema, accepted, value, right):
         ([{"g": {}}], [tool()], "not among the tools"),
         ([{"f": {"a": 1}}], [tool(a={"type": "integer"})], "write a list of accepted values"),
         ([{"f": {"a": [1]}}], [tool(a={"type": "int32"})], "write one of string, integer"),
-        ([{"f": {"a": [1]}}], [tool(a={"type": ["integer", "null"]})], "write one of string, integer"),
+        ([{"f": {"a": [1]}}], [tool(a={"type": ["integer", "int32"]})], "write one of string, integer"),
+        ([{"f": {"a": [1]}}], [tool(a={"anyOf": ["integer"]})], "write {'type': ...}"),
         ([{"f": {"a": [1]}}], [tool(a={"type": "array", "items": {"type": "int32"}})], "write one of string, integer"),
         ([{"f": {"a": [1]}}], [tool(a="integer")], "write {'type': ...}"),
         ([{"f": {"a": [{"k": 1}]}}], [tool(a={"type": "dict"})], "write a list of accepted values"),
@@ -174,3 +192,44 @@ def test_verdicts_are_the_same_in_any_order_and_thread():
     with ThreadPoolExecutor(4) as threads:
         verdicts = dict(zip(order, threads.map(lambda index: decide(*pairs[index]), order), strict=True))
     assert [verdicts[index] for index in range(len(pairs))] == expected
+
+
+def test_strings_as_they_are_compared():
+    assert fold("New York, N.Y.") == fold("new_york/NY") == "newyorkny"
+    assert fold("a^b*c") == "abc"
+    assert fold("it's") == 'it"s'
+    assert fold("a\u00a0b!") == "a\u00a0b!"
+
+
+def test_shown_values_are_short():
+    deep: list = []
+    for _ in range(10_000):
+        deep = [deep]
+    for value in (deep, "x" * 10**6, 10**5000, {str(i): i for i in range(1000)}, float("nan"), "\ud800"):
+        assert len(shown(value)) < 400
+        shown(value).encode()
+
+
+MISTRAL = '[TOOL_CALLS]f{"room": "hall"}'
+
+
+def test_the_form_that_a_source_names():
+    task = task_of([{"f": {"room": ["hall"]}}], tool(room={"type": "string"}))
+    for form, right in (("auto", True), ("mistral", True), ("hermes", False), ("json", False)):
+        verdict = decide(replace(task, metadata={"call_form": form}), split_response(MISTRAL))
+        assert (verdict.status == "correct") is right, form
+    structured = as_response([{"name": "f", "arguments": {"room": "hall"}}])
+    assert decide(replace(task, metadata={"call_form": "hermes"}), structured).status == "correct"
+    with pytest.raises(ValueError, match="mistral"):
+        decide(replace(task, metadata={"call_form": "mistrel"}), split_response(MISTRAL))
+
+
+def test_a_call_in_any_form_is_a_call_where_none_is_right():
+    task = task_of([], tool(room={"type": "string"}))
+    for text in (
+        MISTRAL,
+        '<|python_tag|>{"name": "f", "parameters": {}}',
+        "[f(room='hall')]",
+        '[{"f": {"room": "x"}}]',
+    ):
+        assert decide(task, split_response(text)).status == "wrong", text

@@ -6,9 +6,9 @@ from importlib.resources import files
 
 import pytest
 
+from ponder.chat.call_forms import read_calls
 from ponder.tasks import Task
 from ponder.verifiers.function_calls import decide, reference_text
-from ponder.verifiers.function_text import calls_in_text
 from ponder.verifiers.oracles import bfcl
 from ponder.verifiers.response import Response
 
@@ -101,7 +101,7 @@ def test_verdicts_equal_the_official_checkers():
         task = Task(
             ({"role": "user", "content": "?"},), "test", "function_calls", row["reference"], tools=tuple(row["tools"])
         )
-        right = [{"name": c.name, "arguments": c.arguments} for c in calls_in_text(reference_text(task), {})]
+        right = [{"name": c.name, "arguments": c.arguments} for c in read_calls(reference_text(task), {})]
         calls = changed_calls(right, [tool["name"] for tool in row["tools"]], rng)
         category = "parallel_multiple" if len(row["reference"]) > 1 else "multiple"
         try:

@@ -1,5 +1,3 @@
-import json
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,8 +35,13 @@ def test_messages_and_calls():
     call = {"type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
     message = {"role": "assistant", "reasoning_content": "so", "content": None, "tool_calls": [call]}
     response = as_response(message)
-    assert (response.reasoning, json.loads(response.content)) == ("so", [call])
-    assert json.loads(as_response([{"name": "f", "arguments": {}}]).content) == [{"name": "f", "arguments": {}}]
+    assert (response.reasoning, response.content, response.tool_calls) == ("so", "", (call,))
+    assert as_response([{"name": "f", "arguments": {}}]).tool_calls == ({"name": "f", "arguments": {}},)
+    older = {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}"}}
+    assert as_response(older).tool_calls == ({"name": "f", "arguments": "{}"},)
+    assert as_response({"content": "so", "tool_calls": "f()"}).tool_calls == ("f()",)
+    assert as_response({"content": "so", "tool_calls": []}).tool_calls == ()
+    assert [as_response(value).content for value in ([], [{"f": {}}])] == ["[]", '[{"f": {}}]']
     assert as_response({"content": "<think>x</think>4"}).content == "4"
     parts = [{"type": "text", "text": "\\boxed"}, {"type": "text", "text": "{4}"}]
     assert (

@@ -26,12 +26,42 @@ def file(tmp_path):
     return path
 
 
-def test_a_table_with_reasons_and_a_summary(file):
-    ended = ponder(file, "--verifier", "math")
+def test_all_rows_with_reasons_and_a_summary(file):
+    ended = ponder(file, "--verifier", "math", "--all")
     assert ended.returncode == 0, ended.stderr
     for text in ("correct", "unparseable", "not equal", "4 rows:", "agreement with 3 labels: 1.000 (0 false positives"):
         assert text in ended.stdout, ended.stdout
-    assert "... and 2 more" in ponder(file, "--verifier", "math", "--rows", 2).stdout
+    assert max(map(len, ended.stdout.splitlines())) <= 80
+    assert "... and 2 more" in ponder(file, "--verifier", "math", "--all", "--rows", 2).stdout
+
+
+def test_rows_without_labels_are_all_shown(file):
+    file.write_text("".join(json.dumps({k: v for k, v in row.items() if k != "label"}) + "\n" for row in ROWS[:2]))
+    shown = ponder(file, "--verifier", "math").stdout
+    assert shown.startswith("a (line 1)  correct\n    answer 0.5 | reference 1/2\n")
+    assert "b (line 2)  wrong\n    answer 0.6 | reference 1/2\n" in shown
+    assert "label" not in shown
+
+
+def test_of_labelled_rows_the_disagreements_are_shown_and_then_the_rest_if_asked_for(file):
+    rows = [
+        {"response": "Answer: B", "reference": "B", "label": True},
+        {"response": "xx " * 100 + ". The answer is C.\n\nSo much for that.", "reference": "B", "label": True},
+        {"id": "odd", "response": "Answer: B", "reference": "B", "label": False},
+    ]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    ended = ponder(file, "--verifier", "choice")
+    assert ended.returncode == 1
+    assert max(map(len, ended.stdout.splitlines())) <= 80
+    assert [line for line in ended.stdout.splitlines() if not line.startswith(" ")][:3] == [
+        "line 2  wrong (label: true)",
+        "odd (line 3)  correct (label: false)",
+        "1 rows agree with their labels, or have none (--all shows them)",
+    ]
+    assert '    chose C, not B; from: "The answer is C."\n    response: ...xx xx' in ended.stdout
+    everything = ponder(file, "--verifier", "choice", "--all").stdout
+    heads = [line for line in everything.splitlines() if line.startswith(("line", "odd"))]
+    assert [head.split("  ")[0] for head in heads] == ["line 2", "odd (line 3)", "line 1"]
 
 
 def test_json_lines_for_scripts(file):
@@ -57,6 +87,19 @@ def test_a_label_that_says_otherwise_is_exit_code_1(file):
         ('{"response": "1"}', ["--verifier", "math"], "line 1: no field 'reference'; the row has response. Say which"),
         ('{"response": 1, "reference": "1"}', ["--verifier", "math"], "line 1: a response is a text, a chat message"),
         ("{", ["--verifier", "math"], "not JSON"),
+        ("[]", ["--verifier", "math"], "line 1: a JSON object is expected"),
+        ('{"response": "1", "reference": "1", "label": "yes"}', ["--verifier", "math"], "line 1: label must be true"),
+        ('{"response": "1", "reference": "1", "tools": 5}', ["--verifier", "function_calls"], "line 1: tools must be"),
+        (
+            '{"response_parts": [["a", 1e3]], "reference": "1"}',
+            ["--verifier", "math"],
+            "line 1: response_parts must be",
+        ),
+        (
+            '{"response_parts": [["a", 1000000000000]], "reference": "1"}',
+            ["--verifier", "math"],
+            "line 1: response_parts spell 1,000,000,000,000 characters",
+        ),
         ("", ["--verifier", "math"], "holds no rows"),
         ("{}", ["--verifier", "maths"], "Unknown verifier 'maths': did you mean 'math'"),
         ("{}", [], "say which verifier"),

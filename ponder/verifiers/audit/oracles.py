@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from ponder.tasks.rule_rows import with_types
 from ponder.verifiers import function_calls
-from ponder.verifiers.function_text import MalformedCall, calls_in_text
 from ponder.verifiers.instructions import INSTRUCTIONS
 from ponder.verifiers.measure import HANG_S
 from ponder.verifiers.oracles import bfcl, ifeval
@@ -67,8 +66,8 @@ def _function_call(pair: LabelledPair) -> Opinion:
     """BFCL checks calls that have been read; reading them is ours, and where there is none it has nothing to check."""
     tools = function_calls.tools_by_name(pair.task.tools)
     try:
-        calls = calls_in_text(pair.response.content, {n: function_calls.parameters(t) for n, t in tools.items()})
-    except MalformedCall:
+        calls = function_calls.calls_of(pair.task, pair.response, tools)
+    except function_calls.MalformedCall:
         return Opinion(None, "not asked")
     if not calls or not pair.task.reference:
         return Opinion(None, "not asked")

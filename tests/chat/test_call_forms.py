@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ponder.verifiers.function_text import Call, MalformedCall, call_of_json, calls_in_text, calls_of_parser
-from ponder.verifiers.function_types import fold, shown
+from ponder.chat.call_forms import Call, MalformedCall, call_of_json, read_calls
 
 PROPERTIES = {
     "f": {"a": {"type": "integer"}, "s": {"type": "string"}, "l": {"type": "array"}, "b": {"type": "boolean"}}
@@ -30,7 +29,7 @@ ONE = [Call("f", {"a": 1})]
     ],
 )
 def test_forms(text):
-    assert calls_in_text(text, PROPERTIES) == ONE
+    assert read_calls(text, PROPERTIES) == ONE
 
 
 @pytest.mark.parametrize(
@@ -54,7 +53,7 @@ def test_forms(text):
     ],
 )
 def test_texts_without_calls(text):
-    assert calls_in_text(text, PROPERTIES) == []
+    assert read_calls(text, PROPERTIES) == []
 
 
 @pytest.mark.parametrize(
@@ -86,12 +85,12 @@ def test_texts_without_calls(text):
 )
 def test_calls_that_cannot_be_read(text):
     with pytest.raises(MalformedCall):
-        calls_in_text(text, PROPERTIES)
+        read_calls(text, PROPERTIES)
 
 
 def test_python_values():
     text = "[f(a=-1, b=True, c=None, d=2.5, e=['x', (1, 2)], g={'k': [1]}, h=celsius), p.q.r(s='a' \"b\")]"
-    first, second = calls_in_text(text, PROPERTIES)
+    first, second = read_calls(text, PROPERTIES)
     assert first.arguments == {
         **{"a": -1, "b": True, "c": None, "d": 2.5, "e": ["x", (1, 2)], "g": {"k": [1]}, "h": "celsius"}
     }
@@ -111,7 +110,7 @@ def test_xml_values_follow_the_schema():
     }
     values |= {("a", "seven"): "seven", ("other", "7"): 7}
     for (name, text), value in values.items():
-        (call,) = calls_in_text(block(name, text), PROPERTIES)
+        (call,) = read_calls(block(name, text), PROPERTIES)
         assert call.arguments == {name: value}
 
 
@@ -119,14 +118,36 @@ def test_xml_values_follow_the_schema():
 def test_values_that_are_no_call(value):
     with pytest.raises(MalformedCall):
         call_of_json(value)
-    with pytest.raises(MalformedCall):
-        calls_of_parser((value,), "")
 
 
 @pytest.mark.parametrize(
     "text",
     [
         "<tool_call>" * 10**5,
+        "<tool_calls>" * 10**5,
+        "<tool_calls>" + "</tool_calls>" * 10**5,
+        "</s>" * 10**5 + "x",
+        (" " * 19 + "</s>") * 10**5 + "x",
+        "[f(" * 10**5 + ")]",
+        "[TOOL_CALLS]" * 10**5,
+        "[TOOL_CALLS]f" + "{}f" * 10**5,
+        "[TOOL_CALLS]" + "[" * 10**5,
+        "[TOOL_CALLS]f[CALL_ID]" + " " * 10**6,
+        "[TOOL_CALLS]f" + '{"a":' * 10**5,
+        "<|python_tag|>" * 10**5,
+        "<|python_tag|>" + "{};" * 10**5,
+        "<|python_tag|>" + "f(" * 9000,
+        "<function=" * 10**5,
+        "<function=f>" * 10**5,
+        "<function=f>" * 900 + "</function>" * 10**5,
+        "<function=f>" + "{" * 10**5 + "</function>",
+        "<｜tool▁call▁begin｜>" * 10**5,
+        "<｜tool▁call▁begin｜>function<｜tool▁sep｜>f\n```json\n" + "\n```" * 10**5 + "<｜tool▁call▁end｜>",
+        ('{"name": ' * 10**5),
+        "\n" * 10**5 + '{"name": "f",',
+        ': {"name"' * 10**5,
+        "[" + '{"f": {}},' * 10**5,
+        '{"a": 1}\n' * 900 + "{",
         "<tool_call>" + "<function=f>" * 10**5 + "</tool_call>",
         "```\n" * 10**5,
         "[f(a=1)" + " " * 10**6 + "]",
@@ -143,7 +164,7 @@ def test_values_that_are_no_call(value):
 )
 def test_hostile_texts_take_little_time(text):
     try:
-        calls_in_text(text, PROPERTIES)  # minutes where the work is quadratic
+        read_calls(text, PROPERTIES)  # minutes where the work is quadratic
     except MalformedCall as error:
         assert len(str(error)) < 400
 
@@ -166,9 +187,9 @@ JSON = st.recursive(
 def test_calls_survive_being_written(pairs):
     calls = [Call(name, arguments) for name, arguments in pairs]
     written = json.dumps([{"name": name, "arguments": arguments} for name, arguments in pairs])
-    assert calls_in_text(written, {}) == calls
+    assert read_calls(written, {}) == calls
     tagged = "".join(f"<tool_call>{json.dumps({'name': n, 'arguments': a})}</tool_call>" for n, a in pairs)
-    assert calls_in_text(tagged, {}) == calls
+    assert read_calls(tagged, {}) == calls
 
 
 PIECES = [
@@ -196,23 +217,7 @@ PIECES += ["\n", " ", '"name": "f"', '"arguments": ']
 @given(st.lists(st.sampled_from(PIECES), max_size=30))
 def test_reading_never_fails_otherwise(pieces):
     try:
-        calls = calls_in_text("".join(pieces), PROPERTIES)
+        calls = read_calls("".join(pieces), PROPERTIES)
     except MalformedCall:
         return
     assert all(isinstance(call.arguments, dict) for call in calls)
-
-
-def test_strings_as_they_are_compared():
-    assert fold("New York, N.Y.") == fold("new_york/NY") == "newyorkny"
-    assert fold("a^b*c") == "abc"
-    assert fold("it's") == 'it"s'
-    assert fold("a\u00a0b!") == "a\u00a0b!"
-
-
-def test_shown_values_are_short():
-    deep: list = []
-    for _ in range(10_000):
-        deep = [deep]
-    for value in (deep, "x" * 10**6, 10**5000, {str(i): i for i in range(1000)}, float("nan"), "\ud800"):
-        assert len(shown(value)) < 400
-        shown(value).encode()
