@@ -6,6 +6,7 @@ evaluated does a worker process compare (ponder.verifiers.math.calculus, ponder.
 """
 
 import re
+from dataclasses import replace
 from functools import lru_cache
 from itertools import product
 from typing import Any, NamedTuple
@@ -15,9 +16,12 @@ from ponder.verifiers.math import budget
 from ponder.verifiers.math.calculus import may_be_asked
 from ponder.verifiers.math.chains import last_member
 from ponder.verifiers.math.equality import same
-from ponder.verifiers.math.extract import boxed_items, extract_answer
+from ponder.verifiers.math.extract import extract_answer
+from ponder.verifiers.math.found import Found, boxed, shortened, stated
 from ponder.verifiers.math.parse import GROUPED, parse
+from ponder.verifiers.math.parts import parts_in_boxes
 from ponder.verifiers.math.plain_numbers import Number, parse_number, same_number, with_point
+from ponder.verifiers.math.reference import reference_text
 from ponder.verifiers.math.spelling import TEXT, flat, spelled
 from ponder.verifiers.math.statements import final_statement, stated_answer
 from ponder.verifiers.math.tree import Node, OverBudget, Unreadable
@@ -37,32 +41,60 @@ SEVERAL = re.compile(r"[,;<>=]|\bor\b|\band\b|\\(?:cup|leq?|geq?|lt|gt|pm|in|neq
 
 
 def decide(task: Task, response: Response) -> Verdict | Job:
-    """The verdict, or the job for a worker where the answer cannot be read here."""
-    reference = reference_text(task.reference)
-    content = response.content
-    if answer := final_statement(content):
-        return compare(answer, reference)
-    if "\\box" in content or "\\fbox" in content:
-        answer = extract_answer(content)
-        if answer is None:
-            return Verdict("unparseable", 0.0, "the last box is empty, unclosed or too long", reference=reference)
-    else:
-        answer = stated_answer(content)
-        if answer is None:
-            return Verdict("unparseable", 0.0, "no box and no answer that is stated", reference=reference)
-    return compare(answer, reference)
-
-
-def reference_text(reference: Any) -> str:
-    """The reference as LaTeX or text: numbers are written out, the items of a list are joined by commas.
+    """The verdict, or the job for a worker where the answer cannot be read here.
 
     ValueError for a reference without an answer in it.
     """
-    items = reference if isinstance(reference, list) else [reference]
-    text = ", ".join(str(item) for item in items if item is not None).strip()
-    if not text:
-        raise ValueError(f"the math verifier needs a reference answer, not {reference!r}")
-    return final_statement(text) or (boxed_items(text) if "\\boxed" in text else None) or text
+    reference = reference_text(task.reference)
+    found = find_answer(response.content)
+    if isinstance(found, str):
+        problem = unreadable(reference)
+        return problem or Verdict("unparseable", 0.0, found, reference=reference)
+    verdict = compare(found.answer, reference)
+    if isinstance(verdict, Verdict) and verdict.status == "wrong" and (parts := _in_parts(response.content, reference)):
+        found, verdict = boxed(parts), compare(parts, reference)
+    return replace(verdict, reason=f"{verdict.reason}; from: {found.where}") if isinstance(verdict, Verdict) else verdict
+
+
+def find_answer(content: str) -> Found | str:
+    """The answer of a response's text and where it stands, or why there is none."""
+    if answer := final_statement(content):
+        return stated(answer, f"The final answer is {answer}")
+    if "\\box" in content or "\\fbox" in content:
+        answer = extract_answer(content)
+        return boxed(answer) if answer is not None else "the last box is empty, unclosed or too long"
+    return stated_answer(content) or "no box and no answer that is stated"
+
+
+def _in_parts(content: str, reference: str) -> str | None:
+    """What the last boxes hold, where the reference has several items, and each box answers one of them."""
+    if "\\box" not in content or not SEVERAL.search(reference):
+        return None
+    try:
+        trees = _read(reference).trees
+    except OverBudget:
+        return None
+    numbers = {len(tree.args) for tree in trees if tree.op in ("list", "alt", "set")}
+    return next((parts for number in sorted(numbers) if (parts := parts_in_boxes(content, number))), None)
+
+
+def unreadable(reference: str) -> Verdict | None:
+    """The verdict on any answer where the reference cannot be read; None where it can.
+
+    >>> unreadable("\\\\frac{1}{2}"), unreadable("3 +* 4").status
+    (None, 'error')
+    """
+    try:
+        reading = _read(reference)
+    except (OverBudget, RecursionError) as error:
+        reading = Reading((), str(error))
+    if reading.trees or may_be_asked(reference, reference):
+        return None
+    reason = (
+        f"the reference {shortened(reference)!r} cannot be read as mathematics or words ({reading.problem}): write LaTeX, "
+        "a number, or one of the forms in docs/verifiers.md"
+    )
+    return Verdict("error", None, reason, reference=reference)
 
 
 def compare(answer: str, reference: str) -> Verdict | Job:
@@ -81,7 +113,7 @@ def compare(answer: str, reference: str) -> Verdict | Job:
             return _asked(answer, reference) or _verdict(False, "not equal", answer, reference)
     except (OverBudget, RecursionError) as error:
         return _verdict(False, f"over budget: {error}", answer, reference)
-    return _asked(answer, reference) or _unread(answer, reference, wanted, given)
+    return _asked(answer, reference) or unreadable(reference) or _unread(answer, reference, given)
 
 
 class Reading(NamedTuple):
@@ -101,12 +133,10 @@ def _asked(answer: str, reference: str) -> Job | None:
     return Job({"kind": "math", "reference": reference, "answer": answer}, answer, reference)
 
 
-def _unread(answer: str, reference: str, wanted: Reading, given: Reading) -> Verdict:
-    """Where one side is no mathematics that is read here."""
-    if given.trees:
-        return _verdict(False, "not equal", answer, reference)
+def _unread(answer: str, reference: str, given: Reading) -> Verdict:
+    """Where the answer is no mathematics that is read here."""
     reason = f"the answer cannot be read as mathematics ({given.problem}), and is not the text of the reference"
-    return Verdict("unparseable" if wanted.trees else "wrong", 0.0, reason, answer, reference)
+    return Verdict("unparseable", 0.0, reason, answer, reference)
 
 
 def _verdict(equal: bool, reason: str, answer: str, reference: str) -> Verdict:
