@@ -28,6 +28,7 @@ STARTS = ("num", "sym", "const", "fn", "cmd", "begin", "dots")
 MAX_MARKS = 25
 POSTFIX = ("^", "!", "%", "_", "'", "pmod", "mod")
 ORDINALS = ("st", "nd", "rd", "th")
+MONEY = {"$": "dollars", "€": "euros", "£": "pounds", "¥": "yuan", "₹": "rupees"}
 HALF = num(Fraction(1, 2))
 
 
@@ -192,6 +193,8 @@ def _based(node: Node, base: Node, token: Token) -> Node:
     """A number with its base, such as 52_8."""
     if base.op == "text" and base.args[0] in BASES:
         base = num(BASES.index(base.args[0]) + 2)
+    if base == num(10) and node.op == "num":
+        return node
     if node.op != "num" or base.op != "num" or token[0] != "num" or not token[1].isdigit():
         raise Unreadable("a subscript on what is no symbol")
     value = base.args[0]
@@ -248,9 +251,9 @@ def _atom(cursor: Cursor) -> Node:
                 inner = parse_sum(cursor)
             cursor.expect("r" + value[1:])
             return Node("call", (value[1:], inner))
-        if value == "$":  # money
+        if value in MONEY:
             cursor.next()
-            return Node("unit", (parse_factor(cursor)[0], "dollars"))
+            return Node("unit", (parse_factor(cursor)[0], MONEY[value]))
     raise Unreadable(f"{value!r} stands where a number or a symbol was expected" if value else "it ends too soon")
 
 

@@ -5,7 +5,7 @@ import re
 
 from ponder.verifiers.math.spelling import TEXT
 from ponder.verifiers.math.tree import OverBudget, Unreadable
-from ponder.verifiers.math.units import UNIT_NAMES
+from ponder.verifiers.math.units import DOUBTS, UNIT_NAMES
 
 Token = tuple[str, str]  # (kind, value)
 END: Token = ("end", "")
@@ -22,7 +22,8 @@ PIECE = re.compile(
     |(?P<row>\\\\(?:\s*\[[^\[\]]{{0,12}}\])?)
     |(?P<command>\\(?:[A-Za-z]+|.))
     |(?P<word>[A-Za-z]+)
-    |(?P<operator><=|>=|!=|==|\*\*|->|=>|=<|[-+*/^_=<>()\[\]{{}}|,;:!'&%$\#]|(?P<currency>[€£元])|\.(?=\s|$))""",
+    |(?P<cjk>[\u4e00-\u9fff\u3007①-⑳]+)
+    |(?P<operator><=|>=|!=|==|\*\*|->|=>|=<|[-+*/^_=<>()\[\]{{}}|,;:!'&%$\#]|(?P<currency>[€£¥₹])|\.(?=\s|$))""",
     re.VERBOSE | re.DOTALL,
 )
 
@@ -114,11 +115,14 @@ CONSTANTS = {"pi": "pi", "infty": "inf", "inf": "inf", "infinity": "inf", "Infin
 CONSTANTS |= {"emptyset": "empty", "varnothing": "empty", "e": "e", "i": "i"}
 WITH_ARGUMENTS = {"frac", "sqrt", "binom", "sum", "prod", "int", "lim", "overline", "bar", "hat", "vec", "tilde", "dot"}
 WITH_ARGUMENTS |= {"widehat", "overrightarrow", "overarc", "ddot", "widetilde", "iint", "oint"}
-IGNORED = {"mathbf", "mathit", "boldsymbol", "bm", "mathcal", "mathscr", "mathfrak", "mathsf", "mathrm", "mathbb"}
-IGNORED |= {"underline", "text", "operatorname", "ensuremath", "boxed", "fbox", "displaylines", "nonumber", "hfill"}
+IGNORED = {"mathbf", "mathit", "boldsymbol", "bm", "mathcal", "mathscr", "mathfrak", "mathsf", "mathrm", "mathbb", "pmb", "mathtt"}
+IGNORED |= {"underline", "text", "operatorname", "ensuremath", "boxed", "fbox", "displaylines", "mathop", "mathord", "smash", "nonumber", "hfill"}
 ORDINALS = ("st", "nd", "rd", "th")
 SHORT_WORDS = ("per", "yes", "no", "odd", "one", "two", "six", "ten", "all", "not")
 DOTS = {"dots", "ldots", "cdots", "dotsc", "dotsb", "vdots", "ddots", "dotsm"}
+# "Total cost:" and "the area is", which name the value after them.
+LABEL = re.compile(r"((?!or\b|and\b|if\b)[A-Za-z][A-Za-z' -]{2,60}?)\s*(?:[:=]|\s(?:is|are|equals):?)", re.IGNORECASE)
+NO_LABELS = ("answer", "the answer", "final answer", "the final answer", "answer is", "solution", "the solution", "the solutions")
 JOINING = re.compile(r"(\bor\b|\band\b|[,;])")
 COMPOUND = re.compile(r"[A-Za-z]+(?:\^\{?-?[1-4]\}?)?(?:\s*(?:/|\*|\\cdot|\s)\s*[A-Za-z]+(?:\^\{?-?[1-4]\}?)?)*")
 LETTERS = re.compile(r"(?<!\\)\b[A-Za-z]+")
@@ -159,7 +163,9 @@ def _read(text: str, tokens: list[Token], depth: int) -> None:
         elif match["blackboard"]:
             tokens.append(("const", match["set"] or match["bare"]))
         elif match["currency"]:
-            tokens.append(("text", match["currency"]))
+            tokens.append(("text" if tokens and tokens[-1][0] == "num" else "op", match["currency"]))
+        elif match["cjk"]:
+            tokens.append(("text", match["cjk"]))
         elif match["row"]:
             tokens.append(("op", "\\\\"))
         elif match["command"]:
@@ -181,6 +187,9 @@ def _text(content: str, operator: bool, tokens: list[Token], depth: int) -> None
     content = content.strip()
     if _is_unit(content) and tokens and (tokens[-1][0] == "num" or tokens[-1] in (("op", "}"), ("op", ")"))):
         tokens.append(("text", content))
+        return None
+    if (label := LABEL.fullmatch(content)) and not (label[1].lower() in NO_LABELS or DOUBTS & set(label[1].lower().split())):
+        tokens.extend((("text", " ".join(label[1].lower().split())), ("op", "=")))
         return None
     if content in FUNCTIONS or (content in CONSTANTS and content not in ("e", "i")):
         return _word(content, tokens)
@@ -220,6 +229,8 @@ def _command(name: str, tokens: list[Token]) -> None:
         tokens.append(("cmd", name))
     elif name in DOTS:
         tokens.append(("dots", "dots"))
+    elif name == "Omega" and tokens and tokens[-1][0] == "num":
+        tokens.append(("text", "ohms"))
     elif name in GREEK_NAMES:
         tokens.append(("sym", name.removeprefix("var")))
     elif name not in IGNORED:

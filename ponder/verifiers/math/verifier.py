@@ -18,13 +18,15 @@ from ponder.verifiers.math.chains import last_member
 from ponder.verifiers.math.equality import same
 from ponder.verifiers.math.extract import extract_answer
 from ponder.verifiers.math.found import Found, boxed, shortened, stated
-from ponder.verifiers.math.parse import GROUPED, parse
+from ponder.verifiers.math.parse import parse
 from ponder.verifiers.math.parts import parts_in_boxes
 from ponder.verifiers.math.plain_numbers import Number, parse_number, same_number, with_point
 from ponder.verifiers.math.reference import reference_text
 from ponder.verifiers.math.spelling import TEXT, flat, spelled
 from ponder.verifiers.math.statements import final_statement, stated_answer
+from ponder.verifiers.math.thousands import readings
 from ponder.verifiers.math.tree import Node, OverBudget, Unreadable
+from ponder.verifiers.math.wording import letter_unit
 from ponder.verifiers.response import Job, Response
 from ponder.verifiers.verdict import Verdict
 
@@ -194,12 +196,14 @@ def _trees(text: str) -> tuple[tuple[Node, ...], str]:
     """The different trees of a text, and why there is none."""
     found: list[Node] = []
     problem = ""
-    for thousands in (True, False) if GROUPED.search(text) else (True,):
-        try:
-            tree = parse(text, thousands)
-        except Unreadable as error:
-            problem = str(error)
-            continue
-        if tree not in found:
-            found.append(tree)
+    plain = spelled(text)
+    for reading in dict.fromkeys((plain, letter_unit(plain))):
+        for thousands in readings(reading):
+            try:
+                tree = parse(reading, thousands)
+            except Unreadable as error:
+                problem = problem or str(error)
+                continue
+            if tree not in found:
+                found.append(tree)
     return tuple(found), problem

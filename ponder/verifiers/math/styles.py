@@ -1,0 +1,56 @@
+"""LaTeX that is only typesetting: sizes, fonts, colours, spaces; and what stands for a character of money."""
+
+import re
+
+SWITCHES = (
+    "tiny scriptsize footnotesize small normalsize large Large LARGE huge Huge bfseries itshape rmfamily sffamily ttfamily "
+    "mdseries upshape scshape boldmath unboldmath displaystyle textstyle scriptstyle scriptscriptstyle limits nolimits rm bf "
+    "it tt sf sl em cal sc strut mathstrut centering nobreak allowbreak hfill hfil hfilneg noindent"
+)
+SPACES = "quad qquad enspace enskip thinspace medspace thickspace negthinspace negmedspace negthickspace newline nobreakspace"
+TYPESETTING = (
+    (re.compile(r"(?<!\\)\\[()\[\]]"), " "),
+    (re.compile(r"\\(?:left|right|middle|big|Big|bigg|Bigg)[lrm]?(?![A-Za-z])(?:\s*\.(?!\d))?"), ""),
+    (re.compile(rf"\\(?:{SWITCHES.replace(' ', '|')})(?![A-Za-z])"), ""),
+    (re.compile(r"\\(?:color|cellcolor|hspace|vspace|label|tag)\*?\s*(?:\[[^\[\]]*\]\s*)?\{[^{}]*\}"), " "),
+    (re.compile(r"\\(?:textcolor|mathcolor|colorbox)\s*(?:\[[^\[\]]*\]\s*)?\{[^{}]*\}"), ""),
+    (re.compile(r"\\fcolorbox\s*\{[^{}]*\}\s*\{[^{}]*\}"), ""),
+    (re.compile(r"\\(?:[dtc]frac|nicefrac|sfrac|flatfrac)(?![A-Za-z])"), r"\\frac"),
+    (re.compile(r"\\[dt]binom(?![A-Za-z])"), r"\\binom"),
+    (re.compile(r"\\(begin|end)\s*\{[dr]cases\*?\}"), r"\\\1{cases}"),
+    (re.compile(r"\{\s*,\s*\}|,\s*\\!\s*"), r"{,}"),
+    (re.compile(r"\{([:.=])\}"), r"\1"),
+    (re.compile(r"\\!"), ""),
+    (re.compile(r"(?<=\d)\\[, ](?=\d{3}(?!\d))"), "{,}"),
+    (re.compile(rf"(?<!\\)\\[,;: >]|~|\\(?:{SPACES.replace(' ', '|')})(?![A-Za-z])"), " "),
+    (re.compile(r"(?<![A-Za-z\\])([A-Za-z])\{\s*(\([^{}()]*\))\s*\}"), r"\1\2"),
+    (re.compile(r"\^\s*\{\s*\\prime\s*\\prime\s*\}"), "''"),
+    (re.compile(r"\^\s*(?:\{\s*\\prime\s*\}|\\prime(?![A-Za-z]))"), "'"),
+    (re.compile(r"\^\s*\{?\s*\\circ\s*\}?|\\degree(?![A-Za-z])|\\textdegree(?![A-Za-z])"), r"^\\circ "),
+    (re.compile(r"\\(?:pounds|textsterling)(?![A-Za-z])"), "£"),
+    (re.compile(r"\\(?:euro|EUR|texteuro)(?![A-Za-z])(?:\{\})?"), "€"),
+    (re.compile(r"\\(?:yen|textyen)(?![A-Za-z])"), "¥"),
+    (re.compile(r"\\(?:textdollar|dollar)(?![A-Za-z])"), r"\\$"),
+    (re.compile(r"\\(?:text|mathrm|textrm)\{\s*(\\\$|[€£¥₹])\s*\}"), r"\1"),
+)
+MONEY = {"USD": r"\$", "US": r"\$", "EUR": "€", "GBP": "£", "CNY": "¥", "RMB": "¥", "JPY": "¥", "INR": "₹", "Rs": "₹"}
+COUNTRY = re.compile(r"\b(?:US|USD|A|C|HK|NT|S)\s*(?=\\\$)")
+CODE = re.compile(r"(?<![A-Za-z\\])(USD|EUR|GBP|CNY|RMB|JPY|INR|Rs)\.?\s*(?=\d)")
+TRAILING = re.compile(r"(?:\\+|\\newline)\s*$")  # a line break, or a space that lost its space
+APPROXIMATE = re.compile(r"^\s*\\(?:approx|simeq|sim|cong|doteq)(?![A-Za-z])\s*")
+
+
+def without_styles(text: str) -> str:
+    """The text without typesetting.
+
+    >>> without_styles("\\\\textcolor{red}{\\\\dfrac{1}{2}} \\\\\\\\ ")
+    '{\\\\frac{1}{2}} '
+    """
+    for pattern, replacement in TYPESETTING:
+        text = pattern.sub(replacement, text)
+    return APPROXIMATE.sub("", TRAILING.sub("", text))
+
+
+def money(text: str) -> str:
+    """The names of currencies before a number as their characters: USD 5 is \\$5."""
+    return CODE.sub(lambda match: MONEY[match[1]], COUNTRY.sub("", text))

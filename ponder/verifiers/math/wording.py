@@ -1,0 +1,121 @@
+"""What people put in words beside an answer: units and remarks in brackets, bases, labels, sets of numbers."""
+
+import re
+
+from ponder.verifiers.math.units import DOUBTS, UNIT_NAMES, is_operation
+
+CJK = "\u4e00-\u9fff"
+BASES = "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen".split()
+_BASE = rf"(\d{{1,2}}|{'|'.join(BASES)})"
+BASE_FORMS = (
+    re.compile(rf"(?<![\w.])(\d+)\s*\\text\{{\s*\(?\s*(?:in\s+)?base[\s-]*{_BASE}\s*\)?\s*\}}"),
+    re.compile(rf"(?<![\w.])(\d+)\s*\(?\s*\\text\{{\s*\(?\s*(?:in\s+)?base\s*\}}\s*\{{?{_BASE}\}}?\s*(?:\\text\{{\s*\)\s*\}}|\))?"),
+    re.compile(rf"(?<![\w.])(\d+)\s*\(?\s*(?:in\s+)?base[\s-]*{_BASE}(?!\w)\s*\)?"),
+    re.compile(rf"(?<![\w.])(\d+)\s*_\s*\{{\s*\(?\s*\\text\{{\s*base[\s-]*\}}?\s*{_BASE}\s*\}}?\s*\)?\}}"),
+    re.compile(r"(?<![\w.])\((\d+)\)\s*_\s*\{?\s*\(?(\d{1,2})\)?\s*\}?(?!\w)"),
+    re.compile(r"(?<![\w.])(\d+)\s*_\s*\{\s*\((\d{1,2})\)\s*\}"),
+)
+BRACKETED = re.compile(r"(?<=[\w})\]%!])\s*\(((?:[^(){}]|\\text\{[^(){}]*\}){1,100})\)(?=\s*(?:$|[,;.=]|and\b|or\b|\\text))")
+LETTER_UNIT = re.compile(r"(?<=[\d}])\s*\(\s*([A-Za-z])\s*\)\s*$")
+UNIT = re.compile(r"[A-Za-z°µ]+(?:\^?\{?[23²³]\}?)?(?:\s*[/·*. ]\s*[A-Za-z]+(?:\^?\{?-?[23²³]\}?)?)*")
+REMARK = re.compile(r"[A-Za-z][A-Za-z' ,.;:/-]*")
+UPRIGHT = re.compile(r"\\(?:text|mathrm|textrm|textbf|mbox|operatorname)\s*\{([^{}]*)\}")
+LABELLED = re.compile(r"^\s*([A-Za-z][A-Za-z' ]{0,60}?)\s+(?:is|are|equals)\s*:?\s+(?=[-\d$\\(\[{])")
+_REALS = r"(?:the )?(?:set of )?(?:all|any|every|each) (?:the )?reals?(?: numbers?| values?)?(?: of)?(?: [a-z])?(?: numbers?)?"
+EXCEPT = re.compile(
+    rf"\s*(?:[a-z] (?:is|can be|may be) |[a-z]\s*\\in\s*)?(?:{_REALS}|\\mathbb\s*\{{?\s*R\s*\}}?),?\s*"
+    r"(?:such that [a-z] is )?(?:except(?: for)?|other than|excluding|but not|but|without|not equal to)\s*"
+    r"(?P<values>.{1,100})"
+)
+COMPARED = re.compile(
+    rf"\s*(?:[a-z] (?:is|can be|may be) )?{_REALS}\s*(?:that are |such that [a-z] is )?"
+    r"(?P<how>greater than or equal to|less than or equal to|greater than|less than|at least|at most|more than|between)\s*(?P<values>.+)"
+)
+NAMED = re.compile(r"(?<![A-Za-z])(?:when |where |for )?[a-z]\s*=\s*")
+MAX_SET = 200  # characters of a set in words
+HOW = {"greater than": ">", "more than": ">", "less than": "<", "at least": r"\ge ", "at most": r"\le "}
+HOW |= {"greater than or equal to": r"\ge ", "less than or equal to": r"\le "}
+SETS = {
+    "real numbers": r"\mathbb{R}",
+    "reals": r"\mathbb{R}",
+    "integers": r"\mathbb{Z}",
+    "rational numbers": r"\mathbb{Q}",
+    "complex numbers": r"\mathbb{C}",
+    "natural numbers": r"\mathbb{N}",
+    "positive real numbers": r"(0,\infty)",
+    "negative real numbers": r"(-\infty,0)",
+    "nonzero real numbers": r"\mathbb{R}\setminus\{0\}",
+    "nonnegative real numbers": r"[0,\infty)",
+    "non-negative real numbers": r"[0,\infty)",
+    "positive reals": r"(0,\infty)",
+    "nonzero reals": r"\mathbb{R}\setminus\{0\}",
+}
+NUMBERS = re.compile(r"\s*(?:the )?(?:set of )?(?:all )?(?:the )?([a-z -]+?)(?: [a-z])?\s*")
+NOTHING = re.compile(r"\s*(?:there (?:are|is) )?no (?:real |integer |such )?(?:solutions?|roots?|such numbers?|values?)\s*|\s*none\s*")
+
+
+def worded(text: str) -> str:
+    """A spelled text with what is in words said in LaTeX; the same text where there is nothing of the kind.
+
+    >>> worded("9 (apples)"), worded("25(km/h)"), worded("17 (base 8)"), worded("9 (not it)")
+    ('9 \\\\text{apples}', '25 \\\\text{km/h}', '17_{8}', '9 (not it)')
+    """
+    if "base" in text or ")_" in text or "_{(" in text:
+        for form in BASE_FORMS:
+            text = form.sub(_in_base, text)
+    if "(" in text:
+        text = BRACKETED.sub(_bracketed, text)
+    if (match := LABELLED.match(text)) and not DOUBTS & set(match[1].lower().split()):
+        words = match[1] if len(match[1]) == 1 else rf"\text{{{match[1]}}}"
+        text = f"{words} = {text[match.end() :]}"
+    return _set(text) or text
+
+
+def letter_unit(text: str) -> str:
+    """The text with a letter in brackets at its end as a unit: 25 (m). As it is where there is none."""
+    return LETTER_UNIT.sub(lambda match: rf" \text{{{match[1]}}}" if match[1] in "msghLNJWVAKC" else match[0], text)
+
+
+def _in_base(match: re.Match) -> str:
+    base = match[2] if match[2].isdigit() else BASES.index(match[2]) + 2
+    return f"{match[1]}_{{{base}}}"
+
+
+def _bracketed(match: re.Match) -> str:
+    """A bracket behind a value: a unit or a name of what is counted, a remark that says nothing else, or what it was."""
+    inside = UPRIGHT.sub(r"\1", match[1]).strip()
+    words = re.findall(r"[A-Za-z]+(?:'[a-z]+)?", inside)
+    if re.fullmatch(rf"[{CJK}]{{1,8}}(?:[/每][{CJK}]{{1,4}})?", inside):
+        return rf" \text{{{inside}}}"
+    if not words or (len(inside) == 1) or (DOUBTS | {"or", "either", "versus", "vs"}) & {word.lower() for word in words}:
+        return match[0]
+    if UNIT.fullmatch(inside) and all(word in UNIT_NAMES for word in words):
+        return rf" \text{{{inside}}}"
+    if not REMARK.fullmatch(inside) or not any(_is_word(word) for word in words):
+        return match[0]
+    if len(words) <= 3 and not re.search(r"[,;:.]", inside):
+        return rf" \text{{{inside}}}"
+    return match[0] if is_operation(inside) else ""
+
+
+def _is_word(letters: str) -> bool:
+    return len(letters) >= 3 and re.search("[aeiouyAEIOUY]", letters) is not None and letters not in ("sin", "cos", "tan", "exp")
+
+
+def _set(text: str) -> str | None:
+    """A set of numbers that is described in words; None for anything else."""
+    if len(text) > MAX_SET or not re.search(r"\b(?:reals?|numbers|integers|no|none|except)\b", text, re.IGNORECASE):
+        return None
+    plain = " ".join(UPRIGHT.sub(r" \1 ", text).split())
+    low = plain[:1].lower() + plain[1:]
+    if match := EXCEPT.fullmatch(low):
+        values = NAMED.sub("", match["values"]).strip(" .{}")
+        return rf"\mathbb{{R}}\setminus\{{{values}\}}" if values and not re.search(r"(?<!\\)\b[A-Za-z]{4}", values) else None
+    if match := COMPARED.fullmatch(low):
+        if match["how"] == "between":
+            return None
+        return f"x {HOW[match['how']]} {match['values']}"
+    if NOTHING.fullmatch(low.lower()):
+        return r"\emptyset"
+    match = NUMBERS.fullmatch(low)
+    return SETS.get(match[1]) if match else None
