@@ -33,7 +33,7 @@ BOUND = re.compile(
     re.IGNORECASE,
 )
 UNSURE = re.compile(
-    r"\b(?:maybe|perhaps|possibly|either|i guess|not sure|whether|(?:might|may|could|would) (?:be|equal|have been)"
+    r"\b(?:maybe|perhaps|possibly|either|i guess|not sure|whether|(?:might|may|could|would) (?:\w+ )?(?:be|equal|have been)\b(?!.*\b(?:is|are|equals)\b)"
     r"|(?:some|people|others?|students?|you|one) (?:may|might|could|would|will)? ?(?:say|think|believe|guess|claim)s?"
     r"|nobody|no one)\b|可能|也许|或许|是否",
     re.IGNORECASE,

@@ -3,6 +3,8 @@
 from fractions import Fraction
 
 from ponder.verifiers.math import numeric, real_sets
+from ponder.verifiers.math.cases import same_cases
+from ponder.verifiers.math.congruences import is_congruence, same_congruence
 from ponder.verifiers.math.lists import by_name, distinct, nameless, same_items
 from ponder.verifiers.math.matrices import worked_out
 from ponder.verifiers.math.modular import Undefined
@@ -44,6 +46,8 @@ def _same(reference: Node, answer: Node) -> bool:
     if reference.op == "unit" and is_equation(answer):
         value = rightmost_value(answer)
         return value is not None and _same(reference, value)
+    if (is_congruence(reference) or is_congruence(answer)) and (verdict := same_congruence(reference, answer)) is not None:
+        return verdict
     if "unit" in (reference.op, answer.op):
         return _same_units(reference, answer)
     if "text" in (reference.op, answer.op):
@@ -61,7 +65,7 @@ def _same(reference: Node, answer: Node) -> bool:
     if "ratio" in (reference.op, answer.op):
         return _same_ratio(reference, answer)
     if "cases" in (reference.op, answer.op):
-        return _same_cases(reference, answer)
+        return same_cases(reference, answer, same)
     if "based" in (reference.op, answer.op):
         return reference == answer
     return same_value(reference, answer)
@@ -227,20 +231,3 @@ def _same_ratio(reference: Node, answer: Node) -> bool:
         Node("div", node.args) if node.op == "ratio" and len(node.args) == 2 else node for node in (reference, answer)
     ]
     return "ratio" not in (fractions[0].op, fractions[1].op) and _same(*fractions)
-
-
-def _same_cases(reference: Node, answer: Node) -> bool:
-    """Piecewise definitions: the same rows, in any order."""
-    if reference.op != "cases" or answer.op != "cases" or len(reference.args) != len(answer.args):
-        return False
-    rest = list(answer.args)
-    for row in reference.args:
-        found = next((k for k, other in enumerate(rest) if _same_row(row, other)), None)
-        if found is None:
-            return False
-        rest.pop(found)
-    return True
-
-
-def _same_row(row: tuple[Node, ...], other: tuple[Node, ...]) -> bool:
-    return len(row) == len(other) and all(same(x, y) for x, y in zip(row, other, strict=True))

@@ -38,7 +38,7 @@ TWICE = re.compile(r"\\\\([A-Za-z{}])")
 DOLLAR = re.compile(r"(?<!\\)\$")
 PAIR = re.compile(r"([\[\]])([^\[\]]*[,;][^\[\]]*)([\[\]])")
 FULL_STOP = re.compile(r"(?<!\.)\.$")
-SYSTEM = re.compile(r"\\\{\s*(?=\\begin)")  # the brace before a system of equations
+SYSTEM = re.compile(r"\\\{\s*(?=\\begin(?!.*\\\}))", re.DOTALL)  # the brace before a system of equations
 FLATTENING = (
     (TEXT, r" \1 "),
     (re.compile(r"(?<![\d.])0\{,\}(?=\d)"), "0,"),
@@ -73,7 +73,7 @@ def spelled(latex: str) -> str:
     text = money(_without_dollars(text))
     if "\\" in text or "~" in text or "{" in text:
         text = without_styles(text)
-    if "\\begin" in text and "\\}" not in text:
+    if "\\begin" in text:
         text = SYSTEM.sub("", text)
     if "[" in text and "]" in text:
         text = half_open(text)

@@ -7,7 +7,7 @@ SWITCHES = (
     "mdseries upshape scshape boldmath unboldmath displaystyle textstyle scriptstyle scriptscriptstyle limits nolimits rm bf "
     "it tt sf sl em cal sc strut mathstrut centering nobreak allowbreak hfill hfil hfilneg noindent"
 )
-SPACES = "quad qquad enspace enskip thinspace medspace thickspace negthinspace negmedspace negthickspace newline nobreakspace"
+SPACES = "enspace enskip thinspace medspace thickspace negthinspace negmedspace negthickspace newline nobreakspace"
 TYPESETTING = (
     (re.compile(r"(?<!\\)\\[()\[\]]"), " "),
     (re.compile(r"\\(?:left|right|middle|big|Big|bigg|Bigg)[lrm]?(?![A-Za-z])(?:\s*\.(?!\d))?"), ""),
@@ -22,7 +22,7 @@ TYPESETTING = (
     (re.compile(r"\{([:.=])\}"), r"\1"),
     (re.compile(r"\\!"), ""),
     (re.compile(r"(?<=\d)\\[, ](?=\d{3}(?!\d))"), "{,}"),
-    (re.compile(rf"(?<!\\)\\[,;: >]|~|\\(?:{SPACES.replace(' ', '|')})(?![A-Za-z])"), " "),
+    (re.compile(rf"(?<!\\)\\[,;: >]|~|\\q?quad|\\(?:{SPACES.replace(' ', '|')})(?![A-Za-z])"), " "),
     (re.compile(r"(?<![A-Za-z\\])([A-Za-z])\{\s*(\([^{}()]*\))\s*\}"), r"\1\2"),
     (re.compile(r"\^\s*\{\s*\\prime\s*\\prime\s*\}"), "''"),
     (re.compile(r"\^\s*(?:\{\s*\\prime\s*\}|\\prime(?![A-Za-z]))"), "'"),

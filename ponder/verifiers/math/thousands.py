@@ -36,7 +36,7 @@ def without_grouping(text: str, thousands: Thousands) -> str:
     start = 0
     for match in GROUPED.finditer(text):
         _follow(text, start, match.start(), brackets)
-        free = thousands == "everywhere" or not any(brackets)
+        free = thousands == "everywhere" or not brackets or not brackets[-1]
         pieces += [text[start : match.start()], match[0].replace(",", "") if free else match[0]]
         start = match.end()
     return "".join(pieces) + text[start:]

@@ -38,6 +38,7 @@ LETTER = re.compile(r"\(?([A-J])\)?")
 SEPARATED = re.compile(r"\d\s*,\s+\d")  # a list, not groups of digits
 WORDS = re.compile(r"[A-Za-z]{2,}(?:[ '-][A-Za-z]+)*")
 ARTICLE = re.compile(r"^(?:an?|the) ")
+SENTENCE = re.compile(r"(?=.*[A-Za-z]{3})[A-Za-z\u4e00-\u9fff][A-Za-z\u4e00-\u9fff' ,.;:?!-]*")  # words, no mathematics
 HEDGE = re.compile(r"\b(?:or|possibly|maybe|perhaps|alternatively)\b|或")
 SEVERAL = re.compile(r"[,;<>=]|\bor\b|\band\b|\\(?:cup|leq?|geq?|lt|gt|pm|in|neq?)(?![a-z])|[∪≤≥±≠∈]|或|和")
 
@@ -90,7 +91,7 @@ def unreadable(reference: str) -> Verdict | None:
         reading = _read(reference)
     except (OverBudget, RecursionError) as error:
         reading = Reading((), str(error))
-    if reading.trees or may_be_asked(reference, reference):
+    if reading.trees or may_be_asked(reference, reference) or SENTENCE.fullmatch(spelled(reference)):
         return None
     reason = (
         f"the reference {shortened(reference)!r} cannot be read as mathematics or words ({reading.problem}): write LaTeX, "
@@ -137,6 +138,8 @@ def _asked(answer: str, reference: str) -> Job | None:
 
 def _unread(answer: str, reference: str, given: Reading) -> Verdict:
     """Where the answer is no mathematics that is read here."""
+    if given.trees:
+        return _verdict(False, "not the text of the reference", answer, reference)
     reason = f"the answer cannot be read as mathematics ({given.problem}), and is not the text of the reference"
     return Verdict("unparseable", 0.0, reason, answer, reference)
 

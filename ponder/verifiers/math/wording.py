@@ -15,6 +15,11 @@ BASE_FORMS = (
     re.compile(r"(?<![\w.])\((\d+)\)\s*_\s*\{?\s*\(?(\d{1,2})\)?\s*\}?(?!\w)"),
     re.compile(r"(?<![\w.])(\d+)\s*_\s*\{\s*\((\d{1,2})\)\s*\}"),
 )
+_UPRIGHT = r"\\(?:text|mathrm|textrm)\s*\{\s*"
+MODULO = re.compile(
+    rf"\(\s*(?:{_UPRIGHT})?mod(?:ulo)?\s*\}}?\s*(\w{{1,20}})\s*\)|{_UPRIGHT}\(?\s*mod(?:ulo)?\s*(\w{{1,20}})\s*\)?\s*\}}"
+    rf"|(?:{_UPRIGHT}mod(?:ulo)?\s*\}}|(?<![A-Za-z\\])mod(?:ulo)?)\s*\{{?(\d{{1,20}})\}}?"
+)
 BRACKETED = re.compile(r"(?<=[\w})\]%!])\s*\(((?:[^(){}]|\\text\{[^(){}]*\}){1,100})\)(?=\s*(?:$|[,;.=]|and\b|or\b|\\text))")
 LETTER_UNIT = re.compile(r"(?<=[\d}])\s*\(\s*([A-Za-z])\s*\)\s*$")
 UNIT = re.compile(r"[A-Za-z°µ]+(?:\^?\{?[23²³]\}?)?(?:\s*[/·*. ]\s*[A-Za-z]+(?:\^?\{?-?[23²³]\}?)?)*")
@@ -63,6 +68,8 @@ def worded(text: str) -> str:
     if "base" in text or ")_" in text or "_{(" in text:
         for form in BASE_FORMS:
             text = form.sub(_in_base, text)
+    if "mod" in text:
+        text = MODULO.sub(lambda match: rf"\pmod{{{match[1] or match[2] or match[3]}}}", text)
     if "(" in text:
         text = BRACKETED.sub(_bracketed, text)
     if (match := LABELLED.match(text)) and not DOUBTS & set(match[1].lower().split()):
