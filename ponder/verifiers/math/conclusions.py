@@ -11,15 +11,16 @@ CJK = "\u4e00-\u9fff"
 ASIDE = re.compile(
     r"\W*(?:(?:let(?:'s| us| me)|we (?:can|may)|i(?:'ll| will)|to|quick|sanity|double)[\s-]+)*"
     r"(?:check(?:ing)?|verif(?:y|ying|ication)|note|remark|explanation|reason(?:ing)?|justification|indeed|hint)\b"
-    r"|\W*(?:验证|检验|检查|说明|注意?)[：:，]"
-    r"|.*[?？]\W*$",
+    r"|\W*(?:验证|检验|检查|说明|注意?)[：:，]",
     re.IGNORECASE,
 )
+QUESTION = re.compile(r"[?？]\W*$")
 IS_THE_ANSWER = re.compile(
     r",?\s+(?:is|are)\s+(?:the|our|my|a)\s+[a-z ]{0,30}(?:answers?|solutions?|results?)\b.*", re.IGNORECASE | re.DOTALL
 )
 NO_ANSWER = re.compile(
-    r"\b(?:could ?n[o']t|can ?n[o']t|can't|unable|no answer|sorry|(?:do not|don't) know)\b", re.IGNORECASE
+    r"\b(?:could ?n[o']t|can ?n[o']t|can't|unable|no answer|sorry|(?:do not|don't) know"
+    r"|answer (?:has|contains|lies|needs|requires|consists))\b", re.IGNORECASE
 )
 # Words before a last number that make a bound or a guess of it, or a label: "nearly 5", "Step 5".
 BOUND = re.compile(
@@ -27,7 +28,7 @@ BOUND = re.compile(
     r"|around|half of|twice|thrice|below|above|under|over|chapter|section|step|part|page|problem|question|exercise|example"
     r"|case|equation|figure|table|theorem|lemma|line|item|option|attempt|method|note|hint|day|year|version|exceeds?"
     r"|except|without|from|before|after|between|if|unless|multiple of|divisor of|factor of"
-    r"|rather than|instead of|unlike|excluding|neither|nor)|n't"
+    r"|rather than|instead of|unlike|excluding|neither|nor|no(?=\.))|n't|#"
     r"|不是|不等于|至[少多]|最[少多]|不[超少多]于?过?|[超多少小大]于|超过|大约|约为?|接近|除了|如果|假[设如]|第)\W*[\d.,/]+\W*(?:[A-Za-z]+\W*"
     rf"|[{CJK}]{{1,3}}\W*)?$",
     re.IGNORECASE,
@@ -51,6 +52,11 @@ REJECTED = re.compile(
     r"|不成立|不符合|不合题意|舍去|矛盾|错误|不对|不可能|不正确",
     re.IGNORECASE,
 )
+# Words behind a number that make a guess of it.
+DOUBTED_AFTER = re.compile(
+    r"\(?\b(?:approximat\w+|approx|estimat\w+|unsure|not (?:sure|certain)|uncertain|guess\w*|made an? (?:error|mistake)|mistaken)\b",
+    re.IGNORECASE,
+)
 CONNECTIVE = re.compile(
     r"\b(?:is|are|be|equals?|becomes|gives?|yields?|get|have|obtain|was)\b:?\s|:(?!\d)\s*|[：是为]\s*|等于\s*"
     r"|^(?:so|thus|hence|therefore),?\s",
@@ -58,6 +64,12 @@ CONNECTIVE = re.compile(
 )
 # "5 more to have 12": what follows is what they are for.
 PURPOSE = re.compile(r"(\d\W*(?:more|additional|extra|further|fewer|less)\b[^,;.]{0,40}?)\s+to\s+[a-z]+\b.*$")
+# "42 of them", "x = 42 as required"
+TRAILING_WORDS = re.compile(
+    r"\s+(?:(?:of|as|in|for|at|on|which|that|because|since|when)\s+[A-Za-z][A-Za-z ]*|altogether|overall|indeed|again|too)$"
+)
+CHINESE_LEAD = re.compile(rf"\s*[{CJK}]+[^=]*\d")  # words before a number
+EXCLAIMED = re.compile(r"(?<=[\w$%)])!+$")
 FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<![\\$])\$((?:[^$\\]|\\.)+?)\$|\\\[(.+?)\\\]|\\\((.+?)\\\)", re.DOTALL)
 DISPLAY = re.compile(r"\\begin\{(?:equation|align|aligned|gather)\*?\}(.*?)\\end\{[a-z]+\*?\}", re.DOTALL)
 DISPLAYED = re.compile(r"\$\$(?:[^$]|(?<=\\)\$)+\$\$|\\\[.+?\\\]", re.DOTALL)
@@ -65,12 +77,13 @@ NUMBER = re.compile(
     r"(?<![A-Za-z0-9_.\\^{(])-?(?:[$€£¥]\s?)?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?"
     rf"(?:\s?(?:%|°|[^\W\d_{CJK}]{{1,3}}[²³]|€))?(?![A-Za-z0-9_/^{{])"
 )
-SENTENCE_END = re.compile(r"(?<=[^\s.])\.(?=\s+[A-Z]|\s*$)|[。！](?=.)|[!?](?=\s|$)")
+SENTENCE_END = re.compile(r"(?<=[^\s.])\.(?=\s+[A-Z]|\s*$)|[。！](?=.)|[!?](?=\s+\S)")
 COMMAND = re.compile(r"\\[a-z]+\s*\{[^{}]*\}|\\[A-Za-z]+")
 BETWEEN_FORMULAS = re.compile(r"[\s,;]*(?:and|or)?\s*")
 WORD = re.compile(rf"(?<![\\A-Za-z])[A-Za-z]{{2,}}|[{CJK}]{{2}}")
 MARKUP = " \t\n*_`\u3000"
-STOPS = ".。!！"
+SPACE = " \t\n`\u3000"
+STOPS = ".。"
 PROOF_END = re.compile(r"(?:\bQ\.?\s?E\.?\s?D\b\.?|[∎■□▪◻◼⬛]|\$?\\(?:blacksquare|square|qed|Box|qedsymbol)(?![A-Za-z])\$?)[\s.$]*$")
 VALUE = re.compile(r"\d|\$|\\")
 
@@ -89,7 +102,7 @@ def prepared(text: str) -> str:
     text = DISPLAY.sub(_last_row, text)
     if "$$" in text or "\\[" in text:
         text = DISPLAYED.sub(lambda match: match[0].replace("\n", " "), text)
-    return PROOF_END.sub("", unemphasised(text).strip(MARKUP)).strip(MARKUP)
+    return PROOF_END.sub("", unemphasised(text).strip(SPACE)).strip(SPACE)
 
 
 def _last_row(display: re.Match) -> str:
@@ -129,8 +142,10 @@ def _last_statement(text: str) -> str:
     lines = [line for line in text.split("\n") if line.strip(MARKUP)]
     if not lines:
         return ""
-    valued = [k for k, line in enumerate(lines) if VALUE.search(line)]
+    valued = [k for k, line in enumerate(lines) if VALUE.search(line) and not QUESTION.search(line)]
     stated = [k for k in valued if not ASIDE.match(lines[k])] or valued
+    if not stated and QUESTION.search(lines[-1]):
+        return ""
     if not stated:
         return conclusion(sentences_of(lines[-1])[-1].strip(MARKUP + STOPS)) if sentences_of(lines[-1]) else ""
     last = stated[-1]
@@ -164,7 +179,7 @@ def is_supposed(sentence: str) -> bool:
 
 def conclusion(sentence: str) -> str:
     """What a sentence arrives at: its last formula, what follows its last "is", or its last number."""
-    sentence = PURPOSE.sub(r"\1", sentence)
+    sentence = EXCLAIMED.sub("", PURPOSE.sub(r"\1", sentence))
     if NO_ANSWER.search(sentence) or BOUND.search(sentence) or is_supposed(sentence):
         return ""
     sentence = IS_THE_ANSWER.sub("", sentence)
@@ -177,10 +192,11 @@ def conclusion(sentence: str) -> str:
     for match in CONNECTIVE.finditer(sentence):
         if sentence[match.end() :].strip():
             start = match.end()
-    rest = sentence[start:].strip(MARKUP)
-    if not is_prose(rest) and (start or not is_prose(rest, 1)):
+    rest = TRAILING_WORDS.sub("", sentence[start:].strip(MARKUP))
+    if not is_prose(rest) and (start or not is_prose(rest, 1)) and not CHINESE_LEAD.match(rest):
         return rest
     numbers = list(NUMBER.finditer(sentence))
     if numbers:
-        return "" if REJECTED.search(sentence, numbers[-1].end()) else numbers[-1][0]
+        end = numbers[-1].end()
+        return "" if REJECTED.search(sentence, end) or DOUBTED_AFTER.search(sentence, end) else numbers[-1][0]
     return rest if start else ""

@@ -60,7 +60,9 @@ def spelled(latex: str) -> str:
     >>> spelled("$\\\\dfrac{1}{2}\\\\,$.")
     '\\\\frac{1}{2}'
     """
-    text = latex
+    text = latex.strip()
+    if text[:1] in ("'", '"') and text[-1:] == text[:1] and text.count(text[0]) == 2:
+        text = text[1:-1]
     if not text.isascii():
         text = OVERLINED.sub(lambda m: rf"\overline{{{m[0][::2]}}}", text)
         text = LOWERED.sub(lambda m: "_{" + "".join(SUBSCRIPTS[c] for c in m[0]) + "}", text)

@@ -9,10 +9,13 @@ import re
 from collections.abc import Iterator
 
 from ponder.verifiers.math.conclusions import (
+    CHINESE_LEAD,
+    EXCLAIMED,
     FORMULA,
     MARKUP,
     SENTENCE_END,
     STOPS,
+    TRAILING_WORDS,
     conclusion,
     conclusion_of,
     is_prose,
@@ -32,7 +35,7 @@ MAX_BEFORE = 120  # characters before a statement that may doubt it
 MAX_AFTER = 300  # characters after a statement in which it may be taken back
 
 NOISE = re.compile(
-    r"<\|[^<>|]{1,40}\|>\s*(?:user|assistant|system)?|<｜[^<>｜]{1,40}｜>|\[/?INST\]|</?(?:s|b|strong|i|em|p|br|span|u)\s*/?>"
+    r"<\|[^<>|]{1,40}\|>\s*(?:user|assistant|system)?|<｜[^<>｜]{1,40}｜>|<(?:eos|bos|end_of_turn|pad)>|\[/?INST\]|</?(?:s|b|strong|i|em|p|br|span|u)\s*/?>"
     r"|I hope (?:it|this|that|the \w+) (?:is (?:correct|clear|right|helpful)|helps)[.!]?|</answer>[^\n<]*"
 )
 # The form that Minerva's prompt asks for; it outranks the boxes before it.
@@ -43,7 +46,7 @@ FINAL = re.compile(
 _IS = r"(?:\s+(?:is|are|therefore|thus|then|must be|should be|will be|equals|becomes|comes out (?:to|as))(?=[\s:*_$\\(])|\s*[:=：]|\s*[*_]{1,2}\s*[:：]?)"
 MARK = re.compile(
     r"####(?!#)[ \t]*|<answer>|[\"'](?:final_?\s?)?answer[\"']\s*:\s*"
-    r"|^[^\w\n<|]{0,12}(?:(?:the|my|our)\s+)?(?:(?:final|correct|short)\s+)?answers?\b[^\w\n$\\(]{0,4}"
+    r"|^[^\w\n<|]{0,12}(?:(?:the|my|our)\s+)?(?:(?:final|correct|short)\s+)?answers?\b[^\w\n$\\(\"']{0,4}"
     r"(?:[:：=]|(?:\s+is)?[*_\s:：]*$)[*_]*"
     r"|\bfinal\s+answer\s*[:：][*_]*"
     r"|^[^\w\n]{0,6}(?:最终)?(?:答案?)\s*[*_]*(?:[：:][*_]*|[】\]]\s*[：:]?|[*_\s]*$)|【(?:最终)?答案】",
@@ -60,13 +63,14 @@ RESULT = re.compile(
 )
 # What makes no statement of the words after it.
 DOUBTED = re.compile(
-    r"\b(?:if|whether|unless|until|suppos\w+|assum\w+|imagine|pretend|true|doubt|wonder|check|verif\w+|n[o']t (?:that|mean)"
+    r"\b(?:maybe|perhaps|possibly|if|whether|unless|until|suppos\w+|assum\w+|imagine|pretend|true|doubt|wonder|check|verif\w+|n[o']t (?:that|mean)"
     r"|(?:might|may|could|would|some|others?|people|students?)\b[^.\n]{0,30}\b(?:think|say|believe|guess|claim|expect)s?)"
     r"(?:\s+that)?(?:\s+(?:the|my|our|your|this))?(?:\s+(?:final|correct|right))?\s*$"
     r"|\b(?:nobody|no one|don't|do not|can't|cannot|doesn't)\b[^.\n]{0,40}\b(?:know|say|tell|see|guarantee)s?\b[^.\n]*$"
     r"|(?:是否|如果|假[设如]|不知道?)\s*$",
     re.IGNORECASE,
 )
+QUOTED_NAME = re.compile(r"[\"']answer[\"']\s*:\s*$|[\"']final_?\s?answer[\"']\s*:\s*$", re.IGNORECASE)
 TAKEN_BACK = re.compile(
     r"(?:^|[.!?,;:\n—–(-]|。|，)[\s*_]*(?:(?:oh|oops|hmm|but|no|and|sorry),?\s+)*"
     r"(?:wait\b|actually\b|correction\b|sorry\b|my mistake|i made a mistake|no,|(?:等等|不对|更正)[，,：:。]?)",
@@ -86,11 +90,21 @@ REJECTED_AT_ONCE = re.compile(
     r"\W*(?:is|was|are|would be|must be|seems?)?\s*\W{0,2}(?:cannot|can't|wrong|incorrect|false|impossible|not (?:the|a|right|correct|possible))\b",
     re.IGNORECASE,
 )
+# What makes a question of a statement, or denies it in the next sentence.
+ASKED = re.compile(r"\W{0,4}[?？]")
+DENIED = re.compile(
+    r"\W{0,8}(?:but |however,? |no, )?(?:that|this|it|which)(?:'s| is| was| can't be| cannot be| seems)\b[^.\n]{0,20}"
+    r"\b(?:wrong|incorrect|false|impossible|not (?:right|correct|possible|true)|mistaken|an? (?:error|mistake))\b",
+    re.IGNORECASE,
+)
 # A remark behind a comma, which is no further item.
 REMARK = re.compile(
     r"\s*[,;—–]\s*(?:as\b|which\b|since\b|because\b|so\b|thus\b|hence\b|and (?:this|that|it|we|the)\b|just\b|exactly\b|rather\b"
-    r"|not\b|making\b|giving\b|matching\b|confirming\b|i\.e\.|that is\b|(?:the )?(?:same|desired)\b|with\b|but\b).*",
+    r"|not\b|making\b|giving\b|matching\b|confirming\b|i\.e\.|that is\b|(?:the )?(?:same|desired)\b|with\b|but\b).*|\s+[—–]\s+[A-Za-z]{3}.*",
     re.IGNORECASE | re.DOTALL,
+)
+ASIDE_IN_BRACKETS = re.compile(
+    r"\.?\s*[(\[]\s*(?:since|because|check|note|units?|see|i\.e\.|by|from|using|rounded|where)\b.*", re.IGNORECASE | re.DOTALL
 )
 UNIT_AFTER = re.compile(r"\s*([A-Za-z]+)?[\s.]*$")
 MATHEMATICS = re.compile(r"[\d$\\=<>≤≥^√π∞%]")
@@ -125,7 +139,7 @@ def stated_answer(content: str) -> Found | None:
     if "\n" not in tail and len(tail) <= MAX_SHORT and not FORMULA.search(tail):
         found = len(tail.split())
         plain = not is_prose(tail, 1) or (found <= MAX_WORDS and not re.search(r"\d", tail))
-        if plain and tail and not words and not re.search(r"[\u4e00-\u9fff].*\d.*[\u4e00-\u9fff]", tail):
+        if plain and tail and not words and not CHINESE_LEAD.match(tail):
             return stated(tail, tail)
     if words:
         return words[0]
@@ -140,10 +154,12 @@ def _statements(content: str, pattern: re.Pattern, start: int) -> Iterator[tuple
         before = content[max(0, match.start() - MAX_BEFORE) : match.start()]
         if pattern is not MARK and DOUBTED.search(before):
             continue
-        text = _after(content, match)
-        answer = _first_statement(text)
-        if not answer or NEGATED.match(text):
+        text = _after(content, match, before)
+        answer = _first_statement(text if pattern is MARK else EXCLAIMED.sub("", text))
+        if not answer or NEGATED.match(text) or ASKED.match(text, text.find(answer) + len(answer)):
             continue
+        if DENIED.match(text, text.find(answer) + len(answer)):
+            return
         later = content[match.end() : match.end() + len(answer) + MAX_AFTER]
         if "<answer>" not in match[0] and (taken := TAKEN_BACK.search(later)):
             later = content[match.end() + taken.end() :][-TAIL:]
@@ -158,14 +174,17 @@ def _statements(content: str, pattern: re.Pattern, start: int) -> Iterator[tuple
             yield shown, "value" if len(answer) == 1 else "words"
 
 
-def _after(content: str, match: re.Match) -> str:
+def _after(content: str, match: re.Match, before: str) -> str:
     """What follows a mark, as far as it can belong to it."""
     text = content[match.end() : match.end() + MAX_STATEMENT]
     if "<answer>" in match[0]:
         text = text.split("</answer>")[0]
-    elif match[0].lstrip().startswith(("\"", "'")):
-        text = re.split(r"[\"'}]\s*[,}\n]|[\"'}]\s*$", text.lstrip("\"'"))[0]
-    return prepared(NOISE.sub(" ", text)).strip(MARKUP + ":：")
+    elif QUOTED_NAME.search(match[0]):  # a field of JSON
+        text = re.split(r"\"", text[1:])[0] if text.startswith("\"") else re.split(r"[,}\n]", text)[0]
+    if text.count("**") % 2:
+        text = text.replace("**", "")
+    text = prepared(NOISE.sub(" ", text)).lstrip(MARKUP + ":：")
+    return text.rstrip(MARKUP) if "*" in before or "*" in match[0] else text
 
 
 def _line_before(before: str) -> str:
@@ -182,7 +201,8 @@ def _first_statement(text: str) -> str:
             return ""
         unit = UNIT_AFTER.match(text[end:])
         return text[:end] + (f" {unit[1]}" if unit and unit[1] else "")
-    line = REMARK.sub("", SENTENCE_END.split(text.split("\n")[0])[0].strip(MARKUP + STOPS)).strip(MARKUP + STOPS)
-    if not is_prose(line):
+    line = SENTENCE_END.split(ASIDE_IN_BRACKETS.sub("", text.split("\n")[0]))[0].strip(MARKUP + STOPS)
+    line = TRAILING_WORDS.sub("", REMARK.sub("", line).strip(MARKUP + STOPS))
+    if not is_prose(line) and not CHINESE_LEAD.match(line):
         return "" if is_supposed(line) else line
     return conclusion(line)
