@@ -35,6 +35,8 @@ def same_congruence(reference: Node, answer: Node) -> bool | None:
             return False
         modulus = lcm(wanted.modulus, given.modulus)
         return modulus <= MAX_MODULUS and _residues(wanted, modulus) == _residues(given, modulus)
+    if any(node.op == "rel" and "===" in node.args[0] for node in (reference, answer)) and (wanted or given):
+        return False  # congruent, but to what modulus
     congruence, bare = (wanted, answer) if wanted else (given, reference)
     value = None if congruence is None or bare.op in ("list", "alt", "set", "rel") else modular.integer(bare)
     if congruence is None or value is None:

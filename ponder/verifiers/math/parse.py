@@ -22,6 +22,7 @@ REMARKS = ("for", "where", "with", "when", "if", "as", "such", "here", "is", "ar
 ALL_REALS = ("all real numbers", "all reals", "all real", "real numbers", "the real numbers", "any real number")
 LEADS = ("answer", "the answer is", "the answer", "answer is", "final answer", "the final answer is", "thus", "so")
 LEADS += ("therefore", "hence", "we get", "we have", "the solution is", "the solutions are", "only")
+LEADS += ("point", "the point", "points", "the points", "interval", "the interval", "set", "the set", "all", "for all", "any")
 NUMBER_SETS = ("Z", "N", "R", "Q", "C")
 
 

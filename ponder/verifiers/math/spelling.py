@@ -77,7 +77,7 @@ def spelled(latex: str) -> str:
         text = without_styles(text)
     if "\\begin" in text:
         text = SYSTEM.sub("", text)
-    if "[" in text and "]" in text:
+    if "[" in text or "]" in text:
         text = half_open(text)
     return worded(FULL_STOP.sub("", text.strip()).lstrip("=").strip())
 

@@ -188,8 +188,7 @@ def _text(content: str, operator: bool, tokens: list[Token], depth: int) -> None
     if _is_unit(content) and tokens and (tokens[-1][0] == "num" or tokens[-1] in (("op", "}"), ("op", ")"))):
         tokens.append(("text", content))
         return None
-    if (label := LABEL.fullmatch(content)) and not (label[1].lower() in NO_LABELS or DOUBTS & set(label[1].lower().split())):
-        tokens.extend((("text", " ".join(label[1].lower().split())), ("op", "=")))
+    if _label(content, tokens):
         return None
     if content in FUNCTIONS or (content in CONSTANTS and content not in ("e", "i")):
         return _word(content, tokens)
@@ -206,9 +205,20 @@ def _text(content: str, operator: bool, tokens: list[Token], depth: int) -> None
             _read(piece, tokens, depth + 1)
         elif re.fullmatch(r"[,;]+", piece):
             tokens.append(("op", ","))
+        elif _label(piece, tokens):
+            continue
         elif piece:
             tokens.append(("text", " ".join(re.sub(r"[^\w\s/^²³%'-]", " ", piece).lower().split())))
     return None
+
+
+def _label(content: str, tokens: list[Token]) -> bool:
+    """Reads words that name the value after them as its name, and an equals sign. Whether they are such words."""
+    label = LABEL.fullmatch(content)
+    if label is None or label[1].lower() in NO_LABELS or DOUBTS & set(label[1].lower().split()):
+        return False
+    tokens.extend((("text", " ".join(label[1].lower().split())), ("op", "=")))
+    return True
 
 
 def _is_unit(content: str) -> bool:

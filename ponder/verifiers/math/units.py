@@ -35,6 +35,7 @@ UNITS = {
     "kilometers per hour": "km/h kmh kph 千米/时 千米/小时",
     "miles per hour": "mph mi/h",
     "meters per second": "m/s 米/秒",
+    "yen": "jpy 日元",
     "yuan": "元 ¥ cny rmb 人民币",
 }
 SCALES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12, "万": 4, "亿": 8}  # powers of ten
@@ -103,6 +104,8 @@ def contradict(a: str, b: str) -> bool:
     if not a or not b or a == b:
         return False
     words, others = ({word.rstrip("s") for word in unit.split()} for unit in (a, b))
+    if {a, b} == {"yuan", "yen"}:  # both are written as one sign
+        return False
     if any(CJK.search(unit) for unit in (a, b)):  # a word for counted things, which has no one English name
         return False
     generic = {"unit", "units2", "units3"}

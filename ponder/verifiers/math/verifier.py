@@ -39,6 +39,11 @@ SEPARATED = re.compile(r"\d\s*,\s+\d")  # a list, not groups of digits
 WORDS = re.compile(r"[A-Za-z]{2,}(?:[ '-][A-Za-z]+)*")
 ARTICLE = re.compile(r"^(?:an?|the) ")
 SENTENCE = re.compile(r"(?=.*[A-Za-z]{3})[A-Za-z\u4e00-\u9fff][A-Za-z\u4e00-\u9fff' ,.;:?!-]*")  # words, no mathematics
+# Before, or in brackets behind, a decimal where the reference is one: what a rounded value is.
+APPROXIMATELY = re.compile(
+    r"^\s*(?:\\text\{\s*)?(?:approximately|approx\.?|about|roughly|around)\s*\}?\s*(?=[-\d$\\])"
+    r"|\s*(?:\\text\{\s*)?\(\s*(?:approximately|approx\.?|rounded)\s*\)\s*\}?\s*$"
+)
 HEDGE = re.compile(r"\b(?:or|possibly|maybe|perhaps|alternatively)\b|或")
 SEVERAL = re.compile(r"[,;<>=]|\bor\b|\band\b|\\(?:cup|leq?|geq?|lt|gt|pm|in|neq?)(?![a-z])|[∪≤≥±≠∈]|或|和")
 
@@ -102,6 +107,9 @@ def unreadable(reference: str) -> Verdict | None:
 
 def compare(answer: str, reference: str) -> Verdict | Job:
     """The verdict on an answer, both short LaTeX or text."""
+    number = _prepared(reference)[2]
+    if number and number.decimals:
+        answer = APPROXIMATELY.sub("", answer)
     cheap = cheaply_equal(answer, reference)
     if cheap is not None:
         return _verdict(cheap, "equal" if cheap else "not equal", answer, reference)

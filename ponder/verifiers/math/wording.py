@@ -12,6 +12,7 @@ BASE_FORMS = (
     re.compile(rf"(?<![\w.])(\d+)\s*\(?\s*\\text\{{\s*\(?\s*(?:in\s+)?base\s*\}}\s*\{{?{_BASE}\}}?\s*(?:\\text\{{\s*\)\s*\}}|\))?"),
     re.compile(rf"(?<![\w.])(\d+)\s*\(?\s*(?:in\s+)?base[\s-]*{_BASE}(?!\w)\s*\)?"),
     re.compile(rf"(?<![\w.])(\d+)\s*_\s*\{{\s*\(?\s*\\text\{{\s*base[\s-]*\}}?\s*{_BASE}\s*\}}?\s*\)?\}}"),
+    re.compile(rf"(?<![\w.])(\d+)\s*_\s*\{{?\s*\\text\{{\s*({'|'.join(BASES)})\s*\}}\s*\}}?"),
     re.compile(r"(?<![\w.])\((\d+)\)\s*_\s*\{?\s*\(?(\d{1,2})\)?\s*\}?(?!\w)"),
     re.compile(r"(?<![\w.])(\d+)\s*_\s*\{\s*\((\d{1,2})\)\s*\}"),
 )
@@ -21,6 +22,9 @@ MODULO = re.compile(
     rf"|(?:{_UPRIGHT}mod(?:ulo)?\s*\}}|(?<![A-Za-z\\])mod(?:ulo)?)\s*\{{?(\d{{1,20}})\}}?"
 )
 BRACKETED = re.compile(r"(?<=[\w})\]%!])\s*\(((?:[^(){}]|\\text\{[^(){}]*\}){1,100})\)(?=\s*(?:$|[,;.=]|and\b|or\b|\\text))")
+INTEGER = re.compile(
+    r",?\s*(?:\\text\{\s*)?(?:for|where|with)\s+(?:any |all |some |every |an )?integers?\s*\}?\s*([a-z])\b\s*\}?\s*$"
+)
 LETTER_UNIT = re.compile(r"(?<=[\d}])\s*\(\s*([A-Za-z])\s*\)\s*$")
 UNIT = re.compile(r"[A-Za-z°µ]+(?:\^?\{?[23²³]\}?)?(?:\s*[/·*. ]\s*[A-Za-z]+(?:\^?\{?-?[23²³]\}?)?)*")
 REMARK = re.compile(r"[A-Za-z][A-Za-z' ,.;:/-]*")
@@ -28,7 +32,7 @@ UPRIGHT = re.compile(r"\\(?:text|mathrm|textrm|textbf|mbox|operatorname)\s*\{([^
 LABELLED = re.compile(r"^\s*([A-Za-z][A-Za-z' ]{0,60}?)\s+(?:is|are|equals)\s*:?\s+(?=[-\d$\\(\[{])")
 _REALS = r"(?:the )?(?:set of )?(?:all|any|every|each) (?:the )?reals?(?: numbers?| values?)?(?: of)?(?: [a-z])?(?: numbers?)?"
 EXCEPT = re.compile(
-    rf"\s*(?:[a-z] (?:is|can be|may be) |[a-z]\s*\\in\s*)?(?:{_REALS}|\\mathbb\s*\{{?\s*R\s*\}}?),?\s*"
+    rf"\s*(?:[a-z] (?:is|can be|may be) |[a-z]\s*\\in\s*)?(?:{_REALS}|reals?(?: numbers?)?|\\mathbb\s*\{{?\s*R\s*\}}?),?\s*"
     r"(?:such that [a-z] is )?(?:except(?: for)?|other than|excluding|but not|but|without|not equal to)\s*"
     r"(?P<values>.{1,100})"
 )
@@ -65,13 +69,15 @@ def worded(text: str) -> str:
     >>> worded("9 (apples)"), worded("25(km/h)"), worded("17 (base 8)"), worded("9 (not it)")
     ('9 \\\\text{apples}', '25 \\\\text{km/h}', '17_{8}', '9 (not it)')
     """
-    if "base" in text or ")_" in text or "_{(" in text:
+    if "base" in text or ")_" in text or "_{(" in text or "_\\text" in text or "_{\\text" in text:
         for form in BASE_FORMS:
             text = form.sub(_in_base, text)
     if "mod" in text:
         text = MODULO.sub(lambda match: rf"\pmod{{{match[1] or match[2] or match[3]}}}", text)
     if "(" in text:
         text = BRACKETED.sub(_bracketed, text)
+    if "integer" in text:
+        text = INTEGER.sub(r", \1\\in\\mathbb{Z}", text)
     if (match := LABELLED.match(text)) and not DOUBTS & set(match[1].lower().split()):
         words = match[1] if len(match[1]) == 1 else rf"\text{{{match[1]}}}"
         text = f"{words} = {text[match.end() :]}"
