@@ -2,6 +2,7 @@
 
 import re
 from fractions import Fraction
+from math import prod
 
 from ponder.verifiers.math import parse
 from ponder.verifiers.math.cursor import Cursor
@@ -26,6 +27,8 @@ ACCENTS = (
 BIG = ("sum", "prod", "int", "lim", "iint", "oint")
 STARTS = ("num", "sym", "const", "fn", "cmd", "begin", "dots")
 MAX_MARKS = 25
+MAX_DOUBLE_FACTORIAL = 100
+TRANSPOSED = [Node("sym", (name,)) for name in ("T", "top", "intercal")]
 POSTFIX = ("^", "!", "%", "_", "'", "pmod", "mod")
 ORDINALS = ("st", "nd", "rd", "th")
 MONEY = {"$": "dollars", "€": "euros", "£": "pounds", "¥": "yuan", "₹": "rupees"}
@@ -133,7 +136,7 @@ def parse_factor(cursor: Cursor) -> tuple[Node, bool]:
             node = _power(cursor, node)
         elif cursor.sees("!") and cursor.peek(1) != ("op", "="):
             cursor.next()
-            node = Node("call", ("fact", node))
+            node = _double_factorial(node) if cursor.take("!") else Node("call", ("fact", node))
         elif cursor.take("%"):
             node = Node("percent", (node,))
         elif cursor.sees("_") and node.op in ("num", "seq", "set"):
@@ -180,6 +183,8 @@ def _power(cursor: Cursor, base: Node) -> Node:
         return Node("apply", ("prime" if kind == "sym" else "star", base))
     sign = cursor.take("-", "+")
     exponent = parse_argument(cursor, digits=True)
+    if base.op == "seq" and exponent in TRANSPOSED:
+        return Node("matrix", tuple((cell,) for cell in base.args[2:]))
     if cursor.take("^"):
         with cursor.nested(cursor.bar_closes):
             exponent = _power(cursor, exponent)
@@ -189,12 +194,17 @@ def _power(cursor: Cursor, base: Node) -> Node:
     return Node("pow", (base, negated(exponent) if sign == "-" else exponent))
 
 
+def _double_factorial(node: Node) -> Node:
+    """7!! = 7 * 5 * 3 * 1, of a small number that is written out."""
+    if node.op != "num" or node.args[0].denominator != 1 or not 0 <= node.args[0] <= MAX_DOUBLE_FACTORIAL:
+        raise Unreadable("a double factorial of what is no small whole number")
+    return num(prod(range(int(node.args[0]), 0, -2)))
+
+
 def _based(node: Node, base: Node, token: Token) -> Node:
     """A number with its base, such as 52_8."""
     if base.op == "text" and base.args[0] in BASES:
         base = num(BASES.index(base.args[0]) + 2)
-    if base == num(10) and node.op == "num":
-        return node
     if node.op != "num" or base.op != "num" or token[0] != "num" or not token[1].isdigit():
         raise Unreadable("a subscript on what is no symbol")
     value = base.args[0]

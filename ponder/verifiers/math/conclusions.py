@@ -28,7 +28,11 @@ BOUND = re.compile(
     r"|around|half of|twice|thrice|below|above|under|over|chapter|section|step|part|page|problem|question|exercise|example"
     r"|case|equation|figure|table|theorem|lemma|line|item|option|attempt|method|note|hint|day|year|version|exceeds?"
     r"|except|without|from|before|after|between|if|unless|multiple of|divisor of|factor of"
-    r"|rather than|instead of|unlike|excluding|neither|nor|no(?=\.))|n't|#"
+    r"|rather than|instead of|unlike|excluding|neither|nor|no(?=\.))|n't|#|(?:divisors?|factors?|multiples?|digits?|roots?|squares?|cubes?|powers?|logarithm|log|sine|cosine|tangent|reciprocal"
+    r"|inverse|negative|opposite|percent|half|third|quarter|fraction|function|remainder|quotient|permutations?|combinations?"
+    r"|arrangements?|partitions?|letters|out|one|some|any|each|part|parity|successor|predecessor|double|triple) of"
+    r"|(?:product|sum|difference|quotient|ratio|gcd|lcm|average|mean|greater|larger|smaller|maximum|minimum) of [^.=]{1,40} and"
+    r"|adding|subtracting|multiplying by|dividing by|divided by|multiplied by|plus|minus|times|modulo"
     r"|不是|不等于|至[少多]|最[少多]|不[超少多]于?过?|[超多少小大]于|超过|大约|约为?|接近|除了|如果|假[设如]|第)\W*[\d.,/]+\W*(?:[A-Za-z]+\W*"
     rf"|[{CJK}]{{1,3}}\W*)?$",
     re.IGNORECASE,
@@ -52,6 +56,18 @@ REJECTED = re.compile(
     r"|不成立|不符合|不合题意|舍去|矛盾|错误|不对|不可能|不正确",
     re.IGNORECASE,
 )
+# What only tells of a number that stands in the question.
+NOTICED = re.compile(
+    r"\b(?:I (?:notice|see|observe|note|recall|remember|wonder)|(?:the )?(?:problem|question|statement|exercise) (?:says|states|gives"
+    r"|mentions|asks|tells|involves|has|contains)|(?:in|from) (?:the|this) (?:problem|question|statement)|we are (?:given|told|asked)"
+    r"|to consider|(?:is|are|was|were) (?:given|mentioned|stated in)|appears? in)\b",
+    re.IGNORECASE,
+)
+# What announces that the answer is still to come.
+UNFINISHED = re.compile(
+    r"\W*(?:now |next,? |so |first,? )?(?:let me (?!know)|let's |i (?:need|have|want) to |i(?:'ll| will) |we (?:still )?(?:need|have) to )",
+    re.IGNORECASE,
+)
 # Words behind a number that make a guess of it.
 DOUBTED_AFTER = re.compile(
     r"\(?\b(?:approximat\w+|approx|estimat\w+|unsure|not (?:sure|certain)|uncertain|guess\w*|made an? (?:error|mistake)|mistaken)\b",
@@ -68,19 +84,20 @@ PURPOSE = re.compile(r"(\d\W*(?:more|additional|extra|further|fewer|less)\b[^,;.
 TRAILING_WORDS = re.compile(
     r"\s+(?:(?:of|as|in|for|at|on|which|that|because|since|when)\s+[A-Za-z][A-Za-z ]*|altogether|overall|indeed|again|too)$"
 )
-CHINESE_LEAD = re.compile(rf"\s*[{CJK}]+[^=]*\d")  # words before a number
+CHINESE_LEAD = re.compile(rf"\s*[{CJK}\u3040-\u30ff\uac00-\ud7af\u00c0-\u024f\u0400-\u04ff]+[^=]*\d|[^A-Za-z]*[\u3040-\u30ff\uac00-\ud7af]")  # words before a number
 EXCLAIMED = re.compile(r"(?<=[\w$%)])!+$")
 FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<![\\$])\$((?:[^$\\]|\\.)+?)\$|\\\[(.+?)\\\]|\\\((.+?)\\\)", re.DOTALL)
 DISPLAY = re.compile(r"\\begin\{(?:equation|align|aligned|gather)\*?\}(.*?)\\end\{[a-z]+\*?\}", re.DOTALL)
 DISPLAYED = re.compile(r"\$\$(?:[^$]|(?<=\\)\$)+\$\$|\\\[.+?\\\]", re.DOTALL)
 NUMBER = re.compile(
-    r"(?<![A-Za-z0-9_.\\^{(])-?(?:[$€£¥]\s?)?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?"
+    r"(?<![A-Za-z0-9_.\\^{(])-?(?:[$€£¥]\s?)?(?:\d+ \d+/\d+|(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+|,\d{1,2}(?!\d|,\d))?(?:/\d+)?)"
     rf"(?:\s?(?:%|°|[^\W\d_{CJK}]{{1,3}}[²³]|€))?(?![A-Za-z0-9_/^{{])"
 )
 SENTENCE_END = re.compile(r"(?<=[^\s.])\.(?=\s+[A-Z]|\s*$)|[。！](?=.)|[!?](?=\s+\S)")
 COMMAND = re.compile(r"\\[a-z]+\s*\{[^{}]*\}|\\[A-Za-z]+")
 BETWEEN_FORMULAS = re.compile(r"[\s,;]*(?:and|or)?\s*")
-WORD = re.compile(rf"(?<![\\A-Za-z])[A-Za-z]{{2,}}|[{CJK}]{{2}}")
+LETTER = "A-Za-z\u00c0-\u024f\u0400-\u04ff"  # Latin and Cyrillic
+WORD = re.compile(rf"(?<![\\A-Za-z])[{LETTER}]{{2,}}|[{CJK}\u3040-\u30ff\uac00-\ud7af]{{2}}")
 MARKUP = " \t\n*_`\u3000"
 SPACE = " \t\n`\u3000"
 STOPS = ".。"
@@ -154,6 +171,8 @@ def _last_statement(text: str) -> str:
         return ""
     at = max((k for k, sentence in enumerate(sentences) if VALUE.search(sentence)), default=len(sentences) - 1)
     later = " ".join(sentences[at + 1 :] + [line for line in lines[last + 1 :] if not ASIDE.match(line)])
+    if UNFINISHED.match(later) and not ASIDE.match(later):
+        return ""
     if REJECTED.search(later) and not re.search(r"\bnot only\b", later):
         return ""
     return conclusion(sentences[at].strip(MARKUP + STOPS))
@@ -180,7 +199,7 @@ def is_supposed(sentence: str) -> bool:
 def conclusion(sentence: str) -> str:
     """What a sentence arrives at: its last formula, what follows its last "is", or its last number."""
     sentence = EXCLAIMED.sub("", PURPOSE.sub(r"\1", sentence))
-    if NO_ANSWER.search(sentence) or BOUND.search(sentence) or is_supposed(sentence):
+    if NO_ANSWER.search(sentence) or NOTICED.search(sentence) or BOUND.search(sentence) or is_supposed(sentence):
         return ""
     sentence = IS_THE_ANSWER.sub("", sentence)
     formulas = list(FORMULA.finditer(sentence))
@@ -188,11 +207,12 @@ def conclusion(sentence: str) -> str:
         return ""
     if formulas and not NUMBER.search(sentence, formulas[-1].end()):
         return _last_formulas(sentence, formulas)
-    start = 0
+    start, valued = 0, NUMBER.search(sentence) is not None
     for match in CONNECTIVE.finditer(sentence):
-        if sentence[match.end() :].strip():
+        rest = sentence[match.end() :]
+        if rest.strip() and (not valued or start == 0 or NUMBER.search(rest) or not is_prose(rest, 1)):
             start = match.end()
-    rest = TRAILING_WORDS.sub("", sentence[start:].strip(MARKUP))
+    rest = TRAILING_WORDS.sub("", sentence[start:].strip(MARKUP)).rstrip(",; ")
     if not is_prose(rest) and (start or not is_prose(rest, 1)) and not CHINESE_LEAD.match(rest):
         return rest
     numbers = list(NUMBER.finditer(sentence))

@@ -3,7 +3,7 @@
 import itertools
 import re
 
-MAX_ANSWER = 2_000  # characters
+MAX_ANSWER = 8_000  # characters
 MAX_DEPTH = 200  # nested braces
 MAX_BOXES = 100  # adjacent boxes that make up one list
 MAX_JOINT = 100  # characters between two boxes of one list

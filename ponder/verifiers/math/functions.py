@@ -36,7 +36,10 @@ def parse_function(cursor: Cursor) -> Node:
         arguments = (arguments[0], base)
     elif base is not None:
         arguments = (*arguments, base)
-    if name == "det" and len(arguments) == 1:
+    if name == "cis" and len(arguments) == 1:
+        turned = Node("mul", (Node("const", ("i",)), Node("call", ("sin", arguments[0]))))
+        node = Node("add", (Node("call", ("cos", arguments[0])), turned))
+    elif name == "det" and len(arguments) == 1:
         node = determinant(arguments[0])
     elif name == "exp" and len(arguments) == 1:
         node = Node("pow", (Node("const", ("e",)), arguments[0]))
@@ -53,6 +56,14 @@ def _arguments(cursor: Cursor, name: str) -> tuple[Node, ...]:
                 raise Unreadable(f"{name} takes one argument")
             return inner.args[2:]
         return (inner,)
+    if cursor.sees("\\{"):
+        cursor.next()
+        with cursor.nested():
+            inner = parse.parse_list(cursor)
+        cursor.expect("\\}")
+        if inner is None:
+            raise Unreadable(f"{name} of nothing")
+        return inner.args if inner.op == "list" and name in LISTS else (inner,)
     if cursor.sees("{"):
         inner = parse.parse_group(cursor)
         return inner.args if inner.op == "set" and name in LISTS else (inner,)

@@ -18,11 +18,12 @@ INEQUALITIES = ("<", "<=", ">", ">=", "!=")
 SETS = ("cup", "cap", "\\")
 OPENERS = {"(": (")", "]"), "[": ("]", ")"), "\\{": ("\\}",)}
 # Words that begin a remark on an answer, not a part of it.
-REMARKS = ("for", "where", "with", "when", "if", "as", "such", "here", "is", "are", "by", "per", "of", "given", "since")
+REMARKS = ("for", "where", "with", "when", "if", "as", "such", "here", "is", "are", "by", "per", "of", "given", "since", "because", "which")
 ALL_REALS = ("all real numbers", "all reals", "all real", "real numbers", "the real numbers", "any real number")
 LEADS = ("answer", "the answer is", "the answer", "answer is", "final answer", "the final answer is", "thus", "so")
 LEADS += ("therefore", "hence", "we get", "we have", "the solution is", "the solutions are", "only")
 LEADS += ("point", "the point", "points", "the points", "interval", "the interval", "set", "the set", "all", "for all", "any")
+LEADS += ("共", "一共", "总共", "共有", "一共有", "有", "为", "答", "所以", "因此", "there are", "there is", "in total")
 NUMBER_SETS = ("Z", "N", "R", "Q", "C")
 
 
@@ -56,6 +57,9 @@ def parse_list(cursor: Cursor) -> Node | None:
             joints.add(joint)
             if joint == ";" and groups[-1]:
                 groups.append([])
+            elif joint == "," and groups[-1] and _is_remark(cursor):
+                joints.discard(",")
+                _skip_remark(cursor)
             continue
         if cursor.closes():
             break
@@ -82,6 +86,12 @@ def parse_list(cursor: Cursor) -> Node | None:
     ):
         return Node("both", tuple(items))  # x in (0, 9), x != 4
     return Node("list", tuple(items))
+
+
+def _is_remark(cursor: Cursor) -> bool:
+    """Whether a remark follows that stands behind a comma: "5, as required"."""
+    kind, value = cursor.peek()
+    return kind == "text" and value.split()[0] in ("as", "since", "because", "which")
 
 
 def _follows_separator(cursor: Cursor) -> bool:

@@ -23,7 +23,7 @@ CHARACTERS = {
     **{"⌈": r"\lceil ", "⌉": r"\rceil ", "⟨": r"\langle ", "⟩": r"\rangle ", "∠": r"\angle ", "△": r"\triangle "},
     **{"ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℚ": r"\mathbb{Q}", "ℕ": r"\mathbb{N}", "ℂ": r"\mathbb{C}"},
     **{"，": ",", "、": ",", "；": ";", "。": ".", "：": ":", "【": "[", "】": "]", "％": r"\%", "∶": ":", "′′": "''"},
-    **{"¢": r"\text{ cents}"},
+    **{"¢": r"\text{ cents}", "¬": r"\neg ", "℃": r"^\circ C", "℉": r"^\circ F", "Å": r"\text{angstrom}", "Å": r"\text{angstrom}"},
     **{"\u200b": "", "\ufeff": "", "\u2060": "", "\u2061": "", "\xad": "", "或": " or ", "和": " and "},
     **{c: rf"\frac{{{a}}}{{{b}}}" for c, a, b in (("½", 1, 2), ("⅓", 1, 3), ("⅔", 2, 3), ("¼", 1, 4), ("¾", 3, 4))},
     **{"α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ", "δ": r"\delta ", "ε": r"\epsilon ", "θ": r"\theta "},
@@ -36,6 +36,7 @@ LOWERED = re.compile("[" + "".join(SUBSCRIPTS) + "]+")
 OVERLINED = re.compile("(?:[0-9][\u0304\u0305\u0307])+")
 TWICE = re.compile(r"\\\\([A-Za-z{}])")
 DOLLAR = re.compile(r"(?<!\\)\$")
+TIMES = re.compile(r"(?<=\d)(?<!\b0) ?[xX] ?(?=\d)")
 PAIR = re.compile(r"([\[\]])([^\[\]]*[,;][^\[\]]*)([\[\]])")
 FULL_STOP = re.compile(r"(?<!\.)\.$")
 SYSTEM = re.compile(r"\\\{\s*(?=\\begin(?!.*\\\}))", re.DOTALL)  # the brace before a system of equations
@@ -77,6 +78,10 @@ def spelled(latex: str) -> str:
         text = without_styles(text)
     if "\\begin" in text:
         text = SYSTEM.sub("", text)
+    if "x" in text or "X" in text:
+        text = TIMES.sub(r"\\times ", text)
+    if text[:1] == "<" and text[-1:] == ">" and "," in text:
+        text = rf"\langle {text[1:-1]}\rangle"
     if "[" in text or "]" in text:
         text = half_open(text)
     return worded(FULL_STOP.sub("", text.strip()).lstrip("=").strip())

@@ -67,7 +67,12 @@ DOUBTED = re.compile(
     r"|(?:might|may|could|would|some|others?|people|students?)\b[^.\n]{0,30}\b(?:think|say|believe|guess|claim|expect)s?)"
     r"(?:\s+that)?(?:\s+(?:the|my|our|your|this))?(?:\s+(?:final|correct|right))?\s*$"
     r"|\b(?:nobody|no one|don't|do not|can't|cannot|doesn't)\b[^.\n]{0,40}\b(?:know|say|tell|see|guarantee)s?\b[^.\n]*$"
-    r"|(?:是否|如果|假[设如]|不知道?)\s*$",
+    r"|\b(?:wrong|incorrect|false|mistaken?|misleading|tempting|naive|common|possible|previous|old|other|another|untrue|not true)\b"
+    r"(?:[^.,;:\n]*\b(?:that|say|saying|think|thinking|claim|claiming|assume|conclude)\b[^.,;:\n]*)?\s*$"
+    r"|\b(?<!value )(?<!form )(?:of|than|to|twice|half|double|minus|plus|from|times) (?:the|my|our|this|your)\s*$"
+    r"|\b(?!(?:I|i|we|We|can|could|to)\b)\w+ (?:claims?|claimed|says?|said|thinks?|thought|believes?|believed|guess(?:es|ed)?)"
+    r"(?: that)?(?: the| my| our)?\s*$"
+    r"|'s\s*$|(?:是否|如果|假[设如]|不知道?)\s*$",
     re.IGNORECASE,
 )
 QUOTED_NAME = re.compile(r"[\"']answer[\"']\s*:\s*$|[\"']final_?\s?answer[\"']\s*:\s*$", re.IGNORECASE)
@@ -100,12 +105,14 @@ DENIED = re.compile(
 # A remark behind a comma, which is no further item.
 REMARK = re.compile(
     r"\s*[,;—–]\s*(?:as\b|which\b|since\b|because\b|so\b|thus\b|hence\b|and (?:this|that|it|we|the)\b|just\b|exactly\b|rather\b"
-    r"|not\b|making\b|giving\b|matching\b|confirming\b|i\.e\.|that is\b|(?:the )?(?:same|desired)\b|with\b|but\b).*|\s+[—–]\s+[A-Za-z]{3}.*",
+    r"|not\b|making\b|giving\b|matching\b|confirming\b|i\.e\.|that is\b|(?:the )?(?:same|desired)\b|with\b|but\b).*|\s+[—–]\s+[A-Za-z]{3}.*"
+    r"|\s+(?:and|so) (?:we|i|this|that|it|the (?:proof|solution|problem))\b.*",
     re.IGNORECASE | re.DOTALL,
 )
 ASIDE_IN_BRACKETS = re.compile(
     r"\.?\s*[(\[]\s*(?:since|because|check|note|units?|see|i\.e\.|by|from|using|rounded|where)\b.*", re.IGNORECASE | re.DOTALL
 )
+SENTENCE_STOP = re.compile(r"[.!?](?=\s|$)|[\n。！？]")
 UNIT_AFTER = re.compile(r"\s*([A-Za-z]+)?[\s.]*$")
 MATHEMATICS = re.compile(r"[\d$\\=<>≤≥^√π∞%]")
 
@@ -127,18 +134,18 @@ def stated_answer(content: str) -> Found | None:
     ('12 apples', '$x+1$')
     """
     words: list[Found] = []
+    void: list[int] = []  # where statements stand that are none
     for pattern, start in ((MARK, 0), (ANSWER, 0), (RESULT, max(0, len(content) - TAIL))):
         numbers: list[Found] = []
-        for found, kind in _statements(content, pattern, start):
+        for found, kind in _statements(content, pattern, start, void):
             if kind == "value":
                 return found
             (numbers if kind == "prose" else words).append(found)
         if numbers:
             return numbers[0]
-    tail = prepared(NOISE.sub(" ", content[-TAIL:]))
+    tail = prepared(NOISE.sub(" ", _without_sentences(content, void)[-TAIL:]))
     if "\n" not in tail and len(tail) <= MAX_SHORT and not FORMULA.search(tail):
-        found = len(tail.split())
-        plain = not is_prose(tail, 1) or (found <= MAX_WORDS and not re.search(r"\d", tail))
+        plain = not is_prose(tail, 1) or (len(tail.split()) <= MAX_WORDS and not re.search(r"\d", tail))
         if plain and tail and not words and not CHINESE_LEAD.match(tail):
             return stated(tail, tail)
     if words:
@@ -147,19 +154,35 @@ def stated_answer(content: str) -> Found | None:
     return stated(concluded, tail[-200:].split("\n")[-1]) if concluded else None
 
 
-def _statements(content: str, pattern: re.Pattern, start: int) -> Iterator[tuple[Found, str]]:
-    """What is stated, from the last to the first, with its kind: a value, prose with a value in it, or words alone."""
+def _without_sentences(content: str, places: list[int]) -> str:
+    """The end of the content without the sentences in which the places are."""
+    start = max(0, len(content) - 2 * TAIL)
+    for place in sorted((place for place in places if place >= start), reverse=True):
+        end = SENTENCE_STOP.search(content, place)
+        begin = max(content.rfind(stop, start, place) for stop in (". ", "\n", "。", "! ", "? "))
+        content = content[: max(begin + 1, start)] + " " + content[end.end() if end else len(content) :]
+    return content[start:]
+
+
+def _statements(content: str, pattern: re.Pattern, start: int, void: list[int]) -> Iterator[tuple[Found, str]]:
+    """What is stated, from the last to the first, with its kind: a value, prose with a value in it, or words alone.
+
+    The places of what is doubted, denied or asked go to `void`.
+    """
     matches = list(pattern.finditer(content, start))[-MAX_STATEMENTS:]
     for match in reversed(matches):
         before = content[max(0, match.start() - MAX_BEFORE) : match.start()]
         if pattern is not MARK and DOUBTED.search(before):
+            void.append(match.end())
             continue
         text = _after(content, match, before)
         answer = _first_statement(text if pattern is MARK else EXCLAIMED.sub("", text))
-        if not answer or NEGATED.match(text) or ASKED.match(text, text.find(answer) + len(answer)):
+        if not answer or NEGATED.match(text):
             continue
-        if DENIED.match(text, text.find(answer) + len(answer)):
-            return
+        end = text.find(answer) + len(answer)
+        if ASKED.match(text, end) or DENIED.match(text, end):
+            void.append(match.end())
+            continue
         later = content[match.end() : match.end() + len(answer) + MAX_AFTER]
         if "<answer>" not in match[0] and (taken := TAKEN_BACK.search(later)):
             later = content[match.end() + taken.end() :][-TAIL:]

@@ -27,11 +27,29 @@ TYPESETTING = (
     (re.compile(r"\^\s*\{\s*\\prime\s*\\prime\s*\}"), "''"),
     (re.compile(r"\^\s*(?:\{\s*\\prime\s*\}|\\prime(?![A-Za-z]))"), "'"),
     (re.compile(r"\^\s*\{?\s*\\circ\s*\}?|\\degree(?![A-Za-z])|\\textdegree(?![A-Za-z])"), r"^\\circ "),
+    (re.compile(r"\\lnot(?![A-Za-z])"), r"\\neg"),
+    (re.compile(r"\\&"), r"\\text{ and }"),
     (re.compile(r"\\(?:pounds|textsterling)(?![A-Za-z])"), "£"),
     (re.compile(r"\\(?:euro|EUR|texteuro)(?![A-Za-z])(?:\{\})?"), "€"),
     (re.compile(r"\\(?:yen|textyen)(?![A-Za-z])"), "¥"),
     (re.compile(r"\\(?:textdollar|dollar)(?![A-Za-z])"), r"\\$"),
     (re.compile(r"\\(?:text|mathrm|textrm)\{\s*(\\\$|[€£¥₹])\s*\}"), r"\1"),
+)
+UNITS = (
+    (re.compile(r"\\mu\s*\\(?:text|mathrm|textrm)\s*\{\s*"), r"\\text{micro"),
+    (re.compile(r"(\\(?:text|mathrm|textrm)\s*\{\s*)\\mu\s*"), r"\1micro"),
+    (re.compile(r"(?<=\d)\s*\\mu\s*(?=[mslgFACVJW]\s*$)(\w)"), r"\\text{micro\1}"),
+    (re.compile(r"(\\(?:text|mathrm|textrm)\s*\{\s*[kMGm]?)\s*\\Omega\s*(?=\})"), r"\1ohms"),
+    (re.compile(r"(?<=\d)\s*(?:\\(?:text|mathrm|textrm)\s*\{\s*([kMGm])\s*\}|([kM]))\s*\\Omega\b"), r"\\text{\1\2ohms}"),
+    (
+        re.compile(r"(?<=[\d\s}])\\frac\s*\{\s*\\text\{\s*(\w{1,8})\s*\}\s*\}\s*\{\s*\\text\{\s*(\w{1,8})\s*\}(\^\{?[23]\}?)?\s*\}"),
+        r"\\text{\1/\2\3}",
+    ),
+    (re.compile(r"(\\text\s*\{\s*[A-Za-z]{1,4}(?:\^\{?-?\d\}?)?)\s*\}((?:\^\{?-?\d\}?)?)\s*\\cdot\s*\\text\s*\{\s*"), r"\1\2 "),
+)
+REALS = (
+    (re.compile(r"\\mathbb\s*\{?\s*R\s*\}?\s*(?:\^|_)\s*\{?\s*(?:\+|>\s*0)\s*\}?"), r"(0,\\infty)"),
+    (re.compile(r"\\mathbb\s*\{?\s*R\s*\}?\s*_\s*\{?\s*(?:\\geq?|\\geqslant)\s*0\s*\}?"), r"[0,\\infty)"),
 )
 MONEY = {"USD": r"\$", "US": r"\$", "EUR": "€", "GBP": "£", "CNY": "¥", "RMB": "¥", "JPY": "¥", "INR": "₹", "Rs": "₹"}
 COUNTRY = re.compile(r"\b(?:US|USD|A|C|HK|NT|S)\s*(?=\\\$)")
@@ -48,6 +66,12 @@ def without_styles(text: str) -> str:
     """
     for pattern, replacement in TYPESETTING:
         text = pattern.sub(replacement, text)
+    if "\\mu" in text or "\\Omega" in text or "\\text" in text:
+        for pattern, replacement in UNITS:
+            text = pattern.sub(replacement, text)
+    if "\\mathbb" in text:
+        for pattern, replacement in REALS:
+            text = pattern.sub(replacement, text)
     return APPROXIMATE.sub("", TRAILING.sub("", text))
 
 

@@ -6,7 +6,7 @@ from fractions import Fraction
 from ponder.verifiers.math import arithmetic, parse
 from ponder.verifiers.math.cursor import Cursor
 from ponder.verifiers.math.tree import Node, OverBudget, Unreadable, num
-from ponder.verifiers.math.units import DOUBTS, is_operation, scaled, unit_name
+from ponder.verifiers.math.units import COMPARATIVES, DOUBTS, is_operation, scaled, unit_name
 
 BASES = [
     "two",
@@ -205,7 +205,10 @@ def _symbol_only(cursor: Cursor) -> Node:
 
 def refuse_doubt(words: str) -> None:
     """Unreadable for words that take an answer back, or make a bound of it."""
-    if DOUBTS & set(words.split()):
+    listed = words.split()
+    doubts = DOUBTS & set(listed)
+    bound = listed[:2] if listed[:1] in (["at"], ["no"], ["or"], ["and"], ["not"]) else listed[:1]
+    if doubts - COMPARATIVES or doubts & set(bound):
         raise Unreadable(f"{words!r} says that this is not the answer")
 
 

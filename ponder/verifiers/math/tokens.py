@@ -5,7 +5,7 @@ import re
 
 from ponder.verifiers.math.spelling import TEXT
 from ponder.verifiers.math.tree import OverBudget, Unreadable
-from ponder.verifiers.math.units import DOUBTS, UNIT_NAMES
+from ponder.verifiers.math.units import DOUBTS, SYMBOLS, UNIT_NAMES
 
 Token = tuple[str, str]  # (kind, value)
 END: Token = ("end", "")
@@ -76,6 +76,7 @@ FUNCTIONS = {
     "arsinh",
     "arcosh",
     "artanh",
+    "cis",
 }
 RENAMED = {
     **{"asin": "arcsin", "acos": "arccos", "atan": "arctan", "sgn": "sign", "arsinh": "arcsinh"},
@@ -122,6 +123,8 @@ SHORT_WORDS = ("per", "yes", "no", "odd", "one", "two", "six", "ten", "all", "no
 DOTS = {"dots", "ldots", "cdots", "dotsc", "dotsb", "vdots", "ddots", "dotsm"}
 # "Total cost:" and "the area is", which name the value after them.
 LABEL = re.compile(r"((?!or\b|and\b|if\b)[A-Za-z][A-Za-z' -]{2,60}?)\s*(?:[:=]|\s(?:is|are|equals):?)", re.IGNORECASE)
+# "if x > 0", "Total cost: 5": words before mathematics in one text.
+LEADING_WORDS = re.compile(r"((?:(?!or\b|and\b)[A-Za-z]{2,}\s+)*(?!or\b|and\b)[A-Za-z]{2,})\s*(:?)\s+(?=[^A-Za-z]*[A-Za-z]?[^A-Za-z]*[\d<>=\\])")
 NO_LABELS = ("answer", "the answer", "final answer", "the final answer", "answer is", "solution", "the solution", "the solutions")
 JOINING = re.compile(r"(\bor\b|\band\b|[,;])")
 COMPOUND = re.compile(r"[A-Za-z]+(?:\^\{?-?[1-4]\}?)?(?:\s*(?:/|\*|\\cdot|\s)\s*[A-Za-z]+(?:\^\{?-?[1-4]\}?)?)*")
@@ -192,6 +195,10 @@ def _text(content: str, operator: bool, tokens: list[Token], depth: int) -> None
         return None
     if content in FUNCTIONS or (content in CONSTANTS and content not in ("e", "i")):
         return _word(content, tokens)
+    if (lead := LEADING_WORDS.match(content)) and not set(lead[1].split()) & (FUNCTIONS | set(CONSTANTS)) and depth < 3:
+        if not _label(lead[1].strip() + (":" if lead[2] else ""), tokens):
+            tokens.append(("text", " ".join(lead[1].lower().split())))
+        return _text(content[lead.end() :], operator, tokens, depth + 1)
     if depth < 3 and content and (INLINE.fullmatch(content) or re.search(r"[\d\\=<>]", content)):
         upright: list[Token] = []
         _read(content, upright, depth + 1)
@@ -207,8 +214,8 @@ def _text(content: str, operator: bool, tokens: list[Token], depth: int) -> None
             tokens.append(("op", ","))
         elif _label(piece, tokens):
             continue
-        elif piece:
-            tokens.append(("text", " ".join(re.sub(r"[^\w\s/^²³%'-]", " ", piece).lower().split())))
+        elif words := " ".join(re.sub(r"[^\w\s/^²³%'-]", " ", piece).lower().split()):
+            tokens.append(("text", words))
     return None
 
 
@@ -223,9 +230,10 @@ def _label(content: str, tokens: list[Token]) -> bool:
 
 def _is_unit(content: str) -> bool:
     """Whether upright letters are a unit, also one with a power or a quotient: m, cm^2, m/s^{2}."""
-    if content in UNIT_NAMES:
+    if content in UNIT_NAMES or content in SYMBOLS:
         return True
-    return COMPOUND.fullmatch(content) is not None and all(word in UNIT_NAMES for word in LETTERS.findall(content))
+    words = LETTERS.findall(content)
+    return COMPOUND.fullmatch(content) is not None and all(word in UNIT_NAMES or word in SYMBOLS for word in words)
 
 
 def _command(name: str, tokens: list[Token]) -> None:
@@ -261,7 +269,7 @@ def _word(word: str, tokens: list[Token]) -> None:
         tokens.append(("fn", RENAMED.get(word, word)))
     elif len(word) == 1 or (word in GREEK_NAMES and word not in ("star", "square", "top")):
         tokens.append(("sym", word))
-    elif is_word(word) or (word in UNIT_NAMES and tokens and tokens[-1][0] == "num"):
+    elif is_word(word) or ((word in UNIT_NAMES or word in SYMBOLS) and tokens and tokens[-1][0] == "num"):
         tokens.append(("text", word.lower()))
     else:
         tokens.extend(("const", letter) if letter in ("e", "i") else ("sym", letter) for letter in word)

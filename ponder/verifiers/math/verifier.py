@@ -15,7 +15,7 @@ from ponder.tasks.task import Task
 from ponder.verifiers.math import budget
 from ponder.verifiers.math.calculus import may_be_asked
 from ponder.verifiers.math.chains import last_member
-from ponder.verifiers.math.equality import same
+from ponder.verifiers.math.equality import one_value, same
 from ponder.verifiers.math.extract import extract_answer
 from ponder.verifiers.math.found import Found, boxed, shortened, stated
 from ponder.verifiers.math.parse import parse
@@ -34,10 +34,11 @@ OPTION = re.compile(
     r"\(([A-J])\)(?![-+*/^=<>,;!_])(?!.*\([A-J]\))(?!.*\bor\b).*|([A-J])(?:[.:](?!\s*\(?[A-J]{1,5}\)?\s*(?:[^\w\s)]|$|and\b|or\b))(?![^=]*=)(?![^.:]*\bor\b).*)?",
     re.DOTALL,
 )
-LETTER = re.compile(r"\(?([A-J])\)?")
+LETTER = re.compile(r"(?:[Oo]ption |[Cc]hoice )?\(?([A-J])\)?")
 SEPARATED = re.compile(r"\d\s*,\s+\d")  # a list, not groups of digits
 WORDS = re.compile(r"[A-Za-z]{2,}(?:[ '-][A-Za-z]+)*")
-ARTICLE = re.compile(r"^(?:an?|the) ")
+ARTICLE = re.compile(r"^(?:an?|the|on) ")
+AFFIRMATION = re.compile(r"(yes|no|true|false)(?=[,.;:!]|\s*$|\s*\()(?!.*\b(?:yes|no|true|false|or)\b)", re.IGNORECASE)
 SENTENCE = re.compile(r"(?=.*[A-Za-z]{3})[A-Za-z\u4e00-\u9fff][A-Za-z\u4e00-\u9fff' ,.;:?!-]*")  # words, no mathematics
 # Before, or in brackets behind, a decimal where the reference is one: what a rounded value is.
 APPROXIMATELY = re.compile(
@@ -113,7 +114,7 @@ def compare(answer: str, reference: str) -> Verdict | Job:
     cheap = cheaply_equal(answer, reference)
     if cheap is not None:
         return _verdict(cheap, "equal" if cheap else "not equal", answer, reference)
-    if HEDGE.search(answer) and not SEVERAL.search(reference):
+    if HEDGE.search(answer) and not SEVERAL.search(reference) and not _is_one_value(answer):
         return _verdict(False, "alternatives are given where one answer is asked for", answer, reference)
     try:
         wanted, given = _read(reference), _read(answer)
@@ -125,6 +126,16 @@ def compare(answer: str, reference: str) -> Verdict | Job:
     except (OverBudget, RecursionError) as error:
         return _verdict(False, f"over budget: {error}", answer, reference)
     return _asked(answer, reference) or unreadable(reference) or _unread(answer, reference, given)
+
+
+def _is_one_value(answer: str) -> bool:
+    """Whether the alternatives of an answer are one value in several forms."""
+    try:
+        trees = _read(answer).trees
+        budget.start()
+        return bool(trees) and all(tree.op == "alt" and one_value(tree) for tree in trees)
+    except (OverBudget, RecursionError):
+        return False
 
 
 class Reading(NamedTuple):
@@ -163,7 +174,11 @@ def cheaply_equal(answer: str, reference: str) -> bool | None:
     written = flat(plain)
     if written == text or (is_words and ARTICLE.sub("", written.lower()) == ARTICLE.sub("", text.lower())):
         return True if written else None
-    if (letter := LETTER.fullmatch(text)) and (option := OPTION.fullmatch(written)):
+    if is_words and AFFIRMATION.fullmatch(text) and (said := AFFIRMATION.match(written)):
+        return said[1].lower() == text.lower()
+    if (letter := LETTER.fullmatch(text)) and (option := LETTER.fullmatch(written) or OPTION.fullmatch(written)):
+        if option.re is LETTER:
+            return option[1] == letter[1]
         return (option[1] or option[2]) == letter[1]
     if SEPARATED.search(plain):
         return None
@@ -190,7 +205,7 @@ def _prepared(reference: str) -> tuple[str, bool, Number | None]:
     """The reference in plain spelling, whether it is words, and the number that it is."""
     plain = spelled(reference)
     text = flat(plain)
-    is_words = WORDS.fullmatch(text) is not None and (TEXT.search(reference) is not None or len(text) >= 4)
+    is_words = WORDS.fullmatch(text) is not None and (TEXT.search(reference) is not None or len(text) >= 4 or AFFIRMATION.fullmatch(text) is not None)
     return text, is_words, None if SEPARATED.search(plain) else parse_number(text, letters=False)
 
 

@@ -24,6 +24,22 @@ MODULO = re.compile(
 BRACKETED = re.compile(r"(?<=[\w})\]%!])\s*\(((?:[^(){}]|\\text\{[^(){}]*\}){1,100})\)(?=\s*(?:$|[,;.=]|and\b|or\b|\\text))")
 INTEGER = re.compile(
     r",?\s*(?:\\text\{\s*)?(?:for|where|with)\s+(?:any |all |some |every |an )?integers?\s*\}?\s*([a-z])\b\s*\}?\s*$"
+    r"|,?\s*(?:\\text\{)?\s*(?:where |with )?\}?\s*([a-z])\s*(?:\\text\{)?\s*(?:is |being )?(?:an? |any )(?:arbitrary )?integer\s*\}?\s*$"
+)
+CHOOSE = re.compile(
+    r"(?<![\w}])(?:(?:\{\})?[_^]\{?)?(\d{1,3})\}?\s*\{?\\?(?:mathrm\{)?C\}?(?:_\s*)?\{?(\d{1,3})\}?(?![\w^.])"
+    r"|(?<![\w}])(?:\\mathrm\{C\}|\\text\{C\}|C)_\{?(\d{1,3})\}?\s*\^\s*\{?(\d{1,3})\}?(?!\w)"
+)
+TO = re.compile(r"(?<=[\w}])\s*\\text\{\s*to\s*\}\s*(?=[\w\\])|(?<=\d)\s+to\s+(?=\d)")
+APPROXIMATION = re.compile(r"approx|about|roughly|\\simeq")
+RESTATED = re.compile(
+    r"\s*,?\s*(?:\\text\s*\{)?\s*\(\s*(?:\\text\s*\{)?\s*(?:which is |or |i\.e\.,? )?(?:approximately|approx\.?|about|roughly"
+    r"|\\approx|\\simeq)(?![A-Za-z])\s*\}?[^()]{1,40}\)\s*\}?\s*$"
+    r"|\s*,?\s*(?:\\text\s*\{)?\s*(?:or|which is|i\.e\.,?)\s+(?:approximately|approx\.?|about|roughly)(?![A-Za-z])\s*\}?[^()]{1,40}$"
+    r"|\s*,?\s*\\text\s*\{\s*(?:or )?\}\s*\\approx[^()]{1,40}$"
+)
+MULTIPLICITY = re.compile(
+    r"\s*,?\s*(?:\\text\{)?\s*\(?\s*(?:\\text\{)?\s*(?:(?:with |of )?multiplicity (?:\d|one|two|three|four)|(?:a )?(?:double|repeated|triple) root|twice)\s*\}?\s*\)?\s*\}?\s*$"
 )
 LETTER_UNIT = re.compile(r"(?<=[\d}])\s*\(\s*([A-Za-z])\s*\)\s*$")
 UNIT = re.compile(r"[A-Za-z°µ]+(?:\^?\{?[23²³]\}?)?(?:\s*[/·*. ]\s*[A-Za-z]+(?:\^?\{?-?[23²³]\}?)?)*")
@@ -59,8 +75,12 @@ SETS = {
     "positive reals": r"(0,\infty)",
     "nonzero reals": r"\mathbb{R}\setminus\{0\}",
 }
+ONES = {word: value for value, word in enumerate(f"zero one {' '.join(BASES)} seventeen eighteen nineteen".split())}
+TENS = {word: 10 * value for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
+PARTS = {"half": 2, "halve": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "eighth": 8, "tenth": 10}
+NUMBER_WORD = re.compile(r"(?:\\text\w*\s*\{)?\s*[A-Za-z]{3,9}(?:[ -][A-Za-z]{3,8})?\s*\.?\s*\}?")
 NUMBERS = re.compile(r"\s*(?:the )?(?:set of )?(?:all )?(?:the )?([a-z -]+?)(?: [a-z])?\s*")
-NOTHING = re.compile(r"\s*(?:there (?:are|is) )?no (?:real |integer |such )?(?:solutions?|roots?|such numbers?|values?)\s*|\s*none\s*")
+NOTHING = re.compile(r"\s*(?:无解|无实数?解|没有解|无实根)\s*|\s*(?:there (?:are|is) )?no (?:real |integer |such )?(?:solutions?|roots?|such numbers?|values?)\s*|\s*none\s*")
 
 
 def worded(text: str) -> str:
@@ -76,17 +96,51 @@ def worded(text: str) -> str:
         text = MODULO.sub(lambda match: rf"\pmod{{{match[1] or match[2] or match[3]}}}", text)
     if "(" in text:
         text = BRACKETED.sub(_bracketed, text)
+    if "C" in text:
+        text = CHOOSE.sub(_binomial, text)
+    if "to" in text:
+        text = TO.sub(":", text)
+    if APPROXIMATION.search(text):
+        text = _without_restatement(text)
+    if "multiplicity" in text or "root" in text or "twice" in text:
+        text = MULTIPLICITY.sub("", text)
     if "integer" in text:
-        text = INTEGER.sub(r", \1\\in\\mathbb{Z}", text)
+        text = INTEGER.sub(lambda match: rf", {match[1] or match[2]}\in\mathbb{{Z}}", text)
     if (match := LABELLED.match(text)) and not DOUBTS & set(match[1].lower().split()):
         words = match[1] if len(match[1]) == 1 else rf"\text{{{match[1]}}}"
         text = f"{words} = {text[match.end() :]}"
+    if NUMBER_WORD.fullmatch(text):
+        text = _number(UPRIGHT.sub(r"\1", text)) or text
     return _set(text) or text
+
+
+def _binomial(match: re.Match) -> str:
+    """5C2, {}_5C_2, ^5C_2 and C_5^2 as a binomial; C_5^2 has what is chosen from below."""
+    upper, lower = (match[1] or match[3], match[2] or match[4])
+    return rf"\binom{{{upper}}}{{{lower}}}"
+
+
+def _without_restatement(text: str) -> str:
+    """The exact value where an approximation of it follows: "5\\sqrt{2} (about 7.07)"."""
+    match = RESTATED.search(text)
+    kept = text[: match.start()].strip() if match else ""
+    return kept if re.search(r"[\w})]$", kept) and kept.count("{") == kept.count("}") else text
 
 
 def letter_unit(text: str) -> str:
     """The text with a letter in brackets at its end as a unit: 25 (m). As it is where there is none."""
     return LETTER_UNIT.sub(lambda match: rf" \text{{{match[1]}}}" if match[1] in "msghLNJWVAKC" else match[0], text)
+
+
+def _number(words: str) -> str | None:
+    """A number in words, as digits: twelve, forty-two, one half. None for any other words."""
+    first, _, second = words.strip(" .").lower().replace("-", " ").partition(" ")
+    if not second:
+        return str(ONES[first]) if first in ONES else str(TENS[first]) if first in TENS else None
+    if first in TENS and 0 < ONES.get(second, 0) < 10:
+        return str(TENS[first] + ONES[second])
+    parts = PARTS.get(second.removesuffix("s")) or PARTS.get(second)
+    return rf"\frac{{{ONES[first]}}}{{{parts}}}" if first in ONES and parts else None
 
 
 def _in_base(match: re.Match) -> str:
@@ -117,7 +171,7 @@ def _is_word(letters: str) -> bool:
 
 def _set(text: str) -> str | None:
     """A set of numbers that is described in words; None for anything else."""
-    if len(text) > MAX_SET or not re.search(r"\b(?:reals?|numbers|integers|no|none|except)\b", text, re.IGNORECASE):
+    if len(text) > MAX_SET or not re.search(r"\b(?:reals?|numbers|integers|no|none|except)\b|无|没有", text, re.IGNORECASE):
         return None
     plain = " ".join(UPRIGHT.sub(r" \1 ", text).split())
     low = plain[:1].lower() + plain[1:]
