@@ -5,7 +5,7 @@ import unicodedata
 
 from ponder.verifiers.math.emphasis import unemphasised
 from ponder.verifiers.math.styles import money, without_styles
-from ponder.verifiers.math.wording import worded
+from ponder.verifiers.math.wording import SPACES, worded
 
 TEXT = re.compile(
     r"\\(?:text|textbf|textit|textnormal|textrm|textsf|texttt|textup|textsl|textsc|textmd|emph|mathrm|mathbf|mathit|mathsf"
@@ -61,7 +61,7 @@ def spelled(latex: str) -> str:
     >>> spelled("$\\\\dfrac{1}{2}\\\\,$.")
     '\\\\frac{1}{2}'
     """
-    text = latex.strip()
+    text = SPACES.sub(" ", latex.strip())
     if text[:1] in ("'", '"') and text[-1:] == text[:1] and text.count(text[0]) == 2:
         text = text[1:-1]
     if not text.isascii():

@@ -26,6 +26,7 @@ from ponder.verifiers.math.conclusions import (
 from ponder.verifiers.math.extract import BOX
 from ponder.verifiers.math.found import Found, stated
 
+LOOKED_AT = 30_000  # characters of the end of a response in which the stronger statements are looked for
 TAIL = 2_000  # characters of the end of a response in which weak statements, and prose, are looked for
 MAX_STATEMENT = 600  # characters of one statement
 MAX_STATEMENTS = 30  # the last ones of one strength that are looked at
@@ -61,6 +62,8 @@ ANSWER = re.compile(
 RESULT = re.compile(
     rf"\bresult\b(?:{_IS}|\s*$|(?=\s*(?:\$|\\[(\[])))+|结果\s*(?:应为|是|为|等于|：|:)+", re.IGNORECASE | re.MULTILINE
 )
+# Without one of these words a text holds no such statement.
+WORDS_OF = {MARK: ("answer", "####", "答"), ANSWER: ("answer", "答", "故选", "option", "choice"), RESULT: ("result", "结果")}
 # What makes no statement of the words after it.
 DOUBTED = re.compile(
     r"\b(?:maybe|perhaps|possibly|if|whether|unless|until|suppos\w+|assum\w+|imagine|pretend|true|doubt|wonder|check|verif\w+|n[o']t (?:that|mean)"
@@ -133,9 +136,13 @@ def stated_answer(content: str) -> Found | None:
     >>> stated_answer("We add. So the total is 12 apples.").answer, stated_answer("**Answer:** $x+1$.").answer
     ('12 apples', '$x+1$')
     """
+    content = content[-LOOKED_AT:]
+    lower = content.lower()
     words: list[Found] = []
     void: list[int] = []  # where statements stand that are none
     for pattern, start in ((MARK, 0), (ANSWER, 0), (RESULT, max(0, len(content) - TAIL))):
+        if not any(word in lower for word in WORDS_OF[pattern]):
+            continue
         numbers: list[Found] = []
         for found, kind in _statements(content, pattern, start, void):
             if kind == "value":

@@ -4,6 +4,7 @@ import re
 
 from ponder.verifiers.math.units import DOUBTS, UNIT_NAMES, is_operation
 
+SPACES = re.compile(r"\s{2,}")
 CJK = "\u4e00-\u9fff"
 BASES = "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen".split()
 _BASE = rf"(\d{{1,2}}|{'|'.join(BASES)})"
@@ -89,6 +90,7 @@ def worded(text: str) -> str:
     >>> worded("9 (apples)"), worded("25(km/h)"), worded("17 (base 8)"), worded("9 (not it)")
     ('9 \\\\text{apples}', '25 \\\\text{km/h}', '17_{8}', '9 (not it)')
     """
+    text = SPACES.sub(" ", text)
     if "base" in text or ")_" in text or "_{(" in text or "_\\text" in text or "_{\\text" in text:
         for form in BASE_FORMS:
             text = form.sub(_in_base, text)
