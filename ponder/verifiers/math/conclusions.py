@@ -20,7 +20,7 @@ IS_THE_ANSWER = re.compile(
 )
 NO_ANSWER = re.compile(
     r"\b(?:could ?n[o']t|can ?n[o']t|can't|unable|no answer|sorry|(?:do not|don't) know"
-    r"|answer (?:has|contains|lies|needs|requires|consists))\b", re.IGNORECASE
+    r"|answer (?:has|contains|lies|needs|requires|consists|ranges|starts|begins|ends))\b", re.IGNORECASE
 )
 # Words before a last number that make a bound or a guess of it, or a label: "nearly 5", "Step 5".
 BOUND = re.compile(
@@ -33,14 +33,14 @@ BOUND = re.compile(
     r"|arrangements?|partitions?|letters|out|one|some|any|each|part|parity|successor|predecessor|double|triple) of"
     r"|(?:product|sum|difference|quotient|ratio|gcd|lcm|average|mean|greater|larger|smaller|maximum|minimum) of [^.=]{1,40} and"
     r"|adding|subtracting|multiplying by|dividing by|divided by|multiplied by|plus|minus|times|modulo"
-    r"|不是|不等于|至[少多]|最[少多]|不[超少多]于?过?|[超多少小大]于|超过|大约|约为?|接近|除了|如果|假[设如]|第)\W*[\d.,/]+\W*(?:[A-Za-z]+\W*"
+    r"|不是|不等于|不能是|不会是|不可能是|[至最][少多](?:有|是|为|能)?|不[超少多]于?过?|[超多少小大]于|超过|大约|约为?|接近|除了|如果|假[设如]|第)\W*[\d.,/]+\W*(?:[A-Za-z]+\W*"
     rf"|[{CJK}]{{1,3}}\W*)?$",
     re.IGNORECASE,
 )
 UNSURE = re.compile(
-    r"\b(?:maybe|perhaps|possibly|either|i guess|not sure|whether|(?:might|may|could|would) (?:\w+ )?(?:be|equal|have been)\b(?!.*\b(?:is|are|equals)\b)"
+    r"\b(?:maybe|perhaps|possibly|either|i guess|not sure|whether|(?:might|may|could|would) (?:\w+ )?(?:be|equal|have been)\b(?!.*\b(?:is|are|equals)\W+[\d$\\-])"
     r"|(?:some|people|others?|students?|you|one) (?:may|might|could|would|will)? ?(?:say|think|believe|guess|claim)s?"
-    r"|nobody|no one)\b|可能|也许|或许|是否",
+    r"|nobody|no one|unlikely|should(?:n't| not)|no way)\b|可能|也许|或许|是否",
     re.IGNORECASE,
 )
 SUPPOSED = re.compile(
@@ -60,12 +60,12 @@ REJECTED = re.compile(
 NOTICED = re.compile(
     r"\b(?:I (?:notice|see|observe|note|recall|remember|wonder)|(?:the )?(?:problem|question|statement|exercise) (?:says|states|gives"
     r"|mentions|asks|tells|involves|has|contains)|(?:in|from) (?:the|this) (?:problem|question|statement)|we are (?:given|told|asked)"
-    r"|to consider|(?:is|are|was|were) (?:given|mentioned|stated in)|appears? in)\b",
+    r"|to consider|thinking (?:of|about)|(?:is|are|was|were) (?:given|mentioned|stated in)|appears? in)\b|^\W*(?:given|question|known|data|input)\s*[:：]",
     re.IGNORECASE,
 )
 # What announces that the answer is still to come.
 UNFINISHED = re.compile(
-    r"\W*(?:now |next,? |so |first,? )?(?:let me (?!know)|let's |i (?:need|have|want) to |i(?:'ll| will) |we (?:still )?(?:need|have) to )",
+    r"\W*(?:now |next,? |so |first,? )?(?:let me (?!know)|let's |i (?:need|have|want) to |i(?:'ll| will) |we (?:still )?(?:need|have) to |(?<=ow )we\b|(?<=ext )we\b)",
     re.IGNORECASE,
 )
 # Words behind a number that make a guess of it.
@@ -85,6 +85,7 @@ TRAILING_WORDS = re.compile(
     r"\s+(?:(?:of|as|in|for|at|on|which|that|because|since|when)\s+[A-Za-z][A-Za-z ]*|altogether|overall|indeed|again|too)$"
 )
 CHINESE_LEAD = re.compile(rf"\s*[{CJK}\u3040-\u30ff\uac00-\ud7af\u00c0-\u024f\u0400-\u04ff]+[^=]*\d|[^A-Za-z]*[\u3040-\u30ff\uac00-\ud7af]")  # words before a number
+CHINESE_SO = re.compile("^\\s*(?:故|即|则|所以|因此|于是|从而|综上(?:所述)?|可得|解得|∴|答)+[，,：:]?\\s*(?=[^，,]*$)")
 EXCLAIMED = re.compile(r"(?<=[\w$%)])!+$")
 FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<![\\$])\$((?:[^$\\]|\\.)+?)\$|\\\[(.+?)\\\]|\\\((.+?)\\\)", re.DOTALL)
 DISPLAY = re.compile(r"\\begin\{(?:equation|align|aligned|gather)\*?\}(.*?)\\end\{[a-z]+\*?\}", re.DOTALL)
@@ -198,6 +199,7 @@ def is_supposed(sentence: str) -> bool:
 
 def conclusion(sentence: str) -> str:
     """What a sentence arrives at: its last formula, what follows its last "is", or its last number."""
+    sentence = CHINESE_SO.sub("", sentence)
     sentence = EXCLAIMED.sub("", PURPOSE.sub(r"\1", sentence))
     if NO_ANSWER.search(sentence) or NOTICED.search(sentence) or BOUND.search(sentence) or is_supposed(sentence):
         return ""

@@ -4,6 +4,7 @@ import re
 
 MAX_EMPHASISED = 300  # characters between two marks
 _INSIDE = rf"(?![\s*_])([^*\n]{{1,{MAX_EMPHASISED}}}?)(?<![\s*])"
+BOTH = re.compile(rf"(?<![\w*\\)\]}}])\*\*\*{_INSIDE}\*\*\*(?![\w*({{\[\\])")
 BOLD = re.compile(rf"(?<![\w*\\)\]}}])\*\*{_INSIDE}\*\*(?![\w*({{\[\\])")
 ITALIC = re.compile(rf"(?<![\w*\\)\]}}])\*{_INSIDE}\*(?![\w*({{\[\\])")
 UNDERLINED = re.compile(rf"(?<![\w\\)\]}}_])__(?![\s_])([^_\n]{{1,{MAX_EMPHASISED}}}?)(?<!\s)__(?!\w)")
@@ -17,6 +18,8 @@ def unemphasised(text: str) -> str:
     ('12 + 30 = 42', 'x**2 + 3*4*5')
     """
     if "*" in text:
+        if "***" in text:
+            text = BOTH.sub(r"\1", text)
         text = ITALIC.sub(r"\1", BOLD.sub(r"\1", text))
     if "__" in text:
         text = UNDERLINED.sub(r"\1", text)

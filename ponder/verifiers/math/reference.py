@@ -17,6 +17,14 @@ LEAD = re.compile(
     r"\s*(?:[:：=]|(?:is|are)\b\s*[:：]?)|(?:最终)?答案?\s*(?:应为|就是|是|为|[：:])",
     re.IGNORECASE,
 )
+OBJECT = re.compile(r"""\{\s*["'](?:final_?)?answer["']\s*:\s*["']?([^"'{}]+)["']?\s*\}""", re.IGNORECASE)
+# "Therefore, 42", "It is 42", "42 is the answer", "42 (since 6 * 7 = 42)", "3.14 (approximately)"
+AROUND = re.compile(
+    r"^(?:so|thus|therefore|hence|it is|is|we get|we have|this gives|that is)\b[,:]?\s+(?=[-\d$\\(\[{A-Za-z]\S*\s*(?:$|[=<>,+*/^(-]))"
+    r"|\s+(?:is|are) (?:the|our) (?:final |correct )?answers?\.?$|\s*\((?:since|because|as|so|rounded|approx\.?|approximately)\b.*\)$"
+    r"|\\n$",
+    re.IGNORECASE,
+)
 MAX_SENTENCE = 200  # characters of a reference that may be a sentence with the answer in it
 
 
@@ -51,6 +59,9 @@ def _item(item: Any) -> str:
         return boxed
     if (match := QUOTED.fullmatch(text)) and match[2].strip():
         return match[2].strip()
+    if match := OBJECT.fullmatch(text):
+        return match[1].strip()
+    text = AROUND.sub("", text).strip() or text
     if LEAD.match(text) and len(text) <= MAX_SENTENCE and (found := stated_answer(text)):
         return found.answer
     plain = prepared(text) if text.startswith(("*", "_")) else text

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from ponder.verifiers.math.conclusions import (
     CHINESE_LEAD,
+    CHINESE_SO,
     EXCLAIMED,
     FORMULA,
     MARKUP,
@@ -37,7 +38,7 @@ MAX_AFTER = 300  # characters after a statement in which it may be taken back
 
 NOISE = re.compile(
     r"<\|[^<>|]{1,40}\|>\s*(?:user|assistant|system)?|<｜[^<>｜]{1,40}｜>|<(?:eos|bos|end_of_turn|pad)>|\[/?INST\]|</?(?:s|b|strong|i|em|p|br|span|u)\s*/?>"
-    r"|I hope (?:it|this|that|the \w+) (?:is (?:correct|clear|right|helpful)|helps)[.!]?|</answer>[^\n<]*"
+    r"|[\u2600-\u27bf\U0001f300-\U0001faff\ufe0f]|I hope (?:it|this|that|the \w+) (?:is (?:correct|clear|right|helpful)|helps)[.!]?|</answer>[^\n<]*"
 )
 # The form that Minerva's prompt asks for; it outranks the boxes before it.
 FINAL = re.compile(
@@ -66,7 +67,7 @@ RESULT = re.compile(
 WORDS_OF = {MARK: ("answer", "####", "答"), ANSWER: ("answer", "答", "故选", "option", "choice"), RESULT: ("result", "结果")}
 # What makes no statement of the words after it.
 DOUBTED = re.compile(
-    r"\b(?:maybe|perhaps|possibly|if|whether|unless|until|suppos\w+|assum\w+|imagine|pretend|true|doubt|wonder|check|verif\w+|n[o']t (?:that|mean)"
+    r"\b(?:maybe|perhaps|possibly|(?<![\w ] )say|no way|if|whether|unless|until|suppos\w+|assum\w+|imagine|pretend|true|doubt|wonder|check|verif\w+|n[o']t (?:that|mean)"
     r"|(?:might|may|could|would|some|others?|people|students?)\b[^.\n]{0,30}\b(?:think|say|believe|guess|claim|expect)s?)"
     r"(?:\s+that)?(?:\s+(?:the|my|our|your|this))?(?:\s+(?:final|correct|right))?\s*$"
     r"|\b(?:nobody|no one|don't|do not|can't|cannot|doesn't)\b[^.\n]{0,40}\b(?:know|say|tell|see|guarantee)s?\b[^.\n]*$"
@@ -108,7 +109,7 @@ DENIED = re.compile(
 # A remark behind a comma, which is no further item.
 REMARK = re.compile(
     r"\s*[,;—–]\s*(?:as\b|which\b|since\b|because\b|so\b|thus\b|hence\b|and (?:this|that|it|we|the)\b|just\b|exactly\b|rather\b"
-    r"|not\b|making\b|giving\b|matching\b|confirming\b|i\.e\.|that is\b|(?:the )?(?:same|desired)\b|with\b|but\b).*|\s+[—–]\s+[A-Za-z]{3}.*"
+    r"|not\b|making\b|giving\b|matching\b|confirming\b|i\.e\.|that is\b|(?:the )?(?:same|desired)\b|with\b|but\b).*|[，,。]\s*(?:因为|所以|这|即|符合|因此|而|其中|不是|检验).*|\s+[—–]\s+[A-Za-z]{3}.*"
     r"|\s+(?:and|so) (?:we|i|this|that|it|the (?:proof|solution|problem))\b.*",
     re.IGNORECASE | re.DOTALL,
 )
@@ -153,6 +154,7 @@ def stated_answer(content: str) -> Found | None:
     tail = prepared(NOISE.sub(" ", _without_sentences(content, void)[-TAIL:]))
     if "\n" not in tail and len(tail) <= MAX_SHORT and not FORMULA.search(tail):
         plain = not is_prose(tail, 1) or (len(tail.split()) <= MAX_WORDS and not re.search(r"\d", tail))
+        tail = CHINESE_SO.sub("", tail) if re.search(r"\d", tail) else tail
         if plain and tail and not words and not CHINESE_LEAD.match(tail):
             return stated(tail, tail)
     if words:
@@ -231,8 +233,8 @@ def _first_statement(text: str) -> str:
             return ""
         unit = UNIT_AFTER.match(text[end:])
         return text[:end] + (f" {unit[1]}" if unit and unit[1] else "")
-    line = SENTENCE_END.split(ASIDE_IN_BRACKETS.sub("", text.split("\n")[0]))[0].strip(MARKUP + STOPS)
-    line = TRAILING_WORDS.sub("", REMARK.sub("", line).strip(MARKUP + STOPS))
+    line = SENTENCE_END.split(ASIDE_IN_BRACKETS.sub("", text.split("\n")[0]))[0].strip(MARKUP).rstrip(STOPS)
+    line = TRAILING_WORDS.sub("", REMARK.sub("", line).rstrip(MARKUP + STOPS))
     if not is_prose(line) and not CHINESE_LEAD.match(line):
         return "" if is_supposed(line) else line
     return conclusion(line)

@@ -50,7 +50,7 @@ OPERATIONS |= {"squared", "cubed", "factorial", "times", "plus", "minus", "divid
 OPERATIONS |= {"halves", "thirds", "quarters", "fourths", "fifths", "sixths", "sevenths", "eighths", "ninths", "tenths"}
 OPERATIONS |= {"hundredths", "thousandths", "half", "third", "quarter", "tenth", "hundredth", "thousandth", "millionth"}
 OPERATIONS |= {"root", "roots", "power", "millions", "billions", "thousands", "hundreds", "dozens", "over"}
-OPERATION_CHARACTERS = re.compile("[百千万亿]")
+OPERATION_CHARACTERS = re.compile("[百万亿]|千(?![米克瓦焦赫卡])")
 DOUBTS = {
     "not",
     "wrong",

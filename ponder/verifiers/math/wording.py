@@ -22,7 +22,8 @@ MODULO = re.compile(
     rf"\(\s*(?:{_UPRIGHT})?mod(?:ulo)?\s*\}}?\s*(\w{{1,20}})\s*\)|{_UPRIGHT}\(?\s*mod(?:ulo)?\s*(\w{{1,20}})\s*\)?\s*\}}"
     rf"|(?:{_UPRIGHT}mod(?:ulo)?\s*\}}|(?<![A-Za-z\\])mod(?:ulo)?)\s*\{{?(\d{{1,20}})\}}?"
 )
-BRACKETED = re.compile(r"(?<=[\w})\]%!])\s*\(((?:[^(){}]|\\text\{[^(){}]*\}){1,100})\)(?=\s*(?:$|[,;.=]|and\b|or\b|\\text))")
+SIGNS = {"%": r"\%", r"\%": r"\%", "$": r"\text{ dollars}", r"\$": r"\text{ dollars}", "times": "", "am": "", "pm": "", "a.m.": "", "p.m.": ""}
+BRACKETED = re.compile(r"(?<=[\w})\]%!])\s*\(((?:[^(){}]|\\text\{[^(){}]*\}|\^\{-?\d\}){1,100})\)(?=\s*(?:$|[,;.=]|and\b|or\b|\\text))")
 INTEGER = re.compile(
     r",?\s*(?:\\text\{\s*)?(?:for|where|with)\s+(?:any |all |some |every |an )?integers?\s*\}?\s*([a-z])\b\s*\}?\s*$"
     r"|,?\s*(?:\\text\{)?\s*(?:where |with )?\}?\s*([a-z])\s*(?:\\text\{)?\s*(?:is |being )?(?:an? |any )(?:arbitrary )?integer\s*\}?\s*$"
@@ -153,6 +154,8 @@ def _in_base(match: re.Match) -> str:
 def _bracketed(match: re.Match) -> str:
     """A bracket behind a value: a unit or a name of what is counted, a remark that says nothing else, or what it was."""
     inside = UPRIGHT.sub(r"\1", match[1]).strip()
+    if inside in SIGNS:
+        return SIGNS[inside]
     words = re.findall(r"[A-Za-z]+(?:'[a-z]+)?", inside)
     if re.fullmatch(rf"[{CJK}]{{1,8}}(?:[/每][{CJK}]{{1,4}})?", inside):
         return rf" \text{{{inside}}}"
