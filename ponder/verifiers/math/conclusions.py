@@ -38,13 +38,13 @@ BOUND = re.compile(
     re.IGNORECASE,
 )
 UNSURE = re.compile(
-    r"\b(?:maybe|perhaps|possibly|either|i guess|not sure|whether|(?:might|may|could|would) (?:\w+ )?(?:be|equal|have been)\b(?!.*\b(?:is|are|equals)\W+[\d$\\-])"
+    r"\b(?:maybe|perhaps|possibly|either|i guess|not sure|whether|(?:(?:might|may|could)|would(?=.*\b(?:if|but|unless)\b)) (?:\w+ )?(?:be|equal|have been)\b(?!.*\b(?:is|are|equals)\W+[\d$\\-])"
     r"|(?:some|people|others?|students?|you|one) (?:may|might|could|would|will)? ?(?:say|think|believe|guess|claim)s?"
     r"|nobody|no one|unlikely|should(?:n't| not)|no way)\b|可能|也许|或许|是否",
     re.IGNORECASE,
 )
 SUPPOSED = re.compile(
-    r"\W*(?:(?:now|then|so|and|first|next|we|let us|let's|can) )*(?:suppose|assume|assuming|let|if|try|check|reject|consider"
+    r"\W*(?:(?:now|then|so|and|first|next|we|let us|let's|can) )*(?:suppose|assume|assuming|let|if(?!.*,\s*(?:\$|[a-z]+\b).*[\d$\\])|try|check|reject|consider"
     r"|test|verify|discard|exclude)\b(?!.*\b(?:then|so|hence|thus|get|gives?|is|are|have|equals?|obtain|must)\b.*[\d$\\])"
     r"|\W*(?:假[设如]|设|如果|若)(?!.*(?:则|那么|所以|得))",
     re.IGNORECASE | re.DOTALL,
@@ -58,9 +58,10 @@ REJECTED = re.compile(
 )
 # What only tells of a number that stands in the question.
 NOTICED = re.compile(
-    r"\b(?:I (?:notice|see|observe|note|recall|remember|wonder)|(?:the )?(?:problem|question|statement|exercise) (?:says|states|gives"
+    r"(?!.*(?:\b(?:yields?|gives?|we get|only|which has)\b|=))"
+    r".*\b(?:I (?:notice|see|observe|note|recall|remember|wonder)|(?:the )?(?:problem|question|statement|exercise) (?:says|states|gives"
     r"|mentions|asks|tells|involves|has|contains)|(?:in|from) (?:the|this) (?:problem|question|statement)|we are (?:given|told|asked)"
-    r"|to consider|thinking (?:of|about)|(?:is|are|was|were) (?:given|mentioned|stated in)|appears? in)\b|^\W*(?:given|question|known|data|input)\s*[:：]",
+    r"|to consider\W*$|thinking (?:of|about)|(?:is|are|was|were) (?:given(?! by)|mentioned|stated in)|appears? in)\b|\W*(?:given|question|known|data|input)\s*[:：]",
     re.IGNORECASE,
 )
 # What announces that the answer is still to come.
@@ -79,7 +80,7 @@ CONNECTIVE = re.compile(
     re.IGNORECASE,
 )
 # "5 more to have 12": what follows is what they are for.
-PURPOSE = re.compile(r"(\d\W*(?:more|additional|extra|further|fewer|less)\b[^,;.]{0,40}?)\s+to\s+[a-z]+\b.*$")
+PURPOSE = re.compile(r"(\d\W*(?:more|additional|extra|further|fewer|less)\b[^,;.]{0,40}?)\s+to\s+[a-z]+\b[^,;=]*$")
 # "42 of them", "x = 42 as required"
 TRAILING_WORDS = re.compile(
     r"\s+(?:(?:of|as|in|for|at|on|which|that|because|since|when)\s+[A-Za-z][A-Za-z ]*|altogether|overall|indeed|again|too)$"
@@ -88,12 +89,15 @@ CHINESE_LEAD = re.compile(rf"\s*[{CJK}\u3040-\u30ff\uac00-\ud7af\u00c0-\u024f\u0
 CHINESE_SO = re.compile("^\\s*(?:故|即|则|所以|因此|于是|从而|综上(?:所述)?|可得|解得|∴|答)+[，,：:]?\\s*(?=[^，,]*$)")
 EXCLAIMED = re.compile(r"(?<=[\w$%)])!+$")
 FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<![\\$])\$((?:[^$\\]|\\.)+?)\$|\\\[(.+?)\\\]|\\\((.+?)\\\)", re.DOTALL)
-DISPLAY = re.compile(r"\\begin\{(?:equation|align|aligned|gather)\*?\}(.*?)\\end\{[a-z]+\*?\}", re.DOTALL)
+DISPLAY = re.compile(r"(?:\\\[|\$\$)?\s*\\begin\{(?:equation|align|aligned|gather)\*?\}(.*?)\\end\{[a-z]+\*?\}\s*(?:\\\]|\$\$)?", re.DOTALL)
 DISPLAYED = re.compile(r"\$\$(?:[^$]|(?<=\\)\$)+\$\$|\\\[.+?\\\]", re.DOTALL)
 NUMBER = re.compile(
-    r"(?<![A-Za-z0-9_.\\^{(])-?(?:[$€£¥]\s?)?(?:\d+ \d+/\d+|(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+|,\d{1,2}(?!\d|,\d))?(?:/\d+)?)"
+    r"(?<![A-Za-z0-9_.\\^{(])-?(?:[$€£¥]\s?)?(?:\d+ \d+/\d+|(?:\d{1,3}(?:,\d{3})+|\d{1,3}(?: \d{3})+(?!\d)|\d+)(?:\.\d+|,\d{1,2}(?!\d|,\d))?(?:/\d+)?)"
     rf"(?:\s?(?:%|°|[^\W\d_{CJK}]{{1,3}}[²³]|€))?(?![A-Za-z0-9_/^{{])"
 )
+# What an equation in a sentence arrives at: "so he has 4 + 5 = 9 points in 40 minutes".
+EQUALS = re.compile(rf"=\s*({NUMBER.pattern})(?!\s*[-+*/×÷^=(]\s*\d)(?![^=]*\b(?:so|thus|hence|therefore|which|must|total)\b[^=]*\d)(?=[^=]*$)")
+MONEY = re.compile(r"\$[\d,.]+[^$\\]*[^\s\d$\\][^$\\]*\$\d")  # two amounts, not one formula
 SENTENCE_END = re.compile(r"(?<=[^\s.])\.(?=\s+[A-Z]|\s*$)|[。！](?=.)|[!?](?=\s+\S)")
 COMMAND = re.compile(r"\\[a-z]+\s*\{[^{}]*\}|\\[A-Za-z]+")
 BETWEEN_FORMULAS = re.compile(r"[\s,;]*(?:and|or)?\s*")
@@ -201,9 +205,13 @@ def conclusion(sentence: str) -> str:
     """What a sentence arrives at: its last formula, what follows its last "is", or its last number."""
     sentence = CHINESE_SO.sub("", sentence)
     sentence = EXCLAIMED.sub("", PURPOSE.sub(r"\1", sentence))
-    if NO_ANSWER.search(sentence) or NOTICED.search(sentence) or BOUND.search(sentence) or is_supposed(sentence):
+    if NO_ANSWER.search(sentence) or NOTICED.match(sentence) or BOUND.search(sentence) or is_supposed(sentence):
         return ""
     sentence = IS_THE_ANSWER.sub("", sentence)
+    if "\\" not in sentence and MONEY.search(sentence):
+        sentence = sentence.replace("$", "")
+    if (equals := EQUALS.search(sentence)) and is_prose(sentence, 1) and not FORMULA.search(sentence):
+        return "" if REJECTED.search(sentence, equals.end()) else equals[1]
     formulas = list(FORMULA.finditer(sentence))
     if formulas and REJECTED.search(sentence, formulas[-1].end()):
         return ""
@@ -212,9 +220,11 @@ def conclusion(sentence: str) -> str:
     start, valued = 0, NUMBER.search(sentence) is not None
     for match in CONNECTIVE.finditer(sentence):
         rest = sentence[match.end() :]
-        if rest.strip() and (not valued or start == 0 or NUMBER.search(rest) or not is_prose(rest, 1)):
+        if rest.strip() and (not valued or NUMBER.search(rest) or not is_prose(rest, 1)):
             start = match.end()
-    rest = TRAILING_WORDS.sub("", sentence[start:].strip(MARKUP)).rstrip(",; ")
+    rest = sentence[start:].strip(MARKUP)
+    if not is_prose(rest):
+        rest = TRAILING_WORDS.sub("", rest).rstrip(",; ")
     if not is_prose(rest) and (start or not is_prose(rest, 1)) and not CHINESE_LEAD.match(rest):
         return rest
     numbers = list(NUMBER.finditer(sentence))

@@ -117,6 +117,8 @@ ASIDE_IN_BRACKETS = re.compile(
     r"\.?\s*[(\[]\s*(?:since|because|check|note|units?|see|i\.e\.|by|from|using|rounded|where)\b.*", re.IGNORECASE | re.DOTALL
 )
 SENTENCE_STOP = re.compile(r"[.!?](?=\s|$)|[\n。！？]")
+JUST = re.compile(r"^(?:just|simply|exactly|precisely|equal to|a total of|therefore|thus|then|indeed),?\s+(?=[-$\\\d])")
+VALUE_FIRST = re.compile(r"[-+]?[\d$\\]")
 UNIT_AFTER = re.compile(r"\s*([A-Za-z]+)?[\s.]*$")
 MATHEMATICS = re.compile(r"[\d$\\=<>≤≥^√π∞%]")
 
@@ -226,6 +228,7 @@ def _line_before(before: str) -> str:
 
 def _first_statement(text: str) -> str:
     """What comes right after "the answer is": formulas, a line without prose, or what a sentence arrives at."""
+    text = JUST.sub("", text)
     formulas = list(FORMULA.finditer(text))
     if formulas and not text[: formulas[0].start()].strip(MARKUP):
         end = run_of_formulas(text, formulas)
@@ -234,7 +237,9 @@ def _first_statement(text: str) -> str:
         unit = UNIT_AFTER.match(text[end:])
         return text[:end] + (f" {unit[1]}" if unit and unit[1] else "")
     line = SENTENCE_END.split(ASIDE_IN_BRACKETS.sub("", text.split("\n")[0]))[0].strip(MARKUP).rstrip(STOPS)
-    line = TRAILING_WORDS.sub("", REMARK.sub("", line).rstrip(MARKUP + STOPS))
+    line = REMARK.sub("", line).rstrip(MARKUP + STOPS)
+    short = TRAILING_WORDS.sub("", line)
+    line = short if VALUE_FIRST.match(short) or not is_prose(line) else line
     if not is_prose(line) and not CHINESE_LEAD.match(line):
         return "" if is_supposed(line) else line
     return conclusion(line)

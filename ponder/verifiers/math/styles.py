@@ -28,7 +28,6 @@ TYPESETTING = (
     (re.compile(r"\^\s*(?:\{\s*\\prime\s*\}|\\prime(?![A-Za-z]))"), "'"),
     (re.compile(r"\^\s*\{?\s*\\circ\s*\}?|\\degree(?![A-Za-z])|\\textdegree(?![A-Za-z])"), r"^\\circ "),
     (re.compile(r"\\lnot(?![A-Za-z])"), r"\\neg"),
-    (re.compile(r"\\&"), r"\\text{ and }"),
     (re.compile(r"\\(?:pounds|textsterling)(?![A-Za-z])"), "£"),
     (re.compile(r"\\(?:euro|EUR|texteuro)(?![A-Za-z])(?:\{\})?"), "€"),
     (re.compile(r"\\(?:yen|textyen)(?![A-Za-z])"), "¥"),
@@ -72,6 +71,8 @@ def without_styles(text: str) -> str:
     if "\\mathbb" in text:
         for pattern, replacement in REALS:
             text = pattern.sub(replacement, text)
+    if "\\&" in text and "=" not in text:
+        text = text.replace("\\&", r"\text{ and }")
     return APPROXIMATE.sub("", TRAILING.sub("", text))
 
 
