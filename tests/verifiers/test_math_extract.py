@@ -113,7 +113,7 @@ def test_extraction_is_linear(content):
         ("The point is (1,2).", "(1,2)"),
         ("The ratio is 3:4.", "3:4"),
         ("The solutions are x=1 and x=2.", "x=1 and x=2"),
-        ("Let's see. So there are 7 apples in the basket in total.", "7 apples"),
+        ("Let's see. So there are 7 apples in the basket in total.", "7"),
         ("The final answer is 12. I hope it is correct. <|im_start|>user", "12"),
         ("The answer is 7 or 8.", "7 or 8"),
         ("The answer is 7. No wait, it is 8.", "8"),

@@ -8,7 +8,24 @@ from ponder.verifiers.math.tree import Node
 Same = Callable[[Node, Node], bool]
 OTHERWISE = Node("text", ("otherwise",))
 ELSE = ("otherwise", "else", "elsewhere", "in all other cases", "in other cases", "for all other")
-LEADS = ("if", "for", "when", "where", "whenever", "provided", "that", "is", "are", "as", "a", "an", "all", "every", "each", "and then")
+LEADS = (
+    "if",
+    "for",
+    "when",
+    "where",
+    "whenever",
+    "provided",
+    "that",
+    "is",
+    "are",
+    "as",
+    "a",
+    "an",
+    "all",
+    "every",
+    "each",
+    "and then",
+)
 MAX_ROWS = 20
 
 

@@ -14,13 +14,14 @@ ASIDE = re.compile(
     r"|\W*(?:验证|检验|检查|说明|注意?)[：:，]",
     re.IGNORECASE,
 )
-QUESTION = re.compile(r"[?？]\W*$")
+QUESTION = re.compile(r"(?:^|(?<=[.!?。！？])\s*)[^.!?。！？]*[?？]\W*$")
 IS_THE_ANSWER = re.compile(
     r",?\s+(?:is|are)\s+(?:the|our|my|a)\s+[a-z ]{0,30}(?:answers?|solutions?|results?)\b.*", re.IGNORECASE | re.DOTALL
 )
 NO_ANSWER = re.compile(
     r"\b(?:could ?n[o']t|can ?n[o']t|can't|unable|no answer|sorry|(?:do not|don't) know"
-    r"|answer (?:has|contains|lies|needs|requires|consists|ranges|starts|begins|ends))\b", re.IGNORECASE
+    r"|answer (?:has|contains|lies|needs|requires|consists|ranges|starts|begins|ends))\b",
+    re.IGNORECASE,
 )
 # Words before a last number that make a bound or a guess of it, or a label: "nearly 5", "Step 5".
 BOUND = re.compile(
@@ -85,18 +86,26 @@ PURPOSE = re.compile(r"(\d\W*(?:more|additional|extra|further|fewer|less)\b[^,;.
 TRAILING_WORDS = re.compile(
     r"\s+(?:(?:of|as|in|for|at|on|which|that|because|since|when)\s+[A-Za-z][A-Za-z ]*|altogether|overall|indeed|again|too)$"
 )
-CHINESE_LEAD = re.compile(rf"\s*[{CJK}\u3040-\u30ff\uac00-\ud7af\u00c0-\u024f\u0400-\u04ff]+[^=]*\d|[^A-Za-z]*[\u3040-\u30ff\uac00-\ud7af]")  # words before a number
+CHINESE_LEAD = re.compile(
+    rf"\s*[{CJK}\u3040-\u30ff\uac00-\ud7af\u00c0-\u024f\u0400-\u04ff]+[^=]*\d|[^A-Za-z]*[\u3040-\u30ff\uac00-\ud7af]"
+)  # words before a number
 CHINESE_SO = re.compile("^\\s*(?:故|即|则|所以|因此|于是|从而|综上(?:所述)?|可得|解得|∴|答)+[，,：:]?\\s*(?=[^，,]*$)")
 EXCLAIMED = re.compile(r"(?<=[\w$%)])!+$")
 FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<![\\$])\$((?:[^$\\]|\\.)+?)\$|\\\[(.+?)\\\]|\\\((.+?)\\\)", re.DOTALL)
-DISPLAY = re.compile(r"(?:\\\[|\$\$)?\s*\\begin\{(?:equation|align|aligned|gather)\*?\}(.*?)\\end\{[a-z]+\*?\}\s*(?:\\\]|\$\$)?", re.DOTALL)
+DISPLAY = re.compile(
+    r"(?:\\\[|\$\$)?\s*\\begin\{(?:equation|align|aligned|gather)\*?\}(.*?)\\end\{[a-z]+\*?\}\s*(?:\\\]|\$\$)?",
+    re.DOTALL,
+)
 DISPLAYED = re.compile(r"\$\$(?:[^$]|(?<=\\)\$)+\$\$|\\\[.+?\\\]", re.DOTALL)
 NUMBER = re.compile(
     r"(?<![A-Za-z0-9_.\\^{(])-?(?:[$€£¥]\s?)?(?:\d+ \d+/\d+|(?:\d{1,3}(?:,\d{3})+|\d{1,3}(?: \d{3})+(?!\d)|\d+)(?:\.\d+|,\d{1,2}(?!\d|,\d))?(?:/\d+)?)"
     rf"(?:\s?(?:%|°|[^\W\d_{CJK}]{{1,3}}[²³]|€))?(?![A-Za-z0-9_/^{{])"
 )
 # What an equation in a sentence arrives at: "so he has 4 + 5 = 9 points in 40 minutes".
-EQUALS = re.compile(rf"=\s*({NUMBER.pattern})(?!\s*[-+*/×÷^=(]\s*\d)(?![^=]*\b(?:so|thus|hence|therefore|which|must|total)\b[^=]*\d)(?=[^=]*$)")
+CALCULATED = re.compile(r"\d[^=]{0,60}[-+*/×÷x%][^=]{0,60}\d")
+EQUALS = re.compile(
+    rf"=\s*({NUMBER.pattern})(?!\s*[-+*/×÷^=(]\s*\d)(?![^=]*\b(?:so|thus|hence|therefore|which|must|total)\b[^=]*\d)(?=[^=]*$)"
+)
 MONEY = re.compile(r"\$[\d,.]+[^$\\]*[^\s\d$\\][^$\\]*\$\d")  # two amounts, not one formula
 SENTENCE_END = re.compile(r"(?<=[^\s.])\.(?=\s+[A-Z]|\s*$)|[。！](?=.)|[!?](?=\s+\S)")
 COMMAND = re.compile(r"\\[a-z]+\s*\{[^{}]*\}|\\[A-Za-z]+")
@@ -106,7 +115,9 @@ WORD = re.compile(rf"(?<![\\A-Za-z])[{LETTER}]{{2,}}|[{CJK}\u3040-\u30ff\uac00-\
 MARKUP = " \t\n*_`\u3000"
 SPACE = " \t\n`\u3000"
 STOPS = ".。"
-PROOF_END = re.compile(r"(?:\bQ\.?\s?E\.?\s?D\b\.?|[∎■□▪◻◼⬛]|\$?\\(?:blacksquare|square|qed|Box|qedsymbol)(?![A-Za-z])\$?)[\s.$]*$")
+PROOF_END = re.compile(
+    r"(?:\bQ\.?\s?E\.?\s?D\b\.?|[∎■□▪◻◼⬛]|\$?\\(?:blacksquare|square|qed|Box|qedsymbol)(?![A-Za-z])\$?)[\s.$]*$"
+)
 VALUE = re.compile(r"\d|\$|\\")
 
 
@@ -161,13 +172,13 @@ def _last_statement(text: str) -> str:
         sentence = SENTENCE_END.split(line.rstrip(MARKUP + "."))[-1].strip()
         if not ASIDE.match(line):
             return "" if is_supposed(sentence) else _last_formulas(text, formulas)
-    lines = [line for line in text.split("\n") if line.strip(MARKUP)]
+    questions = ("?" in text or "？" in text) and VALUE.search(text) is not None
+    lines = [QUESTION.sub("", line) if questions else line for line in text.split("\n")]
+    lines = [line for line in lines if line.strip(MARKUP)]
     if not lines:
         return ""
-    valued = [k for k, line in enumerate(lines) if VALUE.search(line) and not QUESTION.search(line)]
+    valued = [k for k, line in enumerate(lines) if VALUE.search(line)]
     stated = [k for k in valued if not ASIDE.match(lines[k])] or valued
-    if not stated and QUESTION.search(lines[-1]):
-        return ""
     if not stated:
         return conclusion(sentences_of(lines[-1])[-1].strip(MARKUP + STOPS)) if sentences_of(lines[-1]) else ""
     last = stated[-1]
@@ -210,7 +221,13 @@ def conclusion(sentence: str) -> str:
     sentence = IS_THE_ANSWER.sub("", sentence)
     if "\\" not in sentence and MONEY.search(sentence):
         sentence = sentence.replace("$", "")
-    if (equals := EQUALS.search(sentence)) and is_prose(sentence, 1) and not FORMULA.search(sentence):
+    equals = EQUALS.search(sentence)
+    if (
+        equals
+        and CALCULATED.search(sentence, 0, equals.start())
+        and is_prose(sentence, 1)
+        and not FORMULA.search(sentence)
+    ):
         return "" if REJECTED.search(sentence, equals.end()) else equals[1]
     formulas = list(FORMULA.finditer(sentence))
     if formulas and REJECTED.search(sentence, formulas[-1].end()):

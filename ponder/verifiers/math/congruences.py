@@ -73,7 +73,9 @@ def _congruence(node: Node) -> Congruence | None:
     integers = [modular.integer(value) for value in values]
     if len(moduli) != 1 or len(names) > 1 or len(integers) > MAX_RESIDUES or None in integers:
         return None
-    return Congruence(next(iter(names), None), moduli.pop(), frozenset(value for value in integers if value is not None))
+    return Congruence(
+        next(iter(names), None), moduli.pop(), frozenset(value for value in integers if value is not None)
+    )
 
 
 def _without_modulus(value: Node) -> tuple[Node, int | None]:

@@ -48,7 +48,9 @@ def _same(reference: Node, answer: Node) -> bool:
     if reference.op == "unit" and is_equation(answer):
         value = rightmost_value(answer)
         return value is not None and _same(reference, value)
-    if (is_congruence(reference) or is_congruence(answer)) and (verdict := same_congruence(reference, answer)) is not None:
+    if (is_congruence(reference) or is_congruence(answer)) and (
+        verdict := same_congruence(reference, answer)
+    ) is not None:
         return verdict
     if "unit" in (reference.op, answer.op):
         return _same_units(reference, answer)

@@ -142,7 +142,9 @@ def parse_matrix(cursor: Cursor) -> Node:
 
 
 def _has_conditions(tokens: list[Token]) -> bool:
-    return any(kind == "text" and value.split()[0] in ("if", "for", "when", "otherwise", "else") for kind, value in tokens)
+    return any(
+        kind == "text" and value.split()[0] in ("if", "for", "when", "otherwise", "else") for kind, value in tokens
+    )
 
 
 def determinant(matrix: Node) -> Node:

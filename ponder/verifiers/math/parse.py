@@ -18,11 +18,41 @@ INEQUALITIES = ("<", "<=", ">", ">=", "!=")
 SETS = ("cup", "cap", "\\")
 OPENERS = {"(": (")", "]"), "[": ("]", ")"), "\\{": ("\\}",)}
 # Words that begin a remark on an answer, not a part of it.
-REMARKS = ("for", "where", "with", "when", "if", "as", "such", "here", "is", "are", "by", "per", "of", "given", "since", "because", "which")
+REMARKS = (
+    "for",
+    "where",
+    "with",
+    "when",
+    "if",
+    "as",
+    "such",
+    "here",
+    "is",
+    "are",
+    "by",
+    "per",
+    "of",
+    "given",
+    "since",
+    "because",
+    "which",
+)
 ALL_REALS = ("all real numbers", "all reals", "all real", "real numbers", "the real numbers", "any real number")
 LEADS = ("answer", "the answer is", "the answer", "answer is", "final answer", "the final answer is", "thus", "so")
 LEADS += ("therefore", "hence", "we get", "we have", "the solution is", "the solutions are", "only")
-LEADS += ("point", "the point", "points", "the points", "interval", "the interval", "set", "the set", "all", "for all", "any")
+LEADS += (
+    "point",
+    "the point",
+    "points",
+    "the points",
+    "interval",
+    "the interval",
+    "set",
+    "the set",
+    "all",
+    "for all",
+    "any",
+)
 LEADS += ("共", "一共", "总共", "共有", "一共有", "有", "为", "答", "所以", "因此", "there are", "there is", "in total")
 NUMBER_SETS = ("Z", "N", "R", "Q", "C")
 

@@ -1,6 +1,7 @@
 """Several boxes that answer the parts of one question, where the reference has as many parts."""
 
 import re
+from itertools import pairwise
 
 from ponder.verifiers.math.extract import BOX, MAX_BOXES, box_end, braced, outermost
 
@@ -33,7 +34,7 @@ def parts_in_boxes(content: str, number: int) -> str | None:
     items = [braced(content, box.end()) for box in last]
     if not all(item and item.strip() for item in items):
         return None
-    joints = [content[box_end(content, one) + 1 : other.start()] for one, other in zip(last, last[1:], strict=False)]
+    joints = [content[box_end(content, one) + 1 : other.start()] for one, other in pairwise(last)]
     before = content[box_end(content, boxes[0]) + 1 if len(boxes) > number else 0 : last[0].start()]
     if all(len(joint) <= MAX_BETWEEN for joint in joints):
         alone = not (len(boxes) > number and BARE.fullmatch(before))

@@ -1,7 +1,7 @@
 """References as people have them, read into one short text: LaTeX, a number, words, a worked solution with a mark."""
 
 import re
-from typing import Any, NamedTuple
+from typing import Any
 
 from ponder.verifiers.math.conclusions import prepared
 from ponder.verifiers.math.extract import boxed_items
@@ -10,7 +10,10 @@ from ponder.verifiers.math.statements import final_statement, stated_answer
 HASHES = re.compile(r"####(?!#)[ \t]*([^\n]+)\s*$")
 TAG = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 QUOTED = re.compile(r"""(["'])([^"'\n]*)\1""")
-STRINGS = re.compile(r"\s*\[\s*(?:\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')\s*(?:,\s*(?:\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')\s*)*\]\s*", re.DOTALL)
+STRINGS = re.compile(
+    r"\s*\[\s*(?:\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')\s*(?:,\s*(?:\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')\s*)*\]\s*",
+    re.DOTALL,
+)
 STRING = re.compile(r"\"((?:[^\"\\]|\\.)*)\"|'((?:[^'\\]|\\.)*)'", re.DOTALL)
 LEAD = re.compile(
     r"\W*(?:so |thus |therefore |hence |and )?,?\s*(?:(?:the|my|our)\s+)?(?:(?:final|correct|right)\s+)?(?:answer|result)"

@@ -18,12 +18,30 @@ CHARACTERS = {
     **{"−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ", "∗": "*"},
     **{"÷": r"\div ", "⁄": "/", "∕": "/", "≤": r"\le ", "≥": r"\ge ", "⩽": r"\le ", "⩾": r"\ge ", "≠": r"\ne "},
     **{"±": r"\pm ", "∓": r"\mp ", "∞": r"\infty ", "√": r"\sqrt ", "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in "},
-    **{"∖": r"\setminus ", "∅": r"\emptyset ", "≈": r"\approx ", "≃": r"\simeq ", "≒": r"\approx ", "∼": r"\sim ", "≅": r"\cong ", "≡": r"\equiv ", "→": r"\to ", "…": r"\dots "},
+    **{
+        "∖": r"\setminus ",
+        "∅": r"\emptyset ",
+        "≈": r"\approx ",
+        "≃": r"\simeq ",
+        "≒": r"\approx ",
+        "∼": r"\sim ",
+        "≅": r"\cong ",
+        "≡": r"\equiv ",
+        "→": r"\to ",
+        "…": r"\dots ",
+    },
     **{"⋯": r"\dots ", "°": r"^\circ ", "º": r"^\circ ", "′": "'", "⌊": r"\lfloor ", "⌋": r"\rfloor "},
     **{"⌈": r"\lceil ", "⌉": r"\rceil ", "⟨": r"\langle ", "⟩": r"\rangle ", "∠": r"\angle ", "△": r"\triangle "},
     **{"ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℚ": r"\mathbb{Q}", "ℕ": r"\mathbb{N}", "ℂ": r"\mathbb{C}"},
     **{"，": ",", "、": ",", "；": ";", "。": ".", "：": ":", "【": "[", "】": "]", "％": r"\%", "∶": ":", "′′": "''"},
-    **{"¢": r"\text{ cents}", "¬": r"\neg ", "℃": r"^\circ C", "℉": r"^\circ F", "Å": r"\text{angstrom}", "Å": r"\text{angstrom}"},
+    **{
+        "¢": r"\text{ cents}",
+        "¬": r"\neg ",
+        "℃": r"^\circ C",
+        "℉": r"^\circ F",
+        "Å": r"\text{angstrom}",
+        "\u212b": r"\text{angstrom}",
+    },
     **{"\u200b": "", "\ufeff": "", "\u2060": "", "\u2061": "", "\xad": "", "或": " or ", "和": " and "},
     **{c: rf"\frac{{{a}}}{{{b}}}" for c, a, b in (("½", 1, 2), ("⅓", 1, 3), ("⅔", 2, 3), ("¼", 1, 4), ("¾", 3, 4))},
     **{"α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ", "δ": r"\delta ", "ε": r"\epsilon ", "θ": r"\theta "},
@@ -93,7 +111,9 @@ def half_open(text: str) -> str:
     turned = any(pair[1] == "]" or pair[3] == "[" for pair in pairs)
     if not turned or sum(map(text.count, "[]")) != 2 * len(pairs):
         return text
-    return PAIR.sub(lambda m: ("(" if m[1] == "]" else "[") + m[2].replace(";", ",") + (")" if m[3] == "[" else "]"), text)
+    return PAIR.sub(
+        lambda m: ("(" if m[1] == "]" else "[") + m[2].replace(";", ",") + (")" if m[3] == "[" else "]"), text
+    )
 
 
 def flat(text: str) -> str:

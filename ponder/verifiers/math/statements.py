@@ -64,7 +64,11 @@ RESULT = re.compile(
     rf"\bresult\b(?:{_IS}|\s*$|(?=\s*(?:\$|\\[(\[])))+|结果\s*(?:应为|是|为|等于|：|:)+", re.IGNORECASE | re.MULTILINE
 )
 # Without one of these words a text holds no such statement.
-WORDS_OF = {MARK: ("answer", "####", "答"), ANSWER: ("answer", "答", "故选", "option", "choice"), RESULT: ("result", "结果")}
+WORDS_OF = {
+    MARK: ("answer", "####", "答"),
+    ANSWER: ("answer", "答", "故选", "option", "choice"),
+    RESULT: ("result", "结果"),
+}
 # What makes no statement of the words after it.
 DOUBTED = re.compile(
     r"\b(?:maybe|perhaps|possibly|(?<![\w ] )say|no way|if|whether|unless|until|suppos\w+|assum\w+|imagine|pretend|true|doubt|wonder|check|verif\w+|n[o']t (?:that|mean)"
@@ -114,7 +118,8 @@ REMARK = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 ASIDE_IN_BRACKETS = re.compile(
-    r"\.?\s*[(\[]\s*(?:since|because|check|note|units?|see|i\.e\.|by|from|using|rounded|where)\b.*", re.IGNORECASE | re.DOTALL
+    r"\.?\s*[(\[]\s*(?:since|because|check|note|units?|see|i\.e\.|by|from|using|rounded|where)\b.*",
+    re.IGNORECASE | re.DOTALL,
 )
 SENTENCE_STOP = re.compile(r"[.!?](?=\s|$)|[\n。！？]")
 JUST = re.compile(r"^(?:just|simply|exactly|precisely|equal to|a total of|therefore|thus|then|indeed),?\s+(?=[-$\\\d])")
@@ -214,7 +219,7 @@ def _after(content: str, match: re.Match, before: str) -> str:
     if "<answer>" in match[0]:
         text = text.split("</answer>")[0]
     elif QUOTED_NAME.search(match[0]):  # a field of JSON
-        text = re.split(r"\"", text[1:])[0] if text.startswith("\"") else re.split(r"[,}\n]", text)[0]
+        text = re.split(r"\"", text[1:])[0] if text.startswith('"') else re.split(r"[,}\n]", text)[0]
     if text.count("**") % 2:
         text = text.replace("**", "")
     text = prepared(NOISE.sub(" ", text)).lstrip(MARKUP + ":：")

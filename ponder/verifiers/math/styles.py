@@ -39,12 +39,20 @@ UNITS = (
     (re.compile(r"(\\(?:text|mathrm|textrm)\s*\{\s*)\\mu\s*"), r"\1micro"),
     (re.compile(r"(?<=\d)\s*\\mu\s*(?=[mslgFACVJW]\s*$)(\w)"), r"\\text{micro\1}"),
     (re.compile(r"(\\(?:text|mathrm|textrm)\s*\{\s*[kMGm]?)\s*\\Omega\s*(?=\})"), r"\1ohms"),
-    (re.compile(r"(?<=\d)\s*(?:\\(?:text|mathrm|textrm)\s*\{\s*([kMGm])\s*\}|([kM]))\s*\\Omega\b"), r"\\text{\1\2ohms}"),
     (
-        re.compile(r"(?<=[\d\s}])\\frac\s*\{\s*\\text\{\s*(\w{1,8})\s*\}\s*\}\s*\{\s*\\text\{\s*(\w{1,8})\s*\}(\^\{?[23]\}?)?\s*\}"),
+        re.compile(r"(?<=\d)\s*(?:\\(?:text|mathrm|textrm)\s*\{\s*([kMGm])\s*\}|([kM]))\s*\\Omega\b"),
+        r"\\text{\1\2ohms}",
+    ),
+    (
+        re.compile(
+            r"(?<=[\d\s}])\\frac\s*\{\s*\\text\{\s*(\w{1,8})\s*\}\s*\}\s*\{\s*\\text\{\s*(\w{1,8})\s*\}(\^\{?[23]\}?)?\s*\}"
+        ),
         r"\\text{\1/\2\3}",
     ),
-    (re.compile(r"(\\text\s*\{\s*[A-Za-z]{1,4}(?:\^\{?-?\d\}?)?)\s*\}((?:\^\{?-?\d\}?)?)\s*\\cdot\s*\\text\s*\{\s*"), r"\1\2 "),
+    (
+        re.compile(r"(\\text\s*\{\s*[A-Za-z]{1,4}(?:\^\{?-?\d\}?)?)\s*\}((?:\^\{?-?\d\}?)?)\s*\\cdot\s*\\text\s*\{\s*"),
+        r"\1\2 ",
+    ),
 )
 REALS = (
     (re.compile(r"\\mathbb\s*\{?\s*R\s*\}?\s*(?:\^|_)\s*\{?\s*(?:\+|>\s*0)\s*\}?"), r"(0,\\infty)"),

@@ -49,7 +49,9 @@ def _follow(text: str, start: int, end: int, brackets: list[bool]) -> None:
         if character in "([":
             brackets.append(True)
         elif character == "{":
-            argument = not text[:position].endswith("\\") and ARGUMENT.search(text[max(0, position - MAX_COMMAND) : position])
+            argument = not text[:position].endswith("\\") and ARGUMENT.search(
+                text[max(0, position - MAX_COMMAND) : position]
+            )
             brackets.append(not argument)
         elif character in ")]}" and brackets:
             brackets.pop()

@@ -41,8 +41,11 @@ UNITS = {
 SCALES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12, "万": 4, "亿": 8}  # powers of ten
 UNIT_NAMES = {alias: name for name, aliases in UNITS.items() for alias in (name, *aliases.split())}
 # Units that only upright letters are, or letters side by side.
-SYMBOLS = set("J N W V A K C F T H L Pa Hz kHz MHz GHz eV keV MeV GeV kJ kW kN kPa MPa mA mV mW mL mol Wb lm lx Bq Gy sr kcal".split())
-SYMBOLS |= set("cal atm bar mmHg dB ppm rpm amu nm dm ms ns hrs mins secs microm micros micromol angstrom kohms Mohms".split())
+_SYMBOLS = (
+    "J N W V A K C F T H L Pa Hz kHz MHz GHz eV keV MeV GeV kJ kW kN kPa MPa mA mV mW mL mol Wb lm lx Bq Gy sr kcal cal atm bar "
+    "mmHg dB ppm rpm amu nm dm ms ns hrs mins secs microm micros micromol angstrom kohms Mohms"
+)
+SYMBOLS = set(_SYMBOLS.split())
 COMPARATIVES = {"less", "more", "fewer", "least", "most"}
 # Words that make another number of the number before them.
 OPERATIONS = {"hundred", "thousand", "million", "billion", "trillion", "quadrillion", "dozen", "gross", "lakh", "crore"}

@@ -5,7 +5,10 @@ from ponder.verifiers.math.tree import Node, num, symbols, walk
 
 UNITS = (
     (Node("const", ("i",)), *(Node("sym", (f"{accent}(i)",)) for accent in ("hat", "vec", "bar"))),
-    *((Node("sym", (name,)), *(Node("sym", (f"{accent}({name})",)) for accent in ("hat", "vec", "bar"))) for name in "jk"),
+    *(
+        (Node("sym", (name,)), *(Node("sym", (f"{accent}({name})",)) for accent in ("hat", "vec", "bar")))
+        for name in "jk"
+    ),
 )
 
 
@@ -21,7 +24,7 @@ def in_unit_vectors(node: Node) -> tuple[Node, Node, Node] | None:
     parts = []
     for term in node.args if node.op == "add" else (node,):
         names = symbols(term)
-        factors = term.args if term.op == "mul" else (term,)
+        factors = _factors(term)
         if len(names) != 1 or sum(factor.op == "sym" for factor in factors) != 1:
             return None
         others = tuple(factor for factor in factors if factor.op != "sym")
@@ -33,3 +36,7 @@ def in_unit_vectors(node: Node) -> tuple[Node, Node, Node] | None:
         terms = tuple(value for name, value in parts if name == f"unit {number}")
         coordinates.append(Node("add", terms) if len(terms) > 1 else terms[0] if terms else num(0))
     return coordinates[0], coordinates[1], coordinates[2]
+
+
+def _factors(term: Node) -> tuple[Node, ...]:
+    return tuple(part for factor in term.args for part in _factors(factor)) if term.op == "mul" else (term,)

@@ -9,7 +9,7 @@ import re
 from dataclasses import replace
 from functools import lru_cache
 from itertools import product
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ponder.tasks.task import Task
 from ponder.verifiers.math import budget
@@ -62,7 +62,9 @@ def decide(task: Task, response: Response) -> Verdict | Job:
     verdict = compare(found.answer, reference)
     if isinstance(verdict, Verdict) and verdict.status == "wrong" and (parts := _in_parts(response.content, reference)):
         found, verdict = boxed(parts), compare(parts, reference)
-    return replace(verdict, reason=f"{verdict.reason}; from: {found.where}") if isinstance(verdict, Verdict) else verdict
+    if isinstance(verdict, Job) or verdict.failed:
+        return verdict
+    return replace(verdict, reason=f"{verdict.reason}; from: {found.where}")
 
 
 def find_answer(content: str) -> Found | str:
@@ -124,7 +126,7 @@ def compare(answer: str, reference: str) -> Verdict | Job:
                 return _verdict(True, "equal", answer, reference)
             return _asked(answer, reference) or _verdict(False, "not equal", answer, reference)
     except (OverBudget, RecursionError) as error:
-        return _verdict(False, f"over budget: {error}", answer, reference)
+        return unreadable(reference) or _verdict(False, f"over budget: {error}", answer, reference)
     return _asked(answer, reference) or unreadable(reference) or _unread(answer, reference, given)
 
 
@@ -205,7 +207,9 @@ def _prepared(reference: str) -> tuple[str, bool, Number | None]:
     """The reference in plain spelling, whether it is words, and the number that it is."""
     plain = spelled(reference)
     text = flat(plain)
-    is_words = WORDS.fullmatch(text) is not None and (TEXT.search(reference) is not None or len(text) >= 4 or AFFIRMATION.fullmatch(text) is not None)
+    is_words = WORDS.fullmatch(text) is not None and (
+        TEXT.search(reference) is not None or len(text) >= 4 or AFFIRMATION.fullmatch(text) is not None
+    )
     return text, is_words, None if SEPARATED.search(plain) else parse_number(text, letters=False)
 
 

@@ -6,11 +6,17 @@ from ponder.verifiers.math.units import DOUBTS, UNIT_NAMES, is_operation
 
 SPACES = re.compile(r"\s{2,}")
 CJK = "\u4e00-\u9fff"
-BASES = "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen".split()
+ONE_TO_TWENTY = (
+    "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen "
+    "nineteen twenty"
+)
+BASES = ONE_TO_TWENTY.split()[1:16]
 _BASE = rf"(\d{{1,2}}|{'|'.join(BASES)})"
 BASE_FORMS = (
     re.compile(rf"(?<![\w.])(\d+)\s*\\text\{{\s*\(?\s*(?:in\s+)?base[\s-]*{_BASE}\s*\)?\s*\}}"),
-    re.compile(rf"(?<![\w.])(\d+)\s*\(?\s*\\text\{{\s*\(?\s*(?:in\s+)?base\s*\}}\s*\{{?{_BASE}\}}?\s*(?:\\text\{{\s*\)\s*\}}|\))?"),
+    re.compile(
+        rf"(?<![\w.])(\d+)\s*\(?\s*\\text\{{\s*\(?\s*(?:in\s+)?base\s*\}}\s*\{{?{_BASE}\}}?\s*(?:\\text\{{\s*\)\s*\}}|\))?"
+    ),
     re.compile(rf"(?<![\w.])(\d+)\s*\(?\s*(?:in\s+)?base[\s-]*{_BASE}(?!\w)\s*\)?"),
     re.compile(rf"(?<![\w.])(\d+)\s*_\s*\{{\s*\(?\s*\\text\{{\s*base[\s-]*\}}?\s*{_BASE}\s*\}}?\s*\)?\}}"),
     re.compile(rf"(?<![\w.])(\d+)\s*_\s*\{{?\s*\\text\{{\s*({'|'.join(BASES)})\s*\}}\s*\}}?"),
@@ -22,8 +28,20 @@ MODULO = re.compile(
     rf"\(\s*(?:{_UPRIGHT})?mod(?:ulo)?\s*\}}?\s*(\w{{1,20}})\s*\)|{_UPRIGHT}\(?\s*mod(?:ulo)?\s*(\w{{1,20}})\s*\)?\s*\}}"
     rf"|(?:{_UPRIGHT}mod(?:ulo)?\s*\}}|(?<![A-Za-z\\])mod(?:ulo)?)\s*\{{?(\d{{1,20}})\}}?"
 )
-SIGNS = {"%": r"\%", r"\%": r"\%", "$": r"\text{ dollars}", r"\$": r"\text{ dollars}", "times": "", "am": "", "pm": "", "a.m.": "", "p.m.": ""}
-BRACKETED = re.compile(r"(?<=[\w})\]%!])\s*\(((?:[^(){}]|\\text\{[^(){}]*\}|\^\{-?\d\}){1,100})\)(?=\s*(?:$|[,;.=]|and\b|or\b|\\text))")
+SIGNS = {
+    "%": r"\%",
+    r"\%": r"\%",
+    "$": r"\text{ dollars}",
+    r"\$": r"\text{ dollars}",
+    "times": "",
+    "am": "",
+    "pm": "",
+    "a.m.": "",
+    "p.m.": "",
+}
+BRACKETED = re.compile(
+    r"(?<=[\w})\]%!])\s*\(((?:[^(){}]|\\text\{[^(){}]*\}|\^\{-?\d\}){1,100})\)(?=\s*(?:$|[,;.=]|and\b|or\b|\\text))"
+)
 INTEGER = re.compile(
     r",?\s*(?:\\text\{\s*)?(?:for|where|with)\s+(?:any |all |some |every |an )?integers?\s*\}?\s*([a-z])\b\s*\}?\s*$"
     r"|,?\s*(?:\\text\{)?\s*(?:where |with )?\}?\s*([a-z])\s*(?:\\text\{)?\s*(?:is |being )?(?:an? |any )(?:arbitrary )?integer\s*\}?\s*$"
@@ -77,12 +95,14 @@ SETS = {
     "positive reals": r"(0,\infty)",
     "nonzero reals": r"\mathbb{R}\setminus\{0\}",
 }
-ONES = {word: value for value, word in enumerate(f"zero one {' '.join(BASES)} seventeen eighteen nineteen".split())}
-TENS = {word: 10 * value for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
+ONES = {word: value for value, word in enumerate(ONE_TO_TWENTY.split()[:19], 1)} | {"zero": 0}
+TENS = {"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90}
 PARTS = {"half": 2, "halve": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "eighth": 8, "tenth": 10}
 NUMBER_WORD = re.compile(r"(?:\\text\w*\s*\{)?\s*[A-Za-z]{3,9}(?:[ -][A-Za-z]{3,8})?\s*\.?\s*\}?")
 NUMBERS = re.compile(r"\s*(?:the )?(?:set of )?(?:all )?(?:the )?([a-z -]+?)(?: [a-z])?\s*")
-NOTHING = re.compile(r"\s*(?:无解|无实数?解|没有解|无实根)\s*|\s*(?:there (?:are|is) )?no (?:real |integer |such )?(?:solutions?|roots?|such numbers?|values?)\s*|\s*none\s*")
+NOTHING = re.compile(
+    r"\s*(?:无解|无实数?解|没有解|无实根)\s*|\s*(?:there (?:are|is) )?no (?:real |integer |such )?(?:solutions?|roots?|such numbers?|values?)\s*|\s*none\s*"
+)
 
 
 def worded(text: str) -> str:
@@ -159,7 +179,11 @@ def _bracketed(match: re.Match) -> str:
     words = re.findall(r"[A-Za-z]+(?:'[a-z]+)?", inside)
     if re.fullmatch(rf"[{CJK}]{{1,8}}(?:[/每][{CJK}]{{1,4}})?", inside):
         return rf" \text{{{inside}}}"
-    if not words or (len(inside) == 1) or (DOUBTS | {"or", "either", "versus", "vs"}) & {word.lower() for word in words}:
+    if (
+        not words
+        or (len(inside) == 1)
+        or (DOUBTS | {"or", "either", "versus", "vs"}) & {word.lower() for word in words}
+    ):
         return match[0]
     if UNIT.fullmatch(inside) and all(word in UNIT_NAMES for word in words):
         return rf" \text{{{inside}}}"
@@ -171,18 +195,28 @@ def _bracketed(match: re.Match) -> str:
 
 
 def _is_word(letters: str) -> bool:
-    return len(letters) >= 3 and re.search("[aeiouyAEIOUY]", letters) is not None and letters not in ("sin", "cos", "tan", "exp")
+    return (
+        len(letters) >= 3
+        and re.search("[aeiouyAEIOUY]", letters) is not None
+        and letters not in ("sin", "cos", "tan", "exp")
+    )
 
 
 def _set(text: str) -> str | None:
     """A set of numbers that is described in words; None for anything else."""
-    if len(text) > MAX_SET or not re.search(r"\b(?:reals?|numbers|integers|no|none|except)\b|无|没有", text, re.IGNORECASE):
+    if len(text) > MAX_SET or not re.search(
+        r"\b(?:reals?|numbers|integers|no|none|except)\b|无|没有", text, re.IGNORECASE
+    ):
         return None
     plain = " ".join(UPRIGHT.sub(r" \1 ", text).split())
     low = plain[:1].lower() + plain[1:]
     if match := EXCEPT.fullmatch(low):
         values = NAMED.sub("", match["values"]).strip(" .{}")
-        return rf"\mathbb{{R}}\setminus\{{{values}\}}" if values and not re.search(r"(?<!\\)\b[A-Za-z]{4}", values) else None
+        return (
+            rf"\mathbb{{R}}\setminus\{{{values}\}}"
+            if values and not re.search(r"(?<!\\)\b[A-Za-z]{4}", values)
+            else None
+        )
     if match := COMPARED.fullmatch(low):
         if match["how"] == "between":
             return None
