@@ -172,8 +172,7 @@ def _last_statement(text: str) -> str:
         sentence = SENTENCE_END.split(line.rstrip(MARKUP + "."))[-1].strip()
         if not ASIDE.match(line):
             return "" if is_supposed(sentence) else _last_formulas(text, formulas)
-    questions = ("?" in text or "？" in text) and VALUE.search(text) is not None
-    lines = [QUESTION.sub("", line) if questions else line for line in text.split("\n")]
+    lines = [QUESTION.sub("", line) if line.rstrip(MARKUP)[-1:] in ("?", "？") else line for line in text.split("\n")]
     lines = [line for line in lines if line.strip(MARKUP)]
     if not lines:
         return ""
