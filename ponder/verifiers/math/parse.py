@@ -36,6 +36,9 @@ REMARKS = (
     "since",
     "because",
     "which",
+    "at",
+    "attained",
+    "achieved",
 )
 ALL_REALS = ("all real numbers", "all reals", "all real", "real numbers", "the real numbers", "any real number")
 LEADS = ("answer", "the answer is", "the answer", "answer is", "final answer", "the final answer is", "thus", "so")
@@ -53,7 +56,7 @@ LEADS += (
     "for all",
     "any",
 )
-LEADS += ("共", "一共", "总共", "共有", "一共有", "有", "为", "答", "所以", "因此", "there are", "there is", "in total")
+LEADS += ("共", "一共", "总共", "共有", "一共有", "有", "为", "答", "所以", "因此", "there are", "there is", "in total", "both")
 NUMBER_SETS = ("Z", "N", "R", "Q", "C")
 
 
@@ -121,7 +124,7 @@ def parse_list(cursor: Cursor) -> Node | None:
 def _is_remark(cursor: Cursor) -> bool:
     """Whether a remark follows that stands behind a comma: "5, as required"."""
     kind, value = cursor.peek()
-    return kind == "text" and value.split()[0] in ("as", "since", "because", "which")
+    return kind == "text" and value.split()[0] in ("as", "since", "because", "which", "where", "with", "at", "attained", "achieved")
 
 
 def _follows_separator(cursor: Cursor) -> bool:

@@ -9,6 +9,7 @@ SWITCHES = (
 )
 SPACES = "enspace enskip thinspace medspace thickspace negthinspace negmedspace negthickspace newline nobreakspace"
 TYPESETTING = (
+    (re.compile(r"(?<![A-Za-z}^_])\{\s*\}"), ""),
     (re.compile(r"(?<!\\)\\[()\[\]]"), " "),
     (re.compile(r"\\(?:left|right|middle|big|Big|bigg|Bigg)[lrm]?(?![A-Za-z])(?:\s*\.(?!\d))?"), ""),
     (re.compile(rf"\\(?:{SWITCHES.replace(' ', '|')})(?![A-Za-z])"), ""),

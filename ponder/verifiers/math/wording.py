@@ -46,6 +46,9 @@ INTEGER = re.compile(
     r",?\s*(?:\\text\{\s*)?(?:for|where|with)\s+(?:any |all |some |every |an )?integers?\s*\}?\s*([a-z])\b\s*\}?\s*$"
     r"|,?\s*(?:\\text\{)?\s*(?:where |with )?\}?\s*([a-z])\s*(?:\\text\{)?\s*(?:is |being )?(?:an? |any )(?:arbitrary )?integer\s*\}?\s*$"
 )
+# "(c \\in \\mathbb{R})" behind an answer, and a function that is the same everywhere.
+DOMAIN = re.compile(r"(?<=[\w})])\s*\(\s*([A-Za-z](?:\s*,\s*[A-Za-z])*\s*\\in\s*\\(?:mathbb|mathbf)\s*\{?\s*[RZQNC]\s*\}?)\s*\)\s*$")
+IDENTICAL = re.compile(r"^\s*([A-Za-z]\s*\(\s*[a-z]\s*\))\s*\\equiv\b\s*")
 CHOOSE = re.compile(
     r"(?<![\w}])(?:(?:\{\})?[_^]\{?)?(\d{1,3})\}?\s*\{?\\?(?:mathrm\{)?C\}?(?:_\s*)?\{?(\d{1,3})\}?(?![\w^.])"
     r"|(?<![\w}])(?:\\mathrm\{C\}|\\text\{C\}|C)_\{?(\d{1,3})\}?\s*\^\s*\{?(\d{1,3})\}?(?!\w)"
@@ -119,6 +122,10 @@ def worded(text: str) -> str:
         text = MODULO.sub(lambda match: rf"\pmod{{{match[1] or match[2] or match[3]}}}", text)
     if "(" in text:
         text = BRACKETED.sub(_bracketed, text)
+    if "\\in" in text:
+        text = DOMAIN.sub(r", \1", text)
+    if "\\equiv" in text and "mod" not in text:
+        text = IDENTICAL.sub(r"\1 = ", text)
     if "C" in text:
         text = CHOOSE.sub(_binomial, text)
     if "to" in text:
