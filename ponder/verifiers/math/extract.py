@@ -4,6 +4,7 @@ import itertools
 import re
 
 MAX_ANSWER = 8_000  # characters
+NEAR_END = 100_000  # characters in which the last boxes are looked for first
 MAX_DEPTH = 200  # nested braces
 MAX_BOXES = 100  # adjacent boxes that make up one list
 MAX_JOINT = 100  # characters between two boxes of one list
@@ -27,7 +28,7 @@ def extract_answer(content: str) -> str | None:
     >>> extract_answer("so \\\\boxed{1} and \\\\boxed{\\\\frac{1}{2}}.")
     '1, \\\\frac{1}{2}'
     """
-    boxes = list(BOX.finditer(content))
+    boxes = boxes_of(content)
     if not boxes:
         bare = BARE_BOX.search(content, content.rfind("\\boxed"))
         return bare[1].rstrip(".,;") or None if bare else None
@@ -51,12 +52,18 @@ def extract_answer(content: str) -> str | None:
     return answer if len(answer) <= MAX_ANSWER else None
 
 
+def boxes_of(content: str) -> list[re.Match]:
+    """The openings of the boxes; of a long content those near its end, if there are any."""
+    near = list(BOX.finditer(content, max(0, len(content) - NEAR_END)))
+    return near or list(BOX.finditer(content))
+
+
 def boxed_items(text: str) -> str | None:
     """What the last boxes of a reference hold, as one list; words between them must join: "\\boxed{1} pen and \\boxed{2}".
 
     None without a box.
     """
-    boxes = list(BOX.finditer(text))
+    boxes = boxes_of(text)
     if len(boxes) < 2:
         return extract_answer(text)
     boxes = outermost(text, boxes)

@@ -3,7 +3,7 @@
 import re
 from itertools import pairwise
 
-from ponder.verifiers.math.extract import BOX, MAX_BOXES, box_end, braced, outermost
+from ponder.verifiers.math.extract import MAX_BOXES, box_end, boxes_of, braced, outermost
 
 MAX_BETWEEN = 1_500  # characters between the boxes of two parts
 # What is no more than typesetting, or the name of the value that the next box holds.
@@ -27,7 +27,7 @@ def parts_in_boxes(content: str, number: int) -> str | None:
     """
     if not 2 <= number <= MAX_BOXES:
         return None
-    boxes = outermost(content, list(BOX.finditer(content)))[-number - 1 :]
+    boxes = outermost(content, boxes_of(content))[-number - 1 :]
     if len(boxes) < number:
         return None
     last = boxes[-number:]

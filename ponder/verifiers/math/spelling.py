@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from ponder.verifiers.math.emphasis import unemphasised
 from ponder.verifiers.math.styles import money, without_styles
@@ -73,6 +74,7 @@ FLATTENING = (
 )
 
 
+@lru_cache(maxsize=1024)  # each comparison asks several times
 def spelled(latex: str) -> str:
     """The same mathematics in ASCII where that can be, without delimiters and typesetting; `\\text` stays.
 
