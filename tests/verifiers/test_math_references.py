@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ponder.verifiers import verify_math
 from ponder.verifiers.math import reference_text, unreadable
@@ -43,6 +45,7 @@ DATA = Path(__file__).parents[3] / "shared" / "data"
         ("14 (m)", "14"),
         ("14 (square feet)", "14"),
         ("11（棵）", "11"),
+        ("11（棵）", "11 trees"),
         ("11（千米/时）", "11"),
         ("11（cm²）", "11"),
         ("11 (%)", "11%"),
@@ -100,6 +103,16 @@ def test_a_reference_without_an_answer_is_an_error(reference):
 
 def test_what_cannot_be_read_may_still_be_the_same_text():
     assert verify_math("\\boxed{np.cbrt(2)}", "np.cbrt(2)").status == "correct"
+
+
+@given(reference=st.text(max_size=40) | st.lists(st.text(max_size=10), max_size=3), response=st.text(max_size=40))
+def test_any_reference_is_read_or_refused(reference, response):
+    assert verify_math(response, reference).status in ("correct", "wrong", "unparseable", "error")
+    try:
+        text = reference_text(reference)
+    except ValueError:
+        return
+    assert unreadable(text) is None or unreadable(text).status == "error"
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="benchmark files are not at ../shared/data")

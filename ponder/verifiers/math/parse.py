@@ -56,7 +56,22 @@ LEADS += (
     "for all",
     "any",
 )
-LEADS += ("共", "一共", "总共", "共有", "一共有", "有", "为", "答", "所以", "因此", "there are", "there is", "in total", "both")
+LEADS += (
+    "共",
+    "一共",
+    "总共",
+    "共有",
+    "一共有",
+    "有",
+    "为",
+    "答",
+    "所以",
+    "因此",
+    "there are",
+    "there is",
+    "in total",
+    "both",
+)
 NUMBER_SETS = ("Z", "N", "R", "Q", "C")
 
 
@@ -124,7 +139,17 @@ def parse_list(cursor: Cursor) -> Node | None:
 def _is_remark(cursor: Cursor) -> bool:
     """Whether a remark follows that stands behind a comma: "5, as required"."""
     kind, value = cursor.peek()
-    return kind == "text" and value.split()[0] in ("as", "since", "because", "which", "where", "with", "at", "attained", "achieved")
+    return kind == "text" and value.split()[0] in (
+        "as",
+        "since",
+        "because",
+        "which",
+        "where",
+        "with",
+        "at",
+        "attained",
+        "achieved",
+    )
 
 
 def _follows_separator(cursor: Cursor) -> bool:

@@ -47,7 +47,9 @@ INTEGER = re.compile(
     r"|,?\s*(?:\\text\{)?\s*(?:where |with )?\}?\s*([a-z])\s*(?:\\text\{)?\s*(?:is |being )?(?:an? |any )(?:arbitrary )?integer\s*\}?\s*$"
 )
 # "(c \\in \\mathbb{R})" behind an answer, and a function that is the same everywhere.
-DOMAIN = re.compile(r"(?<=[\w})])\s*\(\s*([A-Za-z](?:\s*,\s*[A-Za-z])*\s*\\in\s*\\(?:mathbb|mathbf)\s*\{?\s*[RZQNC]\s*\}?)\s*\)\s*$")
+DOMAIN = re.compile(
+    r"(?<=[\w})])\s*\(\s*([A-Za-z](?:\s*,\s*[A-Za-z])*\s*\\in\s*\\(?:mathbb|mathbf)\s*\{?\s*[RZQNC]\s*\}?)\s*\)\s*$"
+)
 IDENTICAL = re.compile(r"^\s*([A-Za-z]\s*\(\s*[a-z]\s*\))\s*\\equiv\b\s*")
 CHOOSE = re.compile(
     r"(?<![\w}])(?:(?:\{\})?[_^]\{?)?(\d{1,3})\}?\s*\{?\\?(?:mathrm\{)?C\}?(?:_\s*)?\{?(\d{1,3})\}?(?![\w^.])"
