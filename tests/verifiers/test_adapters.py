@@ -139,7 +139,7 @@ def test_trl_reward_survives_pickling_and_refuses_what_cannot_work():
 def test_verl_gets_the_keys_that_it_aggregates():
     assert compute_score("gsm8k", "\\boxed{4}", "4", {"num_turns": None}, verifier="math") == {
         **{"score": 1.0, "acc": 1.0, "pred": "4", "status": "correct"},
-        "reason": "equal",
+        "reason": "equal; from: \\boxed{4}",
     }
     wrong = compute_score("gsm8k", "\\boxed{5}", "4", verifier="math")
     assert (wrong["score"], wrong["acc"], wrong["pred"], wrong["status"]) == (0.0, 0.0, "5", "wrong")

@@ -32,7 +32,7 @@ from ponder.verifiers.math.statements import final_statement, stated_answer
         (r"\boxed", None),
         ("7", None),
         ("", None),
-        (r"\boxed{" + "1" * 2001 + "}", None),
+        (r"\boxed{" + "1" * 8001 + "}", None),
         (r"\boxed{" + "{" * 201 + "}" * 201 + "}", None),
         (r"\boxed{" + "{" * 199 + "1" + "}" * 199 + "}", "{" * 199 + "1" + "}" * 199),
     ],
@@ -75,7 +75,8 @@ PIECES = [
 
 @given(st.lists(st.sampled_from(PIECES), max_size=60).map("".join))
 def test_extraction_never_fails(content):
-    for answer in (extract_answer(content), stated_answer(content)):
+    found = stated_answer(content)
+    for answer in (extract_answer(content), found and found.answer):
         assert answer is None or answer.strip()
 
 
@@ -139,7 +140,7 @@ def test_extraction_is_linear(content):
     ],
 )
 def test_without_a_box_what_is_stated_last_counts(content, answer):
-    assert stated_answer(content) == answer
+    assert (found.answer if (found := stated_answer(content)) else None) == answer
 
 
 @pytest.mark.parametrize(

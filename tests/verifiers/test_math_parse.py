@@ -98,7 +98,6 @@ def test_trees(text, tree):
         "\x00",
         "8\u202e",
         "👍",
-        "②③",
         "\\begin{pmatrix}1",
         "\\{\\}|",
     ],

@@ -2,6 +2,7 @@
 
 import re
 from fractions import Fraction
+from math import prod
 
 from ponder.verifiers.math import parse
 from ponder.verifiers.math.cursor import Cursor
@@ -26,8 +27,11 @@ ACCENTS = (
 BIG = ("sum", "prod", "int", "lim", "iint", "oint")
 STARTS = ("num", "sym", "const", "fn", "cmd", "begin", "dots")
 MAX_MARKS = 25
+MAX_DOUBLE_FACTORIAL = 100
+TRANSPOSED = [Node("sym", (name,)) for name in ("T", "top", "intercal")]
 POSTFIX = ("^", "!", "%", "_", "'", "pmod", "mod")
 ORDINALS = ("st", "nd", "rd", "th")
+MONEY = {"$": "dollars", "€": "euros", "£": "pounds", "¥": "yuan", "₹": "rupees"}
 HALF = num(Fraction(1, 2))
 
 
@@ -132,7 +136,7 @@ def parse_factor(cursor: Cursor) -> tuple[Node, bool]:
             node = _power(cursor, node)
         elif cursor.sees("!") and cursor.peek(1) != ("op", "="):
             cursor.next()
-            node = Node("call", ("fact", node))
+            node = _double_factorial(node) if cursor.take("!") else Node("call", ("fact", node))
         elif cursor.take("%"):
             node = Node("percent", (node,))
         elif cursor.sees("_") and node.op in ("num", "seq", "set"):
@@ -179,6 +183,8 @@ def _power(cursor: Cursor, base: Node) -> Node:
         return Node("apply", ("prime" if kind == "sym" else "star", base))
     sign = cursor.take("-", "+")
     exponent = parse_argument(cursor, digits=True)
+    if base.op == "seq" and exponent in TRANSPOSED:
+        return Node("matrix", tuple((cell,) for cell in base.args[2:]))
     if cursor.take("^"):
         with cursor.nested(cursor.bar_closes):
             exponent = _power(cursor, exponent)
@@ -186,6 +192,13 @@ def _power(cursor: Cursor, base: Node) -> Node:
         cursor.next()
         exponent = Node("call", ("fact", exponent))
     return Node("pow", (base, negated(exponent) if sign == "-" else exponent))
+
+
+def _double_factorial(node: Node) -> Node:
+    """7!! = 7 * 5 * 3 * 1, of a small number that is written out."""
+    if node.op != "num" or node.args[0].denominator != 1 or not 0 <= node.args[0] <= MAX_DOUBLE_FACTORIAL:
+        raise Unreadable("a double factorial of what is no small whole number")
+    return num(prod(range(int(node.args[0]), 0, -2)))
 
 
 def _based(node: Node, base: Node, token: Token) -> Node:
@@ -248,9 +261,9 @@ def _atom(cursor: Cursor) -> Node:
                 inner = parse_sum(cursor)
             cursor.expect("r" + value[1:])
             return Node("call", (value[1:], inner))
-        if value == "$":  # money
+        if value in MONEY:
             cursor.next()
-            return Node("unit", (parse_factor(cursor)[0], "dollars"))
+            return Node("unit", (parse_factor(cursor)[0], MONEY[value]))
     raise Unreadable(f"{value!r} stands where a number or a symbol was expected" if value else "it ends too soon")
 
 

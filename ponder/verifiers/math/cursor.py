@@ -70,6 +70,8 @@ class Cursor:
         level, position = 0, self.at
         while position < len(self.tokens):
             kind, value = self.tokens[position]
+            if kind == "end_env" and level == 0:
+                return position
             if kind == "op":
                 if level == 0 and value in closers:
                     return position

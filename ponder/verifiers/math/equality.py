@@ -3,6 +3,9 @@
 from fractions import Fraction
 
 from ponder.verifiers.math import numeric, real_sets
+from ponder.verifiers.math.cases import same_cases
+from ponder.verifiers.math.congruences import is_congruence, same_congruence
+from ponder.verifiers.math.general import same_general
 from ponder.verifiers.math.lists import by_name, distinct, nameless, same_items
 from ponder.verifiers.math.matrices import worked_out
 from ponder.verifiers.math.modular import Undefined
@@ -18,6 +21,7 @@ from ponder.verifiers.math.relations import (
 from ponder.verifiers.math.tree import Node, OverBudget, contains, is_undefined
 from ponder.verifiers.math.units import contradict
 from ponder.verifiers.math.values import both_infinite, same_value
+from ponder.verifiers.math.vectors import in_unit_vectors
 
 COLLECTIONS = ("list", "set", "alt")
 MAX_ITEMS = 100
@@ -44,27 +48,48 @@ def _same(reference: Node, answer: Node) -> bool:
     if reference.op == "unit" and is_equation(answer):
         value = rightmost_value(answer)
         return value is not None and _same(reference, value)
+    if (is_congruence(reference) or is_congruence(answer)) and (
+        verdict := same_congruence(reference, answer)
+    ) is not None:
+        return verdict
     if "unit" in (reference.op, answer.op):
         return _same_units(reference, answer)
     if "text" in (reference.op, answer.op):
         return reference == answer
     if answer.op == "alt" and not _is_multiple(reference):
-        return False
+        return one_value(answer) and _same(reference, answer.args[0])
     if "rel" in (reference.op, answer.op) and (verdict := _same_with_relation(reference, answer)) is not None:
         return verdict
     if real_sets.is_set_like(reference) or real_sets.is_set_like(answer):
         return _same_set(reference, answer)
     if reference.op in COLLECTIONS or answer.op in COLLECTIONS:
         return _same_collection(reference, answer)
+    for sequence, other in ((reference, answer), (answer, reference)):
+        if sequence.op in ("seq", "matrix") and (vector := in_unit_vectors(other)) is not None:
+            other = Node("seq", ("(", ")", *vector[: len(_cells(sequence) or vector)]))
+            return all(same(part, ZERO) for part in vector[len(other.args) - 2 :]) and _same_sequence(sequence, other)
     if "seq" in (reference.op, answer.op) or "matrix" in (reference.op, answer.op):
         return _same_sequence(reference, answer)
     if "ratio" in (reference.op, answer.op):
         return _same_ratio(reference, answer)
     if "cases" in (reference.op, answer.op):
-        return _same_cases(reference, answer)
+        return same_cases(reference, answer, same)
     if "based" in (reference.op, answer.op):
-        return reference == answer
-    return same_value(reference, answer)
+        return reference == answer or (reference.op != answer.op and _same_digits(reference, answer))
+    return same_general(reference, answer) or same_value(reference, answer)
+
+
+def _same_digits(reference: Node, answer: Node) -> bool:
+    """Whether one side has no base, and the same digits: the reference's base may be left out, the base 10 is none."""
+    if answer.op == "based":
+        return answer.args[1] == 10 and _same_digits(answer, reference)
+    return answer.op == "num" and answer.args == (Fraction(reference.args[0] or 0), None)
+
+
+def one_value(node: Node) -> bool:
+    """Whether alternatives are one value in several forms: 3/4 or 0.75."""
+    first, *others = node.args
+    return node.op == "alt" and first.op not in ("rel", "text") and all(same(first, other) for other in others)
 
 
 def _expanded(node: Node) -> Node:
@@ -160,6 +185,10 @@ def _same_collection(reference: Node, answer: Node) -> bool:
             long = len(items) >= 3 or items != list(other.args)
             return long and _same(sequence, Node("seq", ("(", ")", *items)))
     wanted, given = _items(reference), _items(answer)
+    if all(item.op == "num" for item in (*wanted, *given)):
+        values = [sorted(item.args[0] for item in items) for items in (wanted, given)]
+        if values[0] == values[1]:
+            return True
     if max(len(wanted), len(given)) > MAX_ITEMS:
         return False
     if "set" in (reference.op, answer.op) or len(wanted) != len(given):  # a repeated item makes no other list
@@ -227,20 +256,3 @@ def _same_ratio(reference: Node, answer: Node) -> bool:
         Node("div", node.args) if node.op == "ratio" and len(node.args) == 2 else node for node in (reference, answer)
     ]
     return "ratio" not in (fractions[0].op, fractions[1].op) and _same(*fractions)
-
-
-def _same_cases(reference: Node, answer: Node) -> bool:
-    """Piecewise definitions: the same rows, in any order."""
-    if reference.op != "cases" or answer.op != "cases" or len(reference.args) != len(answer.args):
-        return False
-    rest = list(answer.args)
-    for row in reference.args:
-        found = next((k for k, other in enumerate(rest) if _same_row(row, other)), None)
-        if found is None:
-            return False
-        rest.pop(found)
-    return True
-
-
-def _same_row(row: tuple[Node, ...], other: tuple[Node, ...]) -> bool:
-    return len(row) == len(other) and all(same(x, y) for x, y in zip(row, other, strict=True))

@@ -1,7 +1,9 @@
 """From tokens to the tree: functions with their arguments, sums and integrals, matrices and cases."""
 
 from ponder.verifiers.math import arithmetic, parse
+from ponder.verifiers.math.cases import as_cases, plain_conditions
 from ponder.verifiers.math.cursor import Cursor
+from ponder.verifiers.math.tokens import Token
 from ponder.verifiers.math.tree import MINUS_ONE, Node, Unreadable
 
 INVERSES = {name: f"arc{name}" for name in ("sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh")}
@@ -34,7 +36,10 @@ def parse_function(cursor: Cursor) -> Node:
         arguments = (arguments[0], base)
     elif base is not None:
         arguments = (*arguments, base)
-    if name == "det" and len(arguments) == 1:
+    if name == "cis" and len(arguments) == 1:
+        turned = Node("mul", (Node("const", ("i",)), Node("call", ("sin", arguments[0]))))
+        node = Node("add", (Node("call", ("cos", arguments[0])), turned))
+    elif name == "det" and len(arguments) == 1:
         node = determinant(arguments[0])
     elif name == "exp" and len(arguments) == 1:
         node = Node("pow", (Node("const", ("e",)), arguments[0]))
@@ -51,6 +56,14 @@ def _arguments(cursor: Cursor, name: str) -> tuple[Node, ...]:
                 raise Unreadable(f"{name} takes one argument")
             return inner.args[2:]
         return (inner,)
+    if cursor.sees("\\{"):
+        cursor.next()
+        with cursor.nested():
+            inner = parse.parse_list(cursor)
+        cursor.expect("\\}")
+        if inner is None:
+            raise Unreadable(f"{name} of nothing")
+        return inner.args if inner.op == "list" and name in LISTS else (inner,)
     if cursor.sees("{"):
         inner = parse.parse_group(cursor)
         return inner.args if inner.op == "set" and name in LISTS else (inner,)
@@ -89,6 +102,10 @@ def parse_matrix(cursor: Cursor) -> Node:
     kind = cursor.next()[1]
     if kind not in (*MATRICES, "cases", "aligned", "align", "gathered"):
         raise Unreadable(f"the environment {kind} is not known here")
+    if kind in ("cases", "array"):
+        end = next((k for k in range(cursor.at, len(cursor.tokens)) if cursor.tokens[k] == ("end_env", kind)), None)
+        if end is not None and (kind == "cases" or _has_conditions(cursor.tokens[cursor.at : end])):
+            cursor.tokens[cursor.at : end] = plain_conditions(cursor.tokens, cursor.at, end)
     rows: list[tuple[Node, ...]] = []
     row: list[Node] = []
     cells = 0
@@ -110,6 +127,8 @@ def parse_matrix(cursor: Cursor) -> Node:
             break
     if cursor.next() != ("end_env", kind) or not rows:
         raise Unreadable(f"the environment {kind} does not end")
+    if kind in ("cases", "array") and (defined := as_cases(rows)):
+        return defined
     if kind not in MATRICES:
         if all(len(row) == 1 for row in rows):
             return Node("list", tuple(row[0] for row in rows)) if len(rows) > 1 else rows[0][0]
@@ -120,6 +139,12 @@ def parse_matrix(cursor: Cursor) -> Node:
         return Node("list", tuple(row[0] for row in rows))  # a system of equations
     matrix = Node("matrix", tuple(rows))
     return determinant(matrix) if kind == "vmatrix" else matrix
+
+
+def _has_conditions(tokens: list[Token]) -> bool:
+    return any(
+        kind == "text" and value.split()[0] in ("if", "for", "when", "otherwise", "else") for kind, value in tokens
+    )
 
 
 def determinant(matrix: Node) -> Node:

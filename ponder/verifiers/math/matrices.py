@@ -64,7 +64,7 @@ def _power(base: Node, exponent: Node) -> Node:
     if matrix.op != "matrix":
         raise Unreadable("a matrix in an exponent")
     rows = matrix.args
-    if exponent == Node("sym", ("T",)):
+    if exponent in (Node("sym", ("T",)), Node("sym", ("top",))):
         return Node("matrix", tuple(zip(*rows, strict=True)))
     power = exponent.args[0] if exponent.op == "num" else 0
     if power not in range(1, MAX_POWER + 1):

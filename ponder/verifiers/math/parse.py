@@ -4,12 +4,12 @@ Precedence, from the loosest: lists (, ; and or), relations, ratios (:), unions 
 powers. The parser is recursive, never goes back over more than one operand, and has a budget of tokens and depth.
 """
 
-import re
 from functools import lru_cache
 
 from ponder.verifiers.math import arithmetic, symbols
 from ponder.verifiers.math.cursor import CLOSERS, Cursor
 from ponder.verifiers.math.spelling import spelled
+from ponder.verifiers.math.thousands import Thousands, without_grouping
 from ponder.verifiers.math.tokens import tokens_of
 from ponder.verifiers.math.tree import MINUS_ONE, Node, Unreadable, contains, mapped
 
@@ -18,39 +18,79 @@ INEQUALITIES = ("<", "<=", ">", ">=", "!=")
 SETS = ("cup", "cap", "\\")
 OPENERS = {"(": (")", "]"), "[": ("]", ")"), "\\{": ("\\}",)}
 # Words that begin a remark on an answer, not a part of it.
-REMARKS = ("for", "where", "with", "when", "if", "as", "such", "here", "is", "are", "by", "per", "of", "given", "since")
+REMARKS = (
+    "for",
+    "where",
+    "with",
+    "when",
+    "if",
+    "as",
+    "such",
+    "here",
+    "is",
+    "are",
+    "by",
+    "per",
+    "of",
+    "given",
+    "since",
+    "because",
+    "which",
+    "at",
+    "attained",
+    "achieved",
+)
 ALL_REALS = ("all real numbers", "all reals", "all real", "real numbers", "the real numbers", "any real number")
 LEADS = ("answer", "the answer is", "the answer", "answer is", "final answer", "the final answer is", "thus", "so")
 LEADS += ("therefore", "hence", "we get", "we have", "the solution is", "the solutions are", "only")
-GROUPED = re.compile(r"(?<![\d.,])[1-9]\d{0,2}(?:,\d{3})+(?![\d,])")
+LEADS += (
+    "point",
+    "the point",
+    "points",
+    "the points",
+    "interval",
+    "the interval",
+    "set",
+    "the set",
+    "all",
+    "for all",
+    "any",
+)
+LEADS += (
+    "共",
+    "一共",
+    "总共",
+    "共有",
+    "一共有",
+    "有",
+    "为",
+    "答",
+    "所以",
+    "因此",
+    "there are",
+    "there is",
+    "in total",
+    "both",
+)
 NUMBER_SETS = ("Z", "N", "R", "Q", "C")
 
 
 @lru_cache(maxsize=8192)
-def parse(text: str, thousands: bool = True) -> Node:
+def parse(text: str, thousands: Thousands = "outside") -> Node:
     """The tree of an answer as it was written. Unreadable or OverBudget where there is none.
 
-    `thousands`: whether "10,000" outside brackets is one number; else it is a list of two.
+    `thousands` says which of the commas in "10,000" group digits (ponder.verifiers.math.thousands).
     """
     text = spelled(text)
-    cursor = Cursor(tokens_of(_with_whole_numbers(text) if thousands else text))
+    cursor = Cursor(tokens_of(without_grouping(text, thousands)))
     tree = parse_list(cursor)
+    if tree is not None and cursor.take("over"):
+        tree = _over(cursor, tree)
     if cursor.peek()[0] != "end":
         raise Unreadable(f"{cursor.peek()[1]!r} stands where nothing was expected")
     if tree is None:
         raise Unreadable("there is nothing to read")
     return _without_domains(tree)
-
-
-def _with_whole_numbers(text: str) -> str:
-    """The text without the commas that group digits outside brackets."""
-    pieces, start, depth = [], 0, 0
-    for match in GROUPED.finditer(text):
-        before = text[start : match.start()]
-        depth += sum(before.count(c) for c in "([{") - sum(before.count(c) for c in ")]}")
-        pieces += [before, match[0].replace(",", "") if depth == 0 else match[0]]
-        start = match.end()
-    return "".join(pieces) + text[start:]
 
 
 def parse_list(cursor: Cursor) -> Node | None:
@@ -65,6 +105,9 @@ def parse_list(cursor: Cursor) -> Node | None:
             joints.add(joint)
             if joint == ";" and groups[-1]:
                 groups.append([])
+            elif joint == "," and groups[-1] and _is_remark(cursor):
+                joints.discard(",")
+                _skip_remark(cursor)
             continue
         if cursor.closes():
             break
@@ -91,6 +134,22 @@ def parse_list(cursor: Cursor) -> Node | None:
     ):
         return Node("both", tuple(items))  # x in (0, 9), x != 4
     return Node("list", tuple(items))
+
+
+def _is_remark(cursor: Cursor) -> bool:
+    """Whether a remark follows that stands behind a comma: "5, as required"."""
+    kind, value = cursor.peek()
+    return kind == "text" and value.split()[0] in (
+        "as",
+        "since",
+        "because",
+        "which",
+        "where",
+        "with",
+        "at",
+        "attained",
+        "achieved",
+    )
 
 
 def _follows_separator(cursor: Cursor) -> bool:
@@ -129,13 +188,15 @@ def _has_names(node: Node) -> bool:
 def _operand(cursor: Cursor) -> Node:
     if cursor.peek()[0] == "text" and (words := _words(cursor)) is not None:
         return words
+    if cursor.peek()[0] == "fn" and cursor.peek(1)[0] == "op" and cursor.peek(1)[1] in RELATIONS:
+        return Node("sym", (cursor.next()[1],))  # max = 5
     if head := symbols.parse_head(cursor, RELATIONS):
         return head
     parts = [_set_expression(cursor)]
     while cursor.sees(":") and not cursor.bar_closes:
         cursor.next()
         parts.append(_set_expression(cursor))
-    node = parts[0] if len(parts) == 1 else Node("ratio", tuple(parts))
+    node = symbols.named_point(parts[0]) if len(parts) == 1 else Node("ratio", tuple(parts))
     if cursor.peek()[0] == "text" and cursor.peek()[1].split()[0] not in REMARKS:
         node = symbols.parse_unit(cursor, node)
     return node
@@ -146,6 +207,10 @@ def _words(cursor: Cursor) -> Node | None:
     words = cursor.peek()[1]
     following = cursor.peek(1)
     if following[0] == "op" and following[1] in RELATIONS:  # a name of several letters
+        cursor.next()
+        return Node("sym", (words,))
+    if following == ("op", ":") and words not in LEADS and cursor.peek(2)[0] not in ("end", "text"):
+        cursor.tokens[cursor.at + 1] = ("op", "=")  # a label: "Total: 5"
         cursor.next()
         return Node("sym", (words,))
     if words.rstrip(" :") in LEADS and following[0] != "end" and following != ("op", ","):
@@ -197,6 +262,8 @@ def parse_bracket(cursor: Cursor) -> Node:
         return _set(cursor)
     with cursor.nested():
         inner = parse_list(cursor)
+        if inner is not None and cursor.take("over"):
+            inner = _over(cursor, inner)
     closing = cursor.expect(*OPENERS[opening])
     if inner is None:
         if opening == "(":
@@ -236,14 +303,18 @@ def parse_group(cursor: Cursor) -> Node:
                 raise Unreadable("a binomial without its lower part")
             inner = Node("call", ("binom", inner, lower))
         elif inner is not None and cursor.take("over"):
-            lower = parse_list(cursor)
-            if lower is None:
-                raise Unreadable("a fraction without its lower part")
-            inner = Node("div", (inner, lower))
+            inner = _over(cursor, inner)
     cursor.expect("}")
     if inner is None:
         raise Unreadable("an empty group")
     return Node("set", inner.args) if inner.op == "list" else inner
+
+
+def _over(cursor: Cursor, upper: Node) -> Node:
+    lower = parse_list(cursor)
+    if lower is None:
+        raise Unreadable("a fraction without its lower part")
+    return Node("div", (upper, lower))
 
 
 def _without_domains(tree: Node) -> Node:

@@ -2,9 +2,15 @@
 
 import re
 import unicodedata
+from functools import lru_cache
+
+from ponder.verifiers.math.emphasis import unemphasised
+from ponder.verifiers.math.styles import money, without_styles
+from ponder.verifiers.math.wording import SPACES, worded
 
 TEXT = re.compile(
-    r"\\(?:text|textbf|textit|textnormal|textrm|textsf|mathrm|mathbf|mathit|mathsf|mbox|hbox|operatorname\*?)"
+    r"\\(?:text|textbf|textit|textnormal|textrm|textsf|texttt|textup|textsl|textsc|textmd|emph|mathrm|mathbf|mathit|mathsf"
+    r"|mathtt|mathnormal|mbox|hbox|operatorname\*?)"
     r"\s*\{((?:[^{}]|\{[^{}]*\})*)\}"
 )
 SUPERSCRIPTS = {**dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789", strict=True)), "⁻": "-", "ⁿ": "n"}
@@ -13,12 +19,30 @@ CHARACTERS = {
     **{"−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ", "∗": "*"},
     **{"÷": r"\div ", "⁄": "/", "∕": "/", "≤": r"\le ", "≥": r"\ge ", "⩽": r"\le ", "⩾": r"\ge ", "≠": r"\ne "},
     **{"±": r"\pm ", "∓": r"\mp ", "∞": r"\infty ", "√": r"\sqrt ", "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in "},
-    **{"∖": r"\setminus ", "∅": r"\emptyset ", "≈": r"\approx ", "≡": r"\equiv ", "→": r"\to ", "…": r"\dots "},
+    **{
+        "∖": r"\setminus ",
+        "∅": r"\emptyset ",
+        "≈": r"\approx ",
+        "≃": r"\simeq ",
+        "≒": r"\approx ",
+        "∼": r"\sim ",
+        "≅": r"\cong ",
+        "≡": r"\equiv ",
+        "→": r"\to ",
+        "…": r"\dots ",
+    },
     **{"⋯": r"\dots ", "°": r"^\circ ", "º": r"^\circ ", "′": "'", "⌊": r"\lfloor ", "⌋": r"\rfloor "},
     **{"⌈": r"\lceil ", "⌉": r"\rceil ", "⟨": r"\langle ", "⟩": r"\rangle ", "∠": r"\angle ", "△": r"\triangle "},
     **{"ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℚ": r"\mathbb{Q}", "ℕ": r"\mathbb{N}", "ℂ": r"\mathbb{C}"},
     **{"，": ",", "、": ",", "；": ";", "。": ".", "：": ":", "【": "[", "】": "]", "％": r"\%", "∶": ":", "′′": "''"},
-    **{"¢": r"\text{ cents}"},
+    **{
+        "¢": r"\text{ cents}",
+        "¬": r"\neg ",
+        "℃": r"^\circ C",
+        "℉": r"^\circ F",
+        "Å": r"\text{angstrom}",
+        "\u212b": r"\text{angstrom}",
+    },
     **{"\u200b": "", "\ufeff": "", "\u2060": "", "\u2061": "", "\xad": "", "或": " or ", "和": " and "},
     **{c: rf"\frac{{{a}}}{{{b}}}" for c, a, b in (("½", 1, 2), ("⅓", 1, 3), ("⅔", 2, 3), ("¼", 1, 4), ("¾", 3, 4))},
     **{"α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ", "δ": r"\delta ", "ε": r"\epsilon ", "θ": r"\theta "},
@@ -28,27 +52,13 @@ CHARACTERS = {
 CHARACTER = re.compile("[^\x00-\x7f]")
 RAISED = re.compile("[" + "".join(SUPERSCRIPTS) + "]+")
 LOWERED = re.compile("[" + "".join(SUBSCRIPTS) + "]+")
+OVERLINED = re.compile("(?:[0-9][\u0304\u0305\u0307])+")
 TWICE = re.compile(r"\\\\([A-Za-z{}])")
 DOLLAR = re.compile(r"(?<!\\)\$")
-TYPESETTING = (
-    (re.compile(r"(?<!\\)\\[()\[\]]"), " "),
-    (re.compile(r"\\(?:left|right|middle|big|Big|bigg|Bigg)[lrm]?(?![A-Za-z])(?:\s*\.(?!\d))?"), ""),
-    (re.compile(r"\\(?:displaystyle|textstyle|scriptstyle|limits|nolimits|rm|bf|it)(?![A-Za-z])"), ""),
-    (re.compile(r"\\[dtc]frac(?![A-Za-z])"), r"\\frac"),
-    (re.compile(r"\\[dt]binom(?![A-Za-z])"), r"\\binom"),
-    (re.compile(r"\{\s*,\s*\}|,\s*\\!\s*"), r"{,}"),
-    (re.compile(r"\{([:.=])\}"), r"\1"),
-    (re.compile(r"\\!"), ""),
-    (re.compile(r"(?<=\d)\\[, ](?=\d{3}(?!\d))"), "{,}"),
-    (re.compile(r"(?<!\\)\\[,;: >]|~|\\q?quad"), " "),
-    (re.compile(r"(?<![A-Za-z\\])([A-Za-z])\{\s*(\([^{}()]*\))\s*\}"), r"\1\2"),
-    (re.compile(r"\^\s*\{\s*\\prime\s*\\prime\s*\}"), "''"),
-    (re.compile(r"\^\s*(?:\{\s*\\prime\s*\}|\\prime(?![A-Za-z]))"), "'"),
-    (re.compile(r"\\(?:newline|tag\{[^{}]*\})"), " "),
-    (re.compile(r"\^\s*\{?\s*\\circ\s*\}?|\\degree(?![A-Za-z])|\\textdegree(?![A-Za-z])"), r"^\\circ "),
-)
+TIMES = re.compile(r"(?<=\d)(?<!\b0) ?[xX] ?(?=\d)")
+PAIR = re.compile(r"([\[\]])([^\[\]]*[,;][^\[\]]*)([\[\]])")
 FULL_STOP = re.compile(r"(?<!\.)\.$")
-SYSTEM = re.compile(r"\\\{\s*(?=\\begin)")  # the brace before a system of equations
+SYSTEM = re.compile(r"\\\{\s*(?=\\begin(?!.*\\\}))", re.DOTALL)  # the brace before a system of equations
 FLATTENING = (
     (TEXT, r" \1 "),
     (re.compile(r"(?<![\d.])0\{,\}(?=\d)"), "0,"),
@@ -64,26 +74,48 @@ FLATTENING = (
 )
 
 
+@lru_cache(maxsize=1024)  # each comparison asks several times
 def spelled(latex: str) -> str:
     """The same mathematics in ASCII where that can be, without delimiters and typesetting; `\\text` stays.
 
     >>> spelled("$\\\\dfrac{1}{2}\\\\,$.")
     '\\\\frac{1}{2}'
     """
-    text = latex
+    text = SPACES.sub(" ", latex.strip())
+    if text[:1] in ("'", '"') and text[-1:] == text[:1] and text.count(text[0]) == 2:
+        text = text[1:-1]
     if not text.isascii():
+        text = OVERLINED.sub(lambda m: rf"\overline{{{m[0][::2]}}}", text)
         text = LOWERED.sub(lambda m: "_{" + "".join(SUBSCRIPTS[c] for c in m[0]) + "}", text)
         text = RAISED.sub(lambda m: "^{" + "".join(SUPERSCRIPTS[c] for c in m[0]) + "}", text)
         text = CHARACTER.sub(_character, text)
     if "\\\\" in text and "\\begin" not in text:  # every backslash was written twice
         text = TWICE.sub(r"\\\1", text)
-    text = _without_dollars(text)
+    if "*" in text or "`" in text or "__" in text:
+        text = unemphasised(text).replace("`", "")
+    text = money(_without_dollars(text))
     if "\\" in text or "~" in text or "{" in text:
-        for pattern, replacement in TYPESETTING:
-            text = pattern.sub(replacement, text)
-    if "\\begin" in text and "\\}" not in text:
+        text = without_styles(text)
+    if "\\begin" in text:
         text = SYSTEM.sub("", text)
-    return FULL_STOP.sub("", text.strip()).lstrip("=").strip()
+    if "x" in text or "X" in text:
+        text = TIMES.sub(r"\\times ", text)
+    if text[:1] == "<" and text[-1:] == ">" and "," in text:
+        text = rf"\langle {text[1:-1]}\rangle"
+    if "[" in text or "]" in text:
+        text = half_open(text)
+    return worded(FULL_STOP.sub("", text.strip()).lstrip("=").strip())
+
+
+def half_open(text: str) -> str:
+    """Intervals with their brackets turned outwards, ]2,3[, as (2,3). Any other text as it is."""
+    pairs = list(PAIR.finditer(text))
+    turned = any(pair[1] == "]" or pair[3] == "[" for pair in pairs)
+    if not turned or sum(map(text.count, "[]")) != 2 * len(pairs):
+        return text
+    return PAIR.sub(
+        lambda m: ("(" if m[1] == "]" else "[") + m[2].replace(";", ",") + (")" if m[3] == "[" else "]"), text
+    )
 
 
 def flat(text: str) -> str:

@@ -6,7 +6,7 @@ from fractions import Fraction
 from ponder.verifiers.math import arithmetic, parse
 from ponder.verifiers.math.cursor import Cursor
 from ponder.verifiers.math.tree import Node, OverBudget, Unreadable, num
-from ponder.verifiers.math.units import DOUBTS, is_operation, scaled, unit_name
+from ponder.verifiers.math.units import COMPARATIVES, DOUBTS, is_operation, scaled, unit_name
 
 BASES = [
     "two",
@@ -26,6 +26,7 @@ BASES = [
     "sixteen",
 ]
 
+MAX_PERIODIC = 60  # digits in which a period is looked for
 MAX_EXPONENT = 1_000  # of a number in scientific notation
 FUNCTION_LETTERS = ("f", "g", "h", "F", "G")
 
@@ -42,16 +43,74 @@ def number(text: str) -> Node:
 
 
 def repeating(cursor: Cursor, text: str) -> Node | None:
-    """A decimal whose last digits repeat, such as 0.1\\overline{6}."""
-    ahead = [cursor.peek(k) for k in range(4)]
-    if "." not in text or ahead[0] != ("cmd", "overline") or ahead[1] != ("op", "{") or ahead[3] != ("op", "}"):
+    """A decimal whose last digits repeat: 0.1\\overline{6}, 0.\\dot{3}, 0.1(6), 0.333...; None for any other number."""
+    if "." not in text:
         return None
-    if ahead[2][0] != "num" or not ahead[2][1].isdigit():
+    if cursor.peek()[0] == "dots":
+        period = _period(text.partition(".")[2])
+        if period:
+            cursor.next()
+            return _recurring(text[: len(text) - len(text.partition(".")[2]) + period[0]], period[1])
         return None
-    cursor.at += 4
-    period, places = ahead[2][1], len(text.partition(".")[2])
-    start = number(text).args[0]
-    return num(start + Fraction(int(period), (10 ** len(period) - 1) * 10**places))
+    saved = cursor.at
+    if cursor.peek() in (("cmd", "overline"), ("cmd", "bar"), ("cmd", "dot")):
+        period = _marked(cursor)
+    elif cursor.take("(") and cursor.peek()[0] == "num" and cursor.peek()[1].isdigit():
+        period = cursor.next()[1]
+        if not cursor.take(")") or not (cursor.closes() or cursor.peek()[0] == "op"):
+            period = ""
+    else:
+        period = ""
+    if not period:
+        cursor.at = saved
+        return None
+    return _recurring(text, period)
+
+
+def _marked(cursor: Cursor) -> str:
+    """The digits under a line, or from a first to a last digit with a dot on it; "" where they are none."""
+    name, digits = cursor.next()[1], _digits(cursor)
+    if name != "dot" or len(digits) != 1:
+        return digits
+    saved = cursor.at
+    between = cursor.next()[1] if cursor.peek()[0] == "num" and cursor.peek()[1].isdigit() else ""
+    if cursor.peek() == ("cmd", "dot"):
+        cursor.next()
+        if len(last := _digits(cursor)) == 1:
+            return digits + between + last
+    cursor.at = saved
+    return digits
+
+
+def _digits(cursor: Cursor) -> str:
+    """Digits in braces, or one digit; "" for anything else."""
+    if cursor.take("{"):
+        digits = cursor.next()[1]
+        return digits if digits.isdigit() and cursor.take("}") else ""
+    kind, value = cursor.peek()
+    if kind != "num" or not value.isdigit():
+        return ""
+    if len(value) > 1:
+        cursor.tokens[cursor.at] = ("num", value[1:])
+    else:
+        cursor.next()
+    return value[0]
+
+
+def _period(digits: str) -> tuple[int, str] | None:
+    """Where digits begin to repeat, and what: (1, "6") of 1666. None unless it stands there twice, one digit thrice."""
+    digits = digits[:MAX_PERIODIC]
+    for start in range(min(len(digits), 10)):
+        tail = digits[start:]
+        for length in range(1, len(tail) // 2 + 1):
+            if len(tail) >= 3 and all(tail[k] == tail[k - length] for k in range(length, len(tail))):
+                return start, tail[:length]
+    return None
+
+
+def _recurring(text: str, period: str) -> Node:
+    places = len(text.partition(".")[2])
+    return num(number(text).args[0] + Fraction(int(period), (10 ** len(period) - 1) * 10**places))
 
 
 def parse_symbol(cursor: Cursor) -> Node:
@@ -125,13 +184,31 @@ def parse_head(cursor: Cursor, relations: tuple[str, ...]) -> Node | None:
     return _applied(cursor, _symbol_only(cursor))
 
 
+def named_point(node: Node) -> Node:
+    """A capital letter before coordinates as the name of a point: A(1, 2) is A = (1, 2). Any other node as it is."""
+    if node.op == "mul" and len(node.args) == 2:
+        name, point = node.args
+        if name.op == "sym" and name.args[0][0].isupper() and _is_point(point):
+            return Node("rel", (("=",), name, point))
+    if node.op == "apply" and node.args[0] in ("F", "G") and len(node.args) > 2:
+        return Node("rel", (("=",), Node("sym", (node.args[0],)), Node("seq", ("(", ")", *node.args[1:]))))
+    return node
+
+
+def _is_point(node: Node) -> bool:
+    return node.op == "seq" and node.args[:2] == ("(", ")") and len(node.args) in (4, 5)
+
+
 def _symbol_only(cursor: Cursor) -> Node:
     return subscripted(cursor, Node("sym", (cursor.next()[1],)))
 
 
 def refuse_doubt(words: str) -> None:
     """Unreadable for words that take an answer back, or make a bound of it."""
-    if DOUBTS & set(words.split()):
+    listed = words.split()
+    doubts = DOUBTS & set(listed)
+    bound = listed[:2] if listed[:1] in (["at"], ["no"], ["or"], ["and"], ["not"]) else listed[:1]
+    if doubts - COMPARATIVES or doubts & set(bound):
         raise Unreadable(f"{words!r} says that this is not the answer")
 
 

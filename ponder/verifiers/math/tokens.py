@@ -3,9 +3,22 @@
 import itertools
 import re
 
+from ponder.verifiers.math.commands import (
+    CONSTANTS,
+    DOTS,
+    FUNCTIONS,
+    GREEK_NAMES,
+    IGNORED,
+    OPERATORS,
+    ORDINALS,
+    RENAMED,
+    SHORT_WORDS,
+    SIGNS,
+    WITH_ARGUMENTS,
+)
 from ponder.verifiers.math.spelling import TEXT
 from ponder.verifiers.math.tree import OverBudget, Unreadable
-from ponder.verifiers.math.units import UNIT_NAMES
+from ponder.verifiers.math.units import DOUBTS, SYMBOLS, UNIT_NAMES
 
 Token = tuple[str, str]  # (kind, value)
 END: Token = ("end", "")
@@ -22,103 +35,27 @@ PIECE = re.compile(
     |(?P<row>\\\\(?:\s*\[[^\[\]]{{0,12}}\])?)
     |(?P<command>\\(?:[A-Za-z]+|.))
     |(?P<word>[A-Za-z]+)
-    |(?P<operator><=|>=|!=|==|\*\*|->|=>|=<|[-+*/^_=<>()\[\]{{}}|,;:!'&%$\#]|(?P<currency>[€£元])|\.(?=\s|$))""",
+    |(?P<cjk>[\u4e00-\u9fff\u3007①-⑳]+)
+    |(?P<operator><=|>=|!=|==|\*\*|->|=>|=<|[-+*/^_=<>()\[\]{{}}|,;:!'&%$\#]|(?P<currency>[€£¥₹])|\.(?=\s|$))""",
     re.VERBOSE | re.DOTALL,
 )
 
-FUNCTIONS = {
-    "sin",
-    "cos",
-    "tan",
-    "cot",
-    "sec",
-    "csc",
-    "sinh",
-    "cosh",
-    "tanh",
-    "coth",
-    "arcsin",
-    "arccos",
-    "arctan",
-    "arccot",
-    "asin",
-    "acos",
-    "atan",
-    "log",
-    "ln",
-    "lg",
-    "exp",
-    "det",
-    "gcd",
-    "lcm",
-    "max",
-    "min",
-    "deg",
-    "dim",
-    "arg",
-    "sgn",
-    "sign",
-    "Re",
-    "Im",
-    "abs",
-    "floor",
-    "ceil",
-    "sqrt",
-    "cbrt",
-    "root",
-    "binom",
-    "arcsec",
-    "arccsc",
-    "arcsinh",
-    "arccosh",
-    "arctanh",
-    "arsinh",
-    "arcosh",
-    "artanh",
-}
-RENAMED = {
-    **{"asin": "arcsin", "acos": "arccos", "atan": "arctan", "sgn": "sign", "arsinh": "arcsinh"},
-    **{"factorial": "fact", "binomial": "binom", "ceiling": "ceil", "Abs": "abs"},
-    **{"arcosh": "arccosh", "artanh": "arctanh"},
-}
-GREEK = (
-    "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho varrho sigma "
-    "varsigma tau upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega ell hbar "
-    "angle triangle measuredangle odot nabla partial aleph mho Re Im top perp square star prime AA imath jmath bot "
-    "parallel forall exists neg circ bullet"
+# "Total cost:" and "the area is", which name the value after them.
+LABEL = re.compile(r"((?!or\b|and\b|if\b)[A-Za-z][A-Za-z' -]{2,60}?)\s*(?:[:=]|\s(?:is|are|equals):?)", re.IGNORECASE)
+# "if x > 0", "Total cost: 5": words before mathematics in one text.
+LEADING_WORDS = re.compile(
+    r"((?:(?!or\b|and\b)[A-Za-z]{2,}\s+)*(?!or\b|and\b)[A-Za-z]{2,})\s*(:?)\s+(?=[^A-Za-z]*[A-Za-z]?[^A-Za-z]*[\d<>=\\])"
 )
-OPERATORS = {
-    **{"cdot": "*", "times": "*", "ast": "*", "div": "/", "over": "over", "pm": "+-", "mp": "-+", "colon": ":"},
-    **{"le": "<=", "leq": "<=", "leqslant": "<=", "ge": ">=", "geq": ">=", "geqslant": ">=", "lt": "<", "gt": ">"},
-    **{
-        "ne": "!=",
-        "neq": "!=",
-        "in": "in",
-        "notin": "notin",
-        "approx": "~",
-        "simeq": "~",
-        "sim": "sim",
-        "equiv": "===",
-    },
-    **{"cup": "cup", "bigcup": "cup", "cap": "cap", "setminus": "\\", "backslash": "\\", "smallsetminus": "\\"},
-    **{"mid": "|", "vert": "|", "lvert": "|", "rvert": "|", "|": "||", "Vert": "||", "lVert": "||", "rVert": "||"},
-    **{"to": "->", "rightarrow": "->", "Rightarrow": "=>", "implies": "=>", "iff": "<=>", "Leftrightarrow": "<=>"},
-    **{"land": "and", "wedge": "and", "lor": "or", "vee": "or", "subset": "subset", "subseteq": "subset"},
-    **{"choose": "choose", "mapsto": "->", "cdotp": "*", "propto": "propto", "cong": "cong", "cupdot": "cup"},
-    **{"%": "%", "$": "$", "{": "\\{", "}": "\\}", "lbrace": "\\{", "rbrace": "\\}", "lbrack": "[", "rbrack": "]"},
-    **{"lfloor": "lfloor", "rfloor": "rfloor", "lceil": "lceil", "rceil": "rceil", "langle": "(", "rangle": ")"},
-    **{"pmod": "pmod", "bmod": "mod", "mod": "mod", "&": "&", "#": "#", "_": "_", "lgroup": "(", "rgroup": ")"},
-}
-SIGNS = {"**": "^", "==": "=", "=<": "<=", "->": "->"}
-CONSTANTS = {"pi": "pi", "infty": "inf", "inf": "inf", "infinity": "inf", "Infinity": "inf", "oo": "inf"}
-CONSTANTS |= {"emptyset": "empty", "varnothing": "empty", "e": "e", "i": "i"}
-WITH_ARGUMENTS = {"frac", "sqrt", "binom", "sum", "prod", "int", "lim", "overline", "bar", "hat", "vec", "tilde", "dot"}
-WITH_ARGUMENTS |= {"widehat", "overrightarrow", "overarc", "ddot", "widetilde", "iint", "oint"}
-IGNORED = {"mathbf", "mathit", "boldsymbol", "bm", "mathcal", "mathscr", "mathfrak", "mathsf", "mathrm", "mathbb"}
-IGNORED |= {"underline", "text", "operatorname", "ensuremath", "boxed", "fbox", "displaylines", "nonumber", "hfill"}
-ORDINALS = ("st", "nd", "rd", "th")
-SHORT_WORDS = ("per", "yes", "no", "odd", "one", "two", "six", "ten", "all", "not")
-DOTS = {"dots", "ldots", "cdots", "dotsc", "dotsb", "vdots", "ddots", "dotsm"}
+NO_LABELS = (
+    "answer",
+    "the answer",
+    "final answer",
+    "the final answer",
+    "answer is",
+    "solution",
+    "the solution",
+    "the solutions",
+)
 JOINING = re.compile(r"(\bor\b|\band\b|[,;])")
 COMPOUND = re.compile(r"[A-Za-z]+(?:\^\{?-?[1-4]\}?)?(?:\s*(?:/|\*|\\cdot|\s)\s*[A-Za-z]+(?:\^\{?-?[1-4]\}?)?)*")
 LETTERS = re.compile(r"(?<!\\)\b[A-Za-z]+")
@@ -159,7 +96,9 @@ def _read(text: str, tokens: list[Token], depth: int) -> None:
         elif match["blackboard"]:
             tokens.append(("const", match["set"] or match["bare"]))
         elif match["currency"]:
-            tokens.append(("text", match["currency"]))
+            tokens.append(("text" if tokens and tokens[-1][0] == "num" else "op", match["currency"]))
+        elif match["cjk"]:
+            tokens.append(("text", match["cjk"]))
         elif match["row"]:
             tokens.append(("op", "\\\\"))
         elif match["command"]:
@@ -182,8 +121,14 @@ def _text(content: str, operator: bool, tokens: list[Token], depth: int) -> None
     if _is_unit(content) and tokens and (tokens[-1][0] == "num" or tokens[-1] in (("op", "}"), ("op", ")"))):
         tokens.append(("text", content))
         return None
+    if _label(content, tokens):
+        return None
     if content in FUNCTIONS or (content in CONSTANTS and content not in ("e", "i")):
         return _word(content, tokens)
+    if (lead := LEADING_WORDS.match(content)) and not set(lead[1].split()) & (FUNCTIONS | set(CONSTANTS)) and depth < 3:
+        if not _label(lead[1].strip() + (":" if lead[2] else ""), tokens):
+            tokens.append(("text", " ".join(lead[1].lower().split())))
+        return _text(content[lead.end() :], operator, tokens, depth + 1)
     if depth < 3 and content and (INLINE.fullmatch(content) or re.search(r"[\d\\=<>]", content)):
         upright: list[Token] = []
         _read(content, upright, depth + 1)
@@ -197,16 +142,28 @@ def _text(content: str, operator: bool, tokens: list[Token], depth: int) -> None
             _read(piece, tokens, depth + 1)
         elif re.fullmatch(r"[,;]+", piece):
             tokens.append(("op", ","))
-        elif piece:
-            tokens.append(("text", " ".join(re.sub(r"[^\w\s/^²³%'-]", " ", piece).lower().split())))
+        elif _label(piece, tokens):
+            continue
+        elif words := " ".join(re.sub(r"[^\w\s/^²³%'-]", " ", piece).lower().split()):
+            tokens.append(("text", words))
     return None
+
+
+def _label(content: str, tokens: list[Token]) -> bool:
+    """Reads words that name the value after them as its name, and an equals sign. Whether they are such words."""
+    label = LABEL.fullmatch(content)
+    if label is None or label[1].lower() in NO_LABELS or DOUBTS & set(label[1].lower().split()):
+        return False
+    tokens.extend((("text", " ".join(label[1].lower().split())), ("op", "=")))
+    return True
 
 
 def _is_unit(content: str) -> bool:
     """Whether upright letters are a unit, also one with a power or a quotient: m, cm^2, m/s^{2}."""
-    if content in UNIT_NAMES:
+    if content in UNIT_NAMES or content in SYMBOLS:
         return True
-    return COMPOUND.fullmatch(content) is not None and all(word in UNIT_NAMES for word in LETTERS.findall(content))
+    words = LETTERS.findall(content)
+    return COMPOUND.fullmatch(content) is not None and all(word in UNIT_NAMES or word in SYMBOLS for word in words)
 
 
 def _command(name: str, tokens: list[Token]) -> None:
@@ -220,6 +177,8 @@ def _command(name: str, tokens: list[Token]) -> None:
         tokens.append(("cmd", name))
     elif name in DOTS:
         tokens.append(("dots", "dots"))
+    elif name == "Omega" and tokens and tokens[-1][0] == "num":
+        tokens.append(("text", "ohms"))
     elif name in GREEK_NAMES:
         tokens.append(("sym", name.removeprefix("var")))
     elif name not in IGNORED:
@@ -240,7 +199,7 @@ def _word(word: str, tokens: list[Token]) -> None:
         tokens.append(("fn", RENAMED.get(word, word)))
     elif len(word) == 1 or (word in GREEK_NAMES and word not in ("star", "square", "top")):
         tokens.append(("sym", word))
-    elif is_word(word) or (word in UNIT_NAMES and tokens and tokens[-1][0] == "num"):
+    elif is_word(word) or ((word in UNIT_NAMES or word in SYMBOLS) and tokens and tokens[-1][0] == "num"):
         tokens.append(("text", word.lower()))
     else:
         tokens.extend(("const", letter) if letter in ("e", "i") else ("sym", letter) for letter in word)
@@ -252,6 +211,3 @@ def is_word(letters: str) -> bool:
         return True
     ascending = all(a < b for a, b in itertools.pairwise(letters))
     return len(letters) >= 4 and not ascending and not letters.isupper()
-
-
-GREEK_NAMES = set(GREEK.split())

@@ -6,21 +6,27 @@ evaluated does a worker process compare (ponder.verifiers.math.calculus, ponder.
 """
 
 import re
+from dataclasses import replace
 from functools import lru_cache
 from itertools import product
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ponder.tasks.task import Task
 from ponder.verifiers.math import budget
 from ponder.verifiers.math.calculus import may_be_asked
 from ponder.verifiers.math.chains import last_member
-from ponder.verifiers.math.equality import same
-from ponder.verifiers.math.extract import boxed_items, extract_answer
-from ponder.verifiers.math.parse import GROUPED, parse
+from ponder.verifiers.math.equality import one_value, same
+from ponder.verifiers.math.extract import extract_answer
+from ponder.verifiers.math.found import Found, boxed, shortened, stated
+from ponder.verifiers.math.parse import parse
+from ponder.verifiers.math.parts import parts_in_boxes
 from ponder.verifiers.math.plain_numbers import Number, parse_number, same_number, with_point
+from ponder.verifiers.math.reference import reference_text
 from ponder.verifiers.math.spelling import TEXT, flat, spelled
 from ponder.verifiers.math.statements import final_statement, stated_answer
+from ponder.verifiers.math.thousands import readings
 from ponder.verifiers.math.tree import Node, OverBudget, Unreadable
+from ponder.verifiers.math.wording import letter_unit
 from ponder.verifiers.response import Job, Response
 from ponder.verifiers.verdict import Verdict
 
@@ -28,49 +34,89 @@ OPTION = re.compile(
     r"\(([A-J])\)(?![-+*/^=<>,;!_])(?!.*\([A-J]\))(?!.*\bor\b).*|([A-J])(?:[.:](?!\s*\(?[A-J]{1,5}\)?\s*(?:[^\w\s)]|$|and\b|or\b))(?![^=]*=)(?![^.:]*\bor\b).*)?",
     re.DOTALL,
 )
-LETTER = re.compile(r"\(?([A-J])\)?")
+LETTER = re.compile(r"(?:[Oo]ption |[Cc]hoice )?\(?([A-J])\)?")
 SEPARATED = re.compile(r"\d\s*,\s+\d")  # a list, not groups of digits
 WORDS = re.compile(r"[A-Za-z]{2,}(?:[ '-][A-Za-z]+)*")
-ARTICLE = re.compile(r"^(?:an?|the) ")
+ARTICLE = re.compile(r"^(?:an?|the|on) ")
+AFFIRMATION = re.compile(r"(yes|no|true|false)(?=[,.;:!]|\s*$|\s*\()(?!.*\b(?:yes|no|true|false|or)\b)", re.IGNORECASE)
+SENTENCE = re.compile(r"(?=.*[A-Za-z]{3})[A-Za-z\u4e00-\u9fff][A-Za-z\u4e00-\u9fff' ,.;:?!-]*")  # words, no mathematics
+# Before, or in brackets behind, a decimal where the reference is one: what a rounded value is.
+APPROXIMATELY = re.compile(
+    r"^\s*(?:\\text\{\s*)?(?:approximately|approx\.?|about|roughly|around)\s*\}?\s*(?=[-\d$\\])"
+    r"|\s*(?:\\text\{\s*)?\(\s*(?:approximately|approx\.?|rounded)\s*\)\s*\}?\s*$"
+)
 HEDGE = re.compile(r"\b(?:or|possibly|maybe|perhaps|alternatively)\b|或")
 SEVERAL = re.compile(r"[,;<>=]|\bor\b|\band\b|\\(?:cup|leq?|geq?|lt|gt|pm|in|neq?)(?![a-z])|[∪≤≥±≠∈]|或|和")
 
 
 def decide(task: Task, response: Response) -> Verdict | Job:
-    """The verdict, or the job for a worker where the answer cannot be read here."""
-    reference = reference_text(task.reference)
-    content = response.content
-    if answer := final_statement(content):
-        return compare(answer, reference)
-    if "\\box" in content or "\\fbox" in content:
-        answer = extract_answer(content)
-        if answer is None:
-            return Verdict("unparseable", 0.0, "the last box is empty, unclosed or too long", reference=reference)
-    else:
-        answer = stated_answer(content)
-        if answer is None:
-            return Verdict("unparseable", 0.0, "no box and no answer that is stated", reference=reference)
-    return compare(answer, reference)
-
-
-def reference_text(reference: Any) -> str:
-    """The reference as LaTeX or text: numbers are written out, the items of a list are joined by commas.
+    """The verdict, or the job for a worker where the answer cannot be read here.
 
     ValueError for a reference without an answer in it.
     """
-    items = reference if isinstance(reference, list) else [reference]
-    text = ", ".join(str(item) for item in items if item is not None).strip()
-    if not text:
-        raise ValueError(f"the math verifier needs a reference answer, not {reference!r}")
-    return final_statement(text) or (boxed_items(text) if "\\boxed" in text else None) or text
+    reference = reference_text(task.reference)
+    found = find_answer(response.content)
+    if isinstance(found, str):
+        problem = unreadable(reference)
+        return problem or Verdict("unparseable", 0.0, found, reference=reference)
+    verdict = compare(found.answer, reference)
+    if isinstance(verdict, Verdict) and verdict.status == "wrong" and (parts := _in_parts(response.content, reference)):
+        found, verdict = boxed(parts), compare(parts, reference)
+    if isinstance(verdict, Job) or verdict.failed:
+        return verdict
+    return replace(verdict, reason=f"{verdict.reason}; from: {found.where}")
+
+
+def find_answer(content: str) -> Found | str:
+    """The answer of a response's text and where it stands, or why there is none."""
+    if answer := final_statement(content):
+        return stated(answer, f"The final answer is {answer}")
+    if "\\box" in content or "\\fbox" in content:
+        answer = extract_answer(content)
+        return boxed(answer) if answer is not None else "the last box is empty, unclosed or too long"
+    return stated_answer(content) or "no box and no answer that is stated"
+
+
+def _in_parts(content: str, reference: str) -> str | None:
+    """What the last boxes hold, where the reference has several items, and each box answers one of them."""
+    if "\\box" not in content or not SEVERAL.search(reference):
+        return None
+    try:
+        trees = _read(reference).trees
+    except OverBudget:
+        return None
+    numbers = {len(tree.args) for tree in trees if tree.op in ("list", "alt", "set")}
+    return next((parts for number in sorted(numbers) if (parts := parts_in_boxes(content, number))), None)
+
+
+def unreadable(reference: str) -> Verdict | None:
+    """The verdict on any answer where the reference cannot be read; None where it can.
+
+    >>> unreadable("\\\\frac{1}{2}"), unreadable("3 +* 4").status
+    (None, 'error')
+    """
+    try:
+        reading = _read(reference)
+    except (OverBudget, RecursionError) as error:
+        reading = Reading((), str(error))
+    if reading.trees or may_be_asked(reference, reference) or SENTENCE.fullmatch(spelled(reference)):
+        return None
+    reason = (
+        f"the reference {shortened(reference)!r} cannot be read as mathematics or words ({reading.problem}): write LaTeX, "
+        "a number, or one of the forms in docs/verifiers.md"
+    )
+    return Verdict("error", None, reason, reference=reference)
 
 
 def compare(answer: str, reference: str) -> Verdict | Job:
     """The verdict on an answer, both short LaTeX or text."""
+    number = _prepared(reference)[2]
+    if number and number.decimals:
+        answer = APPROXIMATELY.sub("", answer)
     cheap = cheaply_equal(answer, reference)
     if cheap is not None:
         return _verdict(cheap, "equal" if cheap else "not equal", answer, reference)
-    if HEDGE.search(answer) and not SEVERAL.search(reference):
+    if HEDGE.search(answer) and not SEVERAL.search(reference) and not _is_one_value(answer):
         return _verdict(False, "alternatives are given where one answer is asked for", answer, reference)
     try:
         wanted, given = _read(reference), _read(answer)
@@ -80,8 +126,18 @@ def compare(answer: str, reference: str) -> Verdict | Job:
                 return _verdict(True, "equal", answer, reference)
             return _asked(answer, reference) or _verdict(False, "not equal", answer, reference)
     except (OverBudget, RecursionError) as error:
-        return _verdict(False, f"over budget: {error}", answer, reference)
-    return _asked(answer, reference) or _unread(answer, reference, wanted, given)
+        return unreadable(reference) or _verdict(False, f"over budget: {error}", answer, reference)
+    return _asked(answer, reference) or unreadable(reference) or _unread(answer, reference, given)
+
+
+def _is_one_value(answer: str) -> bool:
+    """Whether the alternatives of an answer are one value in several forms."""
+    try:
+        trees = _read(answer).trees
+        budget.start()
+        return bool(trees) and all(tree.op == "alt" and one_value(tree) for tree in trees)
+    except (OverBudget, RecursionError):
+        return False
 
 
 class Reading(NamedTuple):
@@ -101,12 +157,12 @@ def _asked(answer: str, reference: str) -> Job | None:
     return Job({"kind": "math", "reference": reference, "answer": answer}, answer, reference)
 
 
-def _unread(answer: str, reference: str, wanted: Reading, given: Reading) -> Verdict:
-    """Where one side is no mathematics that is read here."""
+def _unread(answer: str, reference: str, given: Reading) -> Verdict:
+    """Where the answer is no mathematics that is read here."""
     if given.trees:
-        return _verdict(False, "not equal", answer, reference)
+        return _verdict(False, "not the text of the reference", answer, reference)
     reason = f"the answer cannot be read as mathematics ({given.problem}), and is not the text of the reference"
-    return Verdict("unparseable" if wanted.trees else "wrong", 0.0, reason, answer, reference)
+    return Verdict("unparseable", 0.0, reason, answer, reference)
 
 
 def _verdict(equal: bool, reason: str, answer: str, reference: str) -> Verdict:
@@ -120,7 +176,11 @@ def cheaply_equal(answer: str, reference: str) -> bool | None:
     written = flat(plain)
     if written == text or (is_words and ARTICLE.sub("", written.lower()) == ARTICLE.sub("", text.lower())):
         return True if written else None
-    if (letter := LETTER.fullmatch(text)) and (option := OPTION.fullmatch(written)):
+    if is_words and AFFIRMATION.fullmatch(text) and (said := AFFIRMATION.match(written)):
+        return said[1].lower() == text.lower()
+    if (letter := LETTER.fullmatch(text)) and (option := LETTER.fullmatch(written) or OPTION.fullmatch(written)):
+        if option.re is LETTER:
+            return option[1] == letter[1]
         return (option[1] or option[2]) == letter[1]
     if SEPARATED.search(plain):
         return None
@@ -147,7 +207,9 @@ def _prepared(reference: str) -> tuple[str, bool, Number | None]:
     """The reference in plain spelling, whether it is words, and the number that it is."""
     plain = spelled(reference)
     text = flat(plain)
-    is_words = WORDS.fullmatch(text) is not None and (TEXT.search(reference) is not None or len(text) >= 4)
+    is_words = WORDS.fullmatch(text) is not None and (
+        TEXT.search(reference) is not None or len(text) >= 4 or AFFIRMATION.fullmatch(text) is not None
+    )
     return text, is_words, None if SEPARATED.search(plain) else parse_number(text, letters=False)
 
 
@@ -164,12 +226,14 @@ def _trees(text: str) -> tuple[tuple[Node, ...], str]:
     """The different trees of a text, and why there is none."""
     found: list[Node] = []
     problem = ""
-    for thousands in (True, False) if GROUPED.search(text) else (True,):
-        try:
-            tree = parse(text, thousands)
-        except Unreadable as error:
-            problem = str(error)
-            continue
-        if tree not in found:
-            found.append(tree)
+    plain = spelled(text)
+    for reading in dict.fromkeys((plain, letter_unit(plain))):
+        for thousands in readings(reading):
+            try:
+                tree = parse(reading, thousands)
+            except Unreadable as error:
+                problem = problem or str(error)
+                continue
+            if tree not in found:
+                found.append(tree)
     return tuple(found), problem
