@@ -1,8 +1,8 @@
 """The tests of a programming task: its reference, as plain JSON, checked when the task is read.
 
 The form is that of ponder.sandbox.Job without the program: {"tests": [...]} and, where they differ from their
-defaults, "language", "preamble", "compare", "tolerance", "checker" and "limits". This room lies beside the sandbox and
-cannot import it; a test holds the two to each other.
+defaults, "language", "preamble", "compare", "tolerance", "checker", "limits" and "reference". This room lies beside the
+sandbox and cannot import it; a test holds the two to each other.
 """
 
 import ast
@@ -18,7 +18,7 @@ FORMS: dict[str, dict[str, bool]] = {  # name: whether it is required
     "test code": {"code": True, "entry_point": False, "setup": False},
 }
 TEXTS = ("stdin", "stdout", "function", "code", "setup")
-JOB_FIELDS = ("tests", "language", "preamble", "compare", "tolerance", "checker", "limits")
+JOB_FIELDS = ("tests", "language", "preamble", "compare", "tolerance", "checker", "limits", "reference")
 COMPARISONS = ("exact", "tokens", "numeric", "unordered", "lines")
 LIMITS = {  # least and most; all but seconds are whole numbers
     "timeout_s": (0.001, 3600),
@@ -94,6 +94,8 @@ def _check_settings(reference: dict, form: str, place: str) -> None:
         raise ValueError(f"{place}: checker must be Python code that defines check(input, output, expected)")
     if checker is not None and form == "test code":
         raise ValueError(f"{place}: a checker judges outputs and results; test code judges by itself")
+    if not isinstance(reference.get("reference"), str | None):
+        raise ValueError(f"{place}: reference must be a program known to be right, as text")
     limits = reference.get("limits", {})
     if not isinstance(limits, dict):
         raise ValueError(f"{place}: limits must be an object with some of {', '.join(LIMITS)}")

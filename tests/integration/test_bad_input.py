@@ -113,7 +113,7 @@ def test_references_that_their_verifier_rejects_stop_the_run(tmp_path):
     (tmp_path / "bad.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     recipe = with_source(tmp_path, kind="jsonl", path=str(tmp_path / "bad.jsonl"))
     done = ponder("train", recipe, "--run", tmp_path / "run", "--set", "held_out.problems=4")
-    refused(done, "reference answer", "Mend the source's field mapping")
+    refused(done, "40 references cannot be used", "bad.jsonl", "Mend the source's field mapping")
 
 
 def test_full_disk_loses_nothing(tmp_path):

@@ -40,12 +40,8 @@ def says(text: str) -> list[dict]:
 
 GSM8K = ROOT.parent / "shared" / "data" / "gsm8k_test.jsonl"
 WORKED = "Two boxes of nine are 2*9=<<2*9=18>>18 pens.\n#### 18"
-reads_worked_solutions = pytest.mark.skipif(
-    verify_math("\\boxed{18}", WORKED).status != "correct", reason="the math verifier reads no '#### 18' in a reference"
-)
 
 
-@reads_worked_solutions
 @pytest.mark.parametrize("reference", [WORKED, WORKED.replace("18\n#### 18", "1,018\n#### 1,018")])
 def test_every_adapter_reads_a_worked_solution(reference):
     answer = reference.rpartition("#### ")[2].replace(",", "")
@@ -58,7 +54,6 @@ def test_every_adapter_reads_a_worked_solution(reference):
     assert [verify_math(text, reference).score for text in (right, wrong)] == [1.0, 0.0]
 
 
-@reads_worked_solutions
 @pytest.mark.skipif(not GSM8K.is_file(), reason="gsm8k_test.jsonl is not at ../shared/data")
 def test_all_of_gsm8k_earns_its_reward_from_the_raw_column():
     rows = [json.loads(line) for line in GSM8K.open(encoding="utf-8")]
