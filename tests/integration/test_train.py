@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -96,6 +97,18 @@ def test_resuming_a_finished_run_changes_nothing(whole):
     done = ponder("resume", whole[0])
     assert done.returncode == 0, done.stderr
     assert all(torch.equal(v, before[k]) for k, v in weights(whole[0]).items())
+
+
+def test_resuming_on_another_processor_says_that_bits_may_differ(whole, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(whole[0], run)
+    assert "processor is another" not in ponder("resume", run).stdout
+    lineage = json.loads((run / "lineage.json").read_text())
+    lineage["resumed"][-1]["processor"] = "Another Processor: avx2"
+    (run / "lineage.json").write_text(json.dumps(lineage))
+    done = ponder("resume", run)
+    assert "than that of the run's last steps (Another Processor: avx2)" in " ".join(done.stdout.split())
+    assert "processor is another" not in ponder("resume", run).stdout, "it has computed the last steps itself"
 
 
 def test_with_worker_processes(tmp_path):
