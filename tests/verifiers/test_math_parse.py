@@ -75,7 +75,7 @@ def show(node) -> str:
         ("f(x)=1 \\text{ for all } x>0", "rel(=, apply(f, x), 1)"),
         (r"\text{the answer is } 5", "5"),
         (r"k\pi, k\in\mathbb{Z}", "mul(integer 0, pi)"),
-        (r"\sum_{k=1}^{n} k", "big(sum, k, rel(=, k, 1), n)"),
+        (r"\sum_{k=1}^{n} k", "big(sum, counted 0, rel(=, counted 0, 1), n)"),
         ("1,2,\\ldots,n", "list(1, 2, dots(), n)"),
     ],
 )

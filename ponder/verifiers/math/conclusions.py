@@ -5,6 +5,7 @@ import re
 from ponder.verifiers.math.emphasis import unemphasised
 
 MAX_READ = 2_000  # characters of the end of a text that are read
+MAX_QUESTION = 300  # characters of a question at the end
 
 CJK = "\u4e00-\u9fff"
 # A later check, remark or offer says nothing new: the answer stands before it.
@@ -20,6 +21,7 @@ IS_THE_ANSWER = re.compile(
 )
 NO_ANSWER = re.compile(
     r"\b(?:could ?n[o']t|can ?n[o']t|can't|unable|no answer|sorry|(?:do not|don't) know"
+    r"|at random|need to find|random(?:ly)? (?:choice|guess|pick)"
     r"|answer (?:has|contains|lies|needs|requires|consists|ranges|starts|begins|ends))\b",
     re.IGNORECASE,
 )
@@ -33,15 +35,15 @@ BOUND = re.compile(
     r"|inverse|negative|opposite|percent|half|third|quarter|fraction|function|remainder|quotient|permutations?|combinations?"
     r"|arrangements?|partitions?|letters|out|one|some|any|each|part|parity|successor|predecessor|double|triple) of"
     r"|(?:product|sum|difference|quotient|ratio|gcd|lcm|average|mean|greater|larger|smaller|maximum|minimum) of [^.=]{1,40} and"
-    r"|adding|subtracting|multiplying by|dividing by|divided by|multiplied by|plus|minus|times|modulo"
+    r"|adding|subtracting|multiply(?:ing)? by|divid(?:e|ing) by|divided by|multiplied by|plus|minus|times|modulo"
     r"|不是|不等于|不能是|不会是|不可能是|[至最][少多](?:有|是|为|能)?|不[超少多]于?过?|[超多少小大]于|超过|大约|约为?|接近|除了|如果|假[设如]|第)\W*[\d.,/]+\W*(?:[A-Za-z]+\W*"
     rf"|[{CJK}]{{1,3}}\W*)?$",
     re.IGNORECASE,
 )
 UNSURE = re.compile(
-    r"\b(?:maybe|perhaps|possibly|either|i guess|not sure|whether|(?:(?:might|may|could)|would(?=.*\b(?:if|but|unless)\b)) (?:\w+ )?(?:be|equal|have been)\b(?!.*\b(?:is|are|equals)\W+[\d$\\-])"
+    r"\b(?:maybe|perhaps|possibly|either(?! [^.]*\bor\b)|i guess|not sure|whether|(?:(?:might|may|could)|would(?=.*\b(?:if|but|unless)\b)) (?:\w+ )?(?:be|equal|have been)\b(?!.*\b(?:is|are|equals)\W+[\d$\\-])"
     r"|(?:some|people|others?|students?|you|one) (?:may|might|could|would|will)? ?(?:say|think|believe|guess|claim)s?"
-    r"|nobody|no one|unlikely|should(?:n't| not)|no way)\b|可能|也许|或许|是否",
+    r"|sources? (?:say|claim|give)s?|nobody|no one|unlikely|should(?:n't| not)|no way)\b|可能|也许|或许|是否",
     re.IGNORECASE,
 )
 SUPPOSED = re.compile(
@@ -76,7 +78,7 @@ DOUBTED_AFTER = re.compile(
     re.IGNORECASE,
 )
 CONNECTIVE = re.compile(
-    r"\b(?:is|are|be|equals?|becomes|gives?|yields?|get|have|obtain|was)\b:?\s|:(?!\d)\s*|[：是为]\s*|等于\s*"
+    r"\b(?:is|are|be|equals?|becomes|(?:gives?|leaves?)(?: (?:us|him|her|them|me))?|yields?|get|have|obtain|was)\b:?\s|:(?!\d)\s*|[：是为]\s*|等于\s*"
     r"|^(?:so|thus|hence|therefore),?\s",
     re.IGNORECASE,
 )
@@ -84,7 +86,7 @@ CONNECTIVE = re.compile(
 PURPOSE = re.compile(r"(\d\W*(?:more|additional|extra|further|fewer|less)\b[^,;.]{0,40}?)\s+to\s+[a-z]+\b[^,;=]*$")
 # "42 of them", "x = 42 as required"
 TRAILING_WORDS = re.compile(
-    r"\s+(?:(?:of|as|in|for|at|on|which|that|because|since|when)\s+[A-Za-z][A-Za-z ]*|altogether|overall|indeed|again|too)$"
+    r"\s+(?:(?:of(?! [A-Za-z]\b(?! ))|as|in|for|at|on|which|that|because|since|when)\s+[A-Za-z][A-Za-z ]*|altogether|overall|indeed|again|too)$"
 )
 CHINESE_LEAD = re.compile(
     rf"\s*[{CJK}\u3040-\u30ff\uac00-\ud7af\u00c0-\u024f\u0400-\u04ff]+[^=]*\d|[^A-Za-z]*[\u3040-\u30ff\uac00-\ud7af]"
@@ -95,6 +97,15 @@ FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<![\\$])\$((?:[^$\\]|\\.)+?)\$|\\\[(.+?)\
 DISPLAY = re.compile(
     r"(?:\\\[|\$\$)?\s*\\begin\{(?:equation|align|aligned|gather)\*?\}(.*?)\\end\{[a-z]+\*?\}\s*(?:\\\]|\$\$)?",
     re.DOTALL,
+)
+BOLD_EXCLAIMED = re.compile(r"(?<=[\w.)%$])(\*\*|__|\*)!+(?=\s|$)")
+LINE_START = re.compile(
+    r"^[ \t]*(?:#{1,6}[ \t]+|(?:=+>|-+>|→|⇒|⟹|➜|➔)[ \t]*)", re.MULTILINE
+)  # a heading's mark, an arrow
+EITHER = re.compile(r"\beither\s+(?=[-\d$\\(])", re.IGNORECASE)
+PROBLEM = re.compile(
+    r"\b(?:how (?:many|much|long|far|old|often|tall)|what (?:is|are|was|will|would))\b[^?？.\n]*[?？]\W*$",
+    re.IGNORECASE,
 )
 DISPLAYED = re.compile(r"\$\$(?:[^$]|(?<=\\)\$)+\$\$|\\\[.+?\\\]", re.DOTALL)
 NUMBER = re.compile(
@@ -107,7 +118,7 @@ EQUALS = re.compile(
     rf"=\s*({NUMBER.pattern})(?!\s*[-+*/×÷^=(]\s*\d)(?![^=]*\b(?:so|thus|hence|therefore|which|must|total)\b[^=]*\d)(?=[^=]*$)"
 )
 MONEY = re.compile(r"\$[\d,.]+[^$\\]*[^\s\d$\\][^$\\]*\$\d")  # two amounts, not one formula
-SENTENCE_END = re.compile(r"(?<=[^\s.])\.(?=\s+[A-Z]|\s*$)|[。！](?=.)|[!?](?=\s+\S)")
+SENTENCE_END = re.compile(r"(?<=[^\s.])\.(?=\s+[A-Z(]|\s*$)|[。！](?=.)|[!?](?=\s+\S)")
 COMMAND = re.compile(r"\\[a-z]+\s*\{[^{}]*\}|\\[A-Za-z]+")
 BETWEEN_FORMULAS = re.compile(r"[\s,;]*(?:and|or)?\s*")
 LETTER = "A-Za-z\u00c0-\u024f\u0400-\u04ff"  # Latin and Cyrillic
@@ -133,6 +144,7 @@ def conclusion_of(text: str) -> str | None:
 def prepared(text: str) -> str:
     """A short text without marks of emphasis and of a proof's end, each displayed formula on one line."""
     text = DISPLAY.sub(_last_row, text)
+    text = LINE_START.sub("", BOLD_EXCLAIMED.sub(r"\1", text))
     if "$$" in text or "\\[" in text:
         text = DISPLAYED.sub(lambda match: match[0].replace("\n", " "), text)
     return PROOF_END.sub("", unemphasised(text).strip(SPACE)).strip(SPACE)
@@ -166,6 +178,8 @@ def sentences_of(line: str) -> list[str]:
 
 def _last_statement(text: str) -> str:
     """What the last sentence with a formula or a number arrives at; of several lines, the last such line."""
+    if PROBLEM.search(text, max(0, len(text) - MAX_QUESTION)):
+        return ""  # it ends with the question that was asked
     formulas = list(FORMULA.finditer(text))
     if formulas and not text[formulas[-1].end() :].strip(MARKUP + ".,;!。"):
         line = text[text.rfind("\n", 0, formulas[-1].start()) + 1 :]
@@ -213,7 +227,7 @@ def is_supposed(sentence: str) -> bool:
 
 def conclusion(sentence: str) -> str:
     """What a sentence arrives at: its last formula, what follows its last "is", or its last number."""
-    sentence = CHINESE_SO.sub("", sentence)
+    sentence = EITHER.sub("", CHINESE_SO.sub("", sentence))
     sentence = EXCLAIMED.sub("", PURPOSE.sub(r"\1", sentence))
     if NO_ANSWER.search(sentence) or NOTICED.match(sentence) or BOUND.search(sentence) or is_supposed(sentence):
         return ""

@@ -3,8 +3,7 @@
 from itertools import pairwise
 
 from ponder.verifiers.math import numeric
-from ponder.verifiers.math.parse import substituted
-from ponder.verifiers.math.tree import Node, num, symbols
+from ponder.verifiers.math.tree import Node, num, substituted, symbols
 
 INDICES = ("k", "n", "m", "l", "t", "j", "N", "K")
 

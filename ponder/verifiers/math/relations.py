@@ -4,8 +4,7 @@ from collections.abc import Callable
 
 from ponder.verifiers.math import modular, numeric, real_sets
 from ponder.verifiers.math.modular import Undefined
-from ponder.verifiers.math.parse import substituted
-from ponder.verifiers.math.tree import MINUS_ONE, Node, symbols, walk
+from ponder.verifiers.math.tree import MINUS_ONE, Node, substituted, symbols, walk
 
 Same = Callable[[Node, Node], bool]
 REVERSED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}

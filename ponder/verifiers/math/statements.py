@@ -54,6 +54,7 @@ MARK = re.compile(
     r"|^[^\w\n]{0,6}(?:最终)?(?:答案?)\s*[*_]*(?:[：:][*_]*|[】\]]\s*[：:]?|[*_\s]*$)|【(?:最终)?答案】",
     re.IGNORECASE | re.MULTILINE,
 )
+ANSWER_END = re.compile("</answer>", re.IGNORECASE)
 ANSWER = re.compile(
     r"(?:最终)?答案\s*(?:应为|应该是|就是|是|为|等于|选|：|:)+|故选\s*(?:：|:)?|\b答[：:]"
     r"|\b(?:option|choice)\s+(?=\(?[A-J]\)?[.\s]*$)"
@@ -114,6 +115,7 @@ DENIED = re.compile(
 REMARK = re.compile(
     r"\s*[,;—–]\s*(?:as\b|which\b|since\b|because\b|so\b|thus\b|hence\b|and (?:this|that|it|we|the)\b|just\b|exactly\b|rather\b"
     r"|not\b|making\b|giving\b|matching\b|confirming\b|i\.e\.|that is\b|(?:the )?(?:same|desired)\b|with\b|but\b).*|[，,。]\s*(?:因为|所以|这|即|符合|因此|而|其中|不是|检验).*|\s+[—–]\s+[A-Za-z]{3}.*"
+    r"|\s+(?:rather than|instead of)\s.*|(?<=[\d})$%])\s+(?:and |but )?not\s+[-\d$\\].*"
     r"|\s+(?:and|so) (?:we|i|this|that|it|the (?:proof|solution|problem))\b.*",
     re.IGNORECASE | re.DOTALL,
 )
@@ -200,7 +202,7 @@ def _statements(content: str, pattern: re.Pattern, start: int, void: list[int]) 
             void.append(match.end())
             continue
         later = content[match.end() : match.end() + len(answer) + MAX_AFTER]
-        if "<answer>" not in match[0] and (taken := TAKEN_BACK.search(later)):
+        if "<answer>" not in match[0].lower() and (taken := TAKEN_BACK.search(later)):
             later = content[match.end() + taken.end() :][-TAIL:]
             changed = conclusion_of(NOISE.sub(" ", later))
             if changed:
@@ -216,8 +218,8 @@ def _statements(content: str, pattern: re.Pattern, start: int, void: list[int]) 
 def _after(content: str, match: re.Match, before: str) -> str:
     """What follows a mark, as far as it can belong to it."""
     text = content[match.end() : match.end() + MAX_STATEMENT]
-    if "<answer>" in match[0]:
-        text = text.split("</answer>")[0]
+    if "<answer>" in match[0].lower():
+        text = ANSWER_END.split(text)[0]
     elif QUOTED_NAME.search(match[0]):  # a field of JSON
         text = re.split(r"\"", text[1:])[0] if text.startswith('"') else re.split(r"[,}\n]", text)[0]
     if text.count("**") % 2:

@@ -56,6 +56,17 @@ CHOOSE = re.compile(
     r"|(?<![\w}])(?:\\mathrm\{C\}|\\text\{C\}|C)_\{?(\d{1,3})\}?\s*\^\s*\{?(\d{1,3})\}?(?!\w)"
 )
 TO = re.compile(r"(?<=[\w}])\s*\\text\{\s*to\s*\}\s*(?=[\w\\])|(?<=\d)\s+to\s+(?=\d)")
+# "7 (since 6 < 7)": the reason, which is no part of the answer; "3/4 (or 0.75)": another spelling of it.
+REASON = re.compile(r"\s*,?\s*(?:\\text\s*\{)?\s*\(\s*(?:since|because|as)\b[^()]{1,80}\)\s*\}?\s*$")
+RESPELLED = re.compile(
+    r"(?<=[\w}])\s*(?:\\text\s*\{)?\s*\(\s*(?:\\text\s*\{)?\s*(?:or|i\.e\.,?|that is,?|=|or equivalently,?|equivalently,?)(?![A-Za-z])"
+    r"\s*\}?\s*((?:[^(){}]|\{[^(){}]*\}){1,60})\)\s*\}?\s*$"
+)
+CHOSEN = re.compile(r"(?<![\w}\\])C\((\d{1,3}),\s*(\d{1,3})\)(?!\s*\w)")
+OPTION_LABEL = re.compile(
+    r"^\s*\\(?:text|textbf|mathbf|mathrm|textrm)\s*\{\s*\(?[A-J](?:\)\s*\}|[.:]\s*\}|\s*\}\s*[).:])(?:\\ |[\s:~])*(?=.*\d)"
+)
+LETTERED_BASE = re.compile(r"(\d*)\\(?:text|mathrm)\s*\{\s*(\d*[A-F][0-9A-F]*)\s*\}(?=\s*_\s*(?:16|\{\s*16))")
 APPROXIMATION = re.compile(r"approx|about|roughly|\\simeq")
 RESTATED = re.compile(
     r"\s*,?\s*(?:\\text\s*\{)?\s*\(\s*(?:\\text\s*\{)?\s*(?:which is |or |i\.e\.,? )?(?:approximately|approx\.?|about|roughly"
@@ -134,6 +145,10 @@ def worded(text: str) -> str:
         text = TO.sub(":", text)
     if APPROXIMATION.search(text):
         text = _without_restatement(text)
+    if "(" in text:
+        text = _without_reason(text)
+    if "16" in text:
+        text = LETTERED_BASE.sub(r"\1\2", text)
     if "multiplicity" in text or "root" in text or "twice" in text:
         text = MULTIPLICITY.sub("", text)
     if "integer" in text:
@@ -157,6 +172,23 @@ def _without_restatement(text: str) -> str:
     match = RESTATED.search(text)
     kept = text[: match.start()].strip() if match else ""
     return kept if re.search(r"[\w})]$", kept) and kept.count("{") == kept.count("}") else text
+
+
+def _without_reason(text: str) -> str:
+    """The value without a reason in brackets behind it, and with another spelling of it as an alternative."""
+    match = REASON.search(text)
+    kept = text[: match.start()].strip() if match else ""
+    if kept and kept.count("{") == kept.count("}"):
+        return kept
+    match = RESPELLED.search(text)
+    if match and match[1].strip() and re.search(r"[\d\\]", match[1]):
+        return rf"{text[: match.start()].strip()} \text{{ or }} {match[1].strip()}"
+    return text
+
+
+def other_readings(text: str) -> tuple[str, ...]:
+    """What a text may mean besides: a letter in brackets as a unit, C(5, 2) as a binomial, the value of an option."""
+    return (letter_unit(text), CHOSEN.sub(r"\\binom{\1}{\2}", text), OPTION_LABEL.sub("", text))
 
 
 def letter_unit(text: str) -> str:
