@@ -145,7 +145,7 @@ def parse_factor(cursor: Cursor) -> tuple[Node, bool]:
         elif cursor.take("'"):
             node = Node("apply", ("prime", node))
         elif cursor.take("pmod", "mod"):
-            node = Node("apply", ("mod", node, parse_argument(cursor)))
+            node = Node("apply", ("mod", node, parse_argument(cursor, digits=True)))
         else:
             break
         bare = False

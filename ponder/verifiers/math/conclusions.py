@@ -21,7 +21,7 @@ IS_THE_ANSWER = re.compile(
 )
 NO_ANSWER = re.compile(
     r"\b(?:could ?n[o']t|can ?n[o']t|can't|unable|no answer|sorry|(?:do not|don't) know"
-    r"|at random|need to find|random(?:ly)? (?:choice|guess|pick)"
+    r"|(?:wrong|incorrect|false|mistaken) (?:answer|result|value|solution)|at random|need to find|random(?:ly)? (?:choice|guess|pick)"
     r"|answer (?:has|contains|lies|needs|requires|consists|ranges|starts|begins|ends))\b",
     re.IGNORECASE,
 )
@@ -49,6 +49,8 @@ UNSURE = re.compile(
 SUPPOSED = re.compile(
     r"\W*(?:(?:now|then|so|and|first|next|we|let us|let's|can) )*(?:suppose|assume|assuming|let|if(?!.*,\s*(?:\$|[a-z]+\b).*[\d$\\])|try|check|reject|consider"
     r"|test|verify|discard|exclude)\b(?!.*\b(?:then|so|hence|thus|get|gives?|is|are|have|equals?|obtain|must)\b.*[\d$\\])"
+    r"|\W*(?:(?:now|then|so|and|first|next|we|let us|let's|can|to),? )*(?:recall|find\b.*\b(?:such|so) that|(?:compute|calculate|determine|evaluate)\b(?!.*(?:=|:|\b(?:is|are|get|gives?|obtain)\b)))\b"
+    r"|\W*(?:since|because|given that|although|though|while)\b[^,]*,[^\d$\\=]*$"
     r"|\W*(?:假[设如]|设|如果|若)(?!.*(?:则|那么|所以|得))",
     re.IGNORECASE | re.DOTALL,
 )
@@ -91,7 +93,9 @@ TRAILING_WORDS = re.compile(
 CHINESE_LEAD = re.compile(
     rf"\s*[{CJK}\u3040-\u30ff\uac00-\ud7af\u00c0-\u024f\u0400-\u04ff]+[^=]*\d|[^A-Za-z]*[\u3040-\u30ff\uac00-\ud7af]"
 )  # words before a number
-CHINESE_SO = re.compile("^\\s*(?:故|即|则|所以|因此|于是|从而|综上(?:所述)?|可得|解得|∴|答)+[，,：:]?\\s*(?=[^，,]*$)")
+CHINESE_SO = re.compile(
+    "^\\s*(?:故|即|则|所以|因此|于是|从而|综上(?:所述)?|可得|解得|∴|答)+[，,：:]?\\s*(?=[^，,]*$|[^\u4e00-\u9fff]*$)"
+)
 EXCLAIMED = re.compile(r"(?<=[\w$%)])!+$")
 FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<![\\$])\$((?:[^$\\]|\\.)+?)\$|\\\[(.+?)\\\]|\\\((.+?)\\\)", re.DOTALL)
 DISPLAY = re.compile(
@@ -104,7 +108,7 @@ LINE_START = re.compile(
 )  # a heading's mark, an arrow
 EITHER = re.compile(r"\beither\s+(?=[-\d$\\(])", re.IGNORECASE)
 PROBLEM = re.compile(
-    r"\b(?:how (?:many|much|long|far|old|often|tall)|what (?:is|are|was|will|would))\b[^?？.\n]*[?？]\W*$",
+    r"\b(?:how (?:many|much|long|far|old|often|tall)|what|which|who|where|when)\b[^?？.\n]*[?？]\W*$",
     re.IGNORECASE,
 )
 DISPLAYED = re.compile(r"\$\$(?:[^$]|(?<=\\)\$)+\$\$|\\\[.+?\\\]", re.DOTALL)
@@ -120,7 +124,7 @@ EQUALS = re.compile(
 MONEY = re.compile(r"\$[\d,.]+[^$\\]*[^\s\d$\\][^$\\]*\$\d")  # two amounts, not one formula
 SENTENCE_END = re.compile(r"(?<=[^\s.])\.(?=\s+[A-Z(]|\s*$)|[。！](?=.)|[!?](?=\s+\S)")
 COMMAND = re.compile(r"\\[a-z]+\s*\{[^{}]*\}|\\[A-Za-z]+")
-BETWEEN_FORMULAS = re.compile(r"[\s,;]*(?:and|or)?\s*")
+BETWEEN_FORMULAS = re.compile(r"[\s,;，、；]*(?:and|or|或者?|和|与|及)?\s*")
 LETTER = "A-Za-z\u00c0-\u024f\u0400-\u04ff"  # Latin and Cyrillic
 WORD = re.compile(rf"(?<![\\A-Za-z])[{LETTER}]{{2,}}|[{CJK}\u3040-\u30ff\uac00-\ud7af]{{2}}")
 MARKUP = " \t\n*_`\u3000"

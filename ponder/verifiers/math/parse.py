@@ -73,6 +73,9 @@ def parse_list(cursor: Cursor) -> Node | None:
         items = groups[0]
     if len(signs) == len(items) - 1 > 0 and not all(item.op == "rel" for item in items):
         return statement(items, signs)
+    if _excludes(items[0]) and items[0].args[1].op == "sym" and not any(map(_has_names, items[1:])):
+        others = (Node("rel", (("!=",), items[0].args[1], item)) for item in items[1:])
+        return Node("both", (items[0], *others)) if len(items) > 1 else items[0]  # x != 2, 3
     if "or" in joints:
         return Node("alt", tuple(items)) if len(items) > 1 else Node("alt", (items[0], Node("text", ("or",))))
     if len(items) == 1:
@@ -85,14 +88,6 @@ def parse_list(cursor: Cursor) -> Node | None:
         and (items[0].args[0] == ("in",) or is_inequality(items[0]))
     ):
         return Node("both", tuple(items))  # x in (0, 9), x != 4
-    if (
-        "or" not in joints
-        and _excludes(items[0])
-        and items[0].args[1].op == "sym"
-        and not any(map(_has_names, items[1:]))
-    ):
-        others = (item if item.op == "rel" else Node("rel", (("!=",), items[0].args[1], item)) for item in items[1:])
-        return Node("both", (items[0], *others))  # x != 2, 3
     return Node("list", tuple(items))
 
 
@@ -158,7 +153,7 @@ def _set_expression(cursor: Cursor) -> Node:
 
 def _difference(node: Node) -> Node:
     """A minus between two sets as their difference."""
-    if node.op != "add" or len(node.args) != 2 or node.args[0].op not in ("set", "builder", "seq", "union"):
+    if node.op != "add" or len(node.args) != 2 or node.args[0].op not in ("set", "builder", "seq", "union", "const"):
         return node
     first, second = node.args
     if second.op == "mul" and second.args[0] == MINUS_ONE and len(second.args) == 2 and second.args[1].op == "set":

@@ -55,6 +55,7 @@ LEADS += (
     "答",
     "所以",
     "因此",
+    "a total of",
     "there are",
     "there is",
     "in total",

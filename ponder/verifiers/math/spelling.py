@@ -73,6 +73,7 @@ CHARACTER = re.compile("[^\x00-\x7f]")
 RAISED = re.compile("[" + "".join(SUPERSCRIPTS) + "]+")
 LOWERED = re.compile("[" + "".join(SUBSCRIPTS) + "]+")
 OVERLINED = re.compile("(?:[0-9][\u0304\u0305\u0307])+")
+ROWS = re.compile(r"(=[^=\\]*)\\\\\s*(?=[A-Za-z]\s*=)")  # equations below each other
 TWICE = re.compile(r"\\\\([A-Za-z{}])")
 DOLLAR = re.compile(r"(?<!\\)\$")
 TIMES = re.compile(r"(?<=\d)(?<!\b0) ?[xX] ?(?=\d)")
@@ -109,6 +110,8 @@ def spelled(latex: str) -> str:
         text = LOWERED.sub(lambda m: "_{" + "".join(SUBSCRIPTS[c] for c in m[0]) + "}", text)
         text = RAISED.sub(lambda m: "^{" + "".join(SUPERSCRIPTS[c] for c in m[0]) + "}", text)
         text = CHARACTER.sub(_character, text)
+    if "\\\\" in text and "=" in text and "\\begin" not in text:
+        text = ROWS.sub(r"\1, ", text)
     if "\\\\" in text and "\\begin" not in text:  # every backslash was written twice
         text = TWICE.sub(r"\\\1", text)
     if "*" in text or "`" in text or "__" in text:

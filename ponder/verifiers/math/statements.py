@@ -56,7 +56,7 @@ MARK = re.compile(
 )
 ANSWER_END = re.compile("</answer>", re.IGNORECASE)
 ANSWER = re.compile(
-    r"(?:最终)?答案\s*(?:应为|应该是|就是|是|为|等于|选|：|:)+|故选\s*(?:：|:)?|\b答[：:]"
+    r"(?:最终)?答案\s*(?:应为|应该是|就是|是|为|等于|选|：|:)+|故选\s*(?:：|:)?|选\s*(?:：|:)?(?=\s*[(（]?[A-J][)）]?[\s。.]*$)|\b答[：:]"
     r"|\b(?:option|choice)\s+(?=\(?[A-J]\)?[.\s]*$)"
     rf"|\banswers?\b(?:\s+(?:to|of|for)\s+[^.\n?!:$\\]{{1,80}}?(?=\s+(?:is|are)\s))?(?:{_IS}|(?=\s*(?:\$|\\[(\[])))+",
     re.IGNORECASE | re.MULTILINE,
@@ -67,7 +67,7 @@ RESULT = re.compile(
 # Without one of these words a text holds no such statement.
 WORDS_OF = {
     MARK: ("answer", "####", "答"),
-    ANSWER: ("answer", "答", "故选", "option", "choice"),
+    ANSWER: ("answer", "答", "选", "option", "choice"),
     RESULT: ("result", "结果"),
 }
 # What makes no statement of the words after it.
@@ -87,7 +87,7 @@ DOUBTED = re.compile(
 QUOTED_NAME = re.compile(r"[\"']answer[\"']\s*:\s*$|[\"']final_?\s?answer[\"']\s*:\s*$", re.IGNORECASE)
 TAKEN_BACK = re.compile(
     r"(?:^|[.!?,;:\n—–(-]|。|，)[\s*_]*(?:(?:oh|oops|hmm|but|no|and|sorry),?\s+)*"
-    r"(?:wait\b|actually\b|correction\b|sorry\b|my mistake|i made a mistake|no,|(?:等等|不对|更正)[，,：:。]?)",
+    r"(?:wait\b|oops\b|scratch that\b|i mean\b|actually\b|correction\b|sorry\b|my mistake|i made a mistake|no,|(?:等等|不对|更正)[，,：:。]?)",
     re.IGNORECASE,
 )
 NEGATED = re.compile(r"\W*(?:not\b|n't\b|never\b|不是|不为)", re.IGNORECASE)
@@ -107,13 +107,13 @@ REJECTED_AT_ONCE = re.compile(
 # What makes a question of a statement, or denies it in the next sentence.
 ASKED = re.compile(r"\W{0,4}[?？]")
 DENIED = re.compile(
-    r"\W{0,8}(?:but |however,? |no, )?(?:that|this|it|which)(?:'s| is| was| can't be| cannot be| seems)\b[^.\n]{0,20}"
+    r"\W{0,2}\s(?:before|until|at first|originally|initially)\b|\W{0,8}(?:but |however,? |no, )?(?:that|this|it|which)(?:'s| is| was| can't be| cannot be| seems)\b[^.\n]{0,20}"
     r"\b(?:wrong|incorrect|false|impossible|not (?:right|correct|possible|true)|mistaken|an? (?:error|mistake))\b",
     re.IGNORECASE,
 )
 # A remark behind a comma, which is no further item.
 REMARK = re.compile(
-    r"\s*[,;—–]\s*(?:as\b|which\b|since\b|because\b|so\b|thus\b|hence\b|and (?:this|that|it|we|the)\b|just\b|exactly\b|rather\b"
+    r"\s*[,;—–]\s*(?:as\b|(?:even )?though\b|although\b|while\b|whereas\b|however\b|which\b|since\b|because\b|so\b|thus\b|hence\b|and (?:this|that|it|we|the)\b|just\b|exactly\b|rather\b"
     r"|not\b|making\b|giving\b|matching\b|confirming\b|i\.e\.|that is\b|(?:the )?(?:same|desired)\b|with\b|but\b).*|[，,。]\s*(?:因为|所以|这|即|符合|因此|而|其中|不是|检验).*|\s+[—–]\s+[A-Za-z]{3}.*"
     r"|\s+(?:rather than|instead of)\s.*|(?<=[\d})$%])\s+(?:and |but )?not\s+[-\d$\\].*"
     r"|\s+(?:and|so) (?:we|i|this|that|it|the (?:proof|solution|problem))\b.*",

@@ -34,6 +34,9 @@ TYPESETTING = (
     (re.compile(r"\\(?:yen|textyen)(?![A-Za-z])"), "¥"),
     (re.compile(r"\\(?:textdollar|dollar)(?![A-Za-z])"), r"\\$"),
     (re.compile(r"\\(?:text|mathrm|textrm)\{\s*(\\\$|[€£¥₹])\s*\}"), r"\1"),
+    (re.compile(r"\\(?:text|mathrm|textrm)\{\s*(?:Rs\.?|INR)\s*\}(?=\s*\d)"), "₹"),
+    (re.compile(r"\\text\s*\{\s*&\s*\}"), r"\\text{ and }"),
+    (re.compile(r"^\s*(-?\d[\d.,{}]*)\s*\\\$\s*$"), r"\\$\1"),
 )
 UNITS = (
     (re.compile(r"\\mu\s*\\(?:text|mathrm|textrm)\s*\{\s*"), r"\\text{micro"),

@@ -67,6 +67,11 @@ DOUBTS = {
     "more",
     "fewer",
     "almost",
+    "guess",
+    "guessing",
+    "unsure",
+    "uncertain",
+    "unverified",
     "invalid",
 }
 DOUBTS |= {"about", "approximately", "roughly", "nearly", "isn't", "maybe", "possibly", "perhaps", "unknown", "untrue"}

@@ -31,10 +31,11 @@ from ponder.verifiers.response import Job, Response
 from ponder.verifiers.verdict import Verdict
 
 OPTION = re.compile(
-    r"\(([A-J])\)(?![-+*/^=<>,;!_])(?!.*\([A-J]\))(?!.*\bor\b).*|([A-J])(?:[.:](?!\s*\(?[A-J]{1,5}\)?\s*(?:[^\w\s)]|$|and\b|or\b))(?![^=]*=)(?![^.:]*\bor\b).*)?",
+    r"\(([A-J])\)(?![-+*/^=<>,;!_])(?!.*\([A-J]\))(?!.*\bor\b).*|([A-J])(?:[.:)](?!\s*\(?[A-J]{1,5}\)?\s*(?:[^\w\s)]|$|and\b|or\b))(?![^=]*=)(?![^.:]*\bor\b).*)?",
     re.DOTALL,
 )
 LETTER = re.compile(r"(?:[Oo]ption |[Cc]hoice )?\(?([A-J])\)?")
+NAMES = re.compile("[A-Z]{3,}")
 LABEL = re.compile("[①-⑳]")
 LABELS = re.compile(r"[①-⑳](?:[\s,;]*(?:and)?[\s,;]*[①-⑳])*")  # the statements that are right
 SEPARATED = re.compile(r"\d\s*,\s+\d")  # a list, not groups of digits
@@ -182,6 +183,8 @@ def cheaply_equal(answer: str, reference: str) -> bool | None:
         return said[1].lower() == text.lower()
     if LABELS.fullmatch(text) and LABELS.fullmatch(written):
         return sorted(LABEL.findall(text)) == sorted(LABEL.findall(written))
+    if NAMES.fullmatch(text) and NAMES.fullmatch(written):
+        return False  # points or an order, no product
     if (letter := LETTER.fullmatch(text)) and (option := LETTER.fullmatch(written) or OPTION.fullmatch(written)):
         if option.re is LETTER:
             return option[1] == letter[1]

@@ -62,6 +62,8 @@ RESPELLED = re.compile(
     r"(?<=[\w}])\s*(?:\\text\s*\{)?\s*\(\s*(?:\\text\s*\{)?\s*(?:or|i\.e\.,?|that is,?|=|or equivalently,?|equivalently,?)(?![A-Za-z])"
     r"\s*\}?\s*((?:[^(){}]|\{[^(){}]*\}){1,60})\)\s*\}?\s*$"
 )
+TIME = re.compile(r"^\s*(?:\\text\s*\{\s*)?(\d{1,2}:\d{2})\s*(?:\\text\s*\{\s*)?([AaPp])\.?\s?[Mm]\.?\s*\}?\s*$")
+NO_LIMIT = re.compile(r"^\s*(?:\\text\s*\{)?\s*(?:the limit )?does not exist\s*\}?\s*$", re.IGNORECASE)
 CHOSEN = re.compile(r"(?<![\w}\\])C\((\d{1,3}),\s*(\d{1,3})\)(?!\s*\w)")
 OPTION_LABEL = re.compile(
     r"^\s*\\(?:text|textbf|mathbf|mathrm|textrm)\s*\{\s*\(?[A-J](?:\)\s*\}|[.:]\s*\}|\s*\}\s*[).:])(?:\\ |[\s:~])*(?=.*\d)"
@@ -149,6 +151,10 @@ def worded(text: str) -> str:
         text = _without_reason(text)
     if "16" in text:
         text = LETTERED_BASE.sub(r"\1\2", text)
+    if ":" in text:
+        text = TIME.sub(lambda match: rf"{match[1]}\text{{ {match[2].lower()}m}}", text)
+    if "exist" in text:
+        text = NO_LIMIT.sub(r"\\text{DNE}", text)
     if "multiplicity" in text or "root" in text or "twice" in text:
         text = MULTIPLICITY.sub("", text)
     if "integer" in text:
