@@ -1,6 +1,7 @@
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -48,6 +49,19 @@ def test_every_thread_says_the_same():
     for thread in threads:
         thread.join()
     assert list(found.values()) == [expected] * 4
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        r"\log_{y}(\sqrt[x]{10^{400}+y}) \pm x \pm \sqrt[3]{y} \pm 1",
+        r"(10^{400} + x)^{y+2} \pm (10^{400})^{x} \pm 0.25",
+    ],
+)
+def test_a_comparison_is_bounded_in_cpu_time(answer):
+    began = time.process_time()
+    assert compare(answer, r"7\pi x").status == "wrong"
+    assert time.process_time() - began < 1.0  # 0.2 s; a slow processor may need some more
 
 
 def test_the_reason_says_what_was_wrong():

@@ -27,8 +27,8 @@ NO_ANSWER = re.compile(
 )
 # Words before a last number that make a bound or a guess of it, or a label: "nearly 5", "Step 5".
 BOUND = re.compile(
-    r"(?:\b(?:at most|at least|(?:less|more|fewer|greater|other) than|up to|not|nearly|almost|about|approximately|roughly"
-    r"|around|half of|twice|thrice|below|above|under|over|chapter|section|step|part|page|problem|question|exercise|example"
+    r"(?:\b(?:at most|at least|(?:less|more|fewer|greater|other) than|up to|not|nearly|almost|(?:about|approximately|roughly|around)(?!\W*[\d,]*\.\d)"
+    r"|half of|twice|thrice|below|above|under|over|chapter|section|step|part|page|problem|question|exercise|example"
     r"|case|equation|figure|table|theorem|lemma|line|item|option|attempt|method|note|hint|day|year|version|exceeds?"
     r"|except|without|from|before|after|between|if|unless|multiple of|divisor of|factor of"
     r"|rather than|instead of|unlike|excluding|neither|nor|no(?=\.))|n't|#|(?:divisors?|factors?|multiples?|digits?|roots?|squares?|cubes?|powers?|logarithm|log|sine|cosine|tangent|reciprocal"

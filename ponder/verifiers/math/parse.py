@@ -138,6 +138,8 @@ def _operand(cursor: Cursor) -> Node:
     node = symbols.named_point(parts[0]) if len(parts) == 1 else Node("ratio", tuple(parts))
     if cursor.peek()[0] == "text" and cursor.peek()[1].split()[0] not in REMARKS:
         node = symbols.parse_unit(cursor, node)
+        if node.op == "unit" and (cursor.peek()[0] == "num" or cursor.sees("and")):
+            node = symbols.with_smaller_unit(cursor, node)
     return node
 
 

@@ -57,7 +57,7 @@ MARK = re.compile(
 ANSWER_END = re.compile("</answer>", re.IGNORECASE)
 ANSWER = re.compile(
     r"(?:最终)?答案\s*(?:应为|应该是|就是|是|为|等于|选|：|:)+|故选\s*(?:：|:)?|选\s*(?:：|:)?(?=\s*[(（]?[A-J][)）]?[\s。.]*$)|\b答[：:]"
-    r"|\b(?:option|choice)\s+(?=\(?[A-J]\)?[.\s]*$)"
+    r"|\b(?:option|choice)\s+(?:is:?\s+)?(?=\(?[A-J]\)?[.\s]*$)"
     rf"|\banswers?\b(?:\s+(?:to|of|for)\s+[^.\n?!:$\\]{{1,80}}?(?=\s+(?:is|are)\s))?(?:{_IS}|(?=\s*(?:\$|\\[(\[])))+",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -120,7 +120,7 @@ REMARK = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 ASIDE_IN_BRACKETS = re.compile(
-    r"\.?\s*[(\[]\s*(?:since|because|check|note|units?|see|i\.e\.|by|from|using|rounded|where)\b.*",
+    r"\.?\s*[(\[]\s*(?:since|because|check|note|units?|see|i\.e\.|by|from|using|rounded|where|not(?=\s+[-$\\\d]))\b.*",
     re.IGNORECASE | re.DOTALL,
 )
 SENTENCE_STOP = re.compile(r"[.!?](?=\s|$)|[\n。！？]")
@@ -242,7 +242,7 @@ def _first_statement(text: str) -> str:
         if REJECTED_AT_ONCE.match(text, end):
             return ""
         unit = UNIT_AFTER.match(text[end:])
-        return text[:end] + (f" {unit[1]}" if unit and unit[1] else "")
+        return text[:end] + (rf" \text{{{unit[1]}}}" if unit and unit[1] else "")
     line = SENTENCE_END.split(ASIDE_IN_BRACKETS.sub("", text.split("\n")[0]))[0].strip(MARKUP).rstrip(STOPS)
     line = REMARK.sub("", line).rstrip(MARKUP + STOPS)
     short = TRAILING_WORDS.sub("", line)
