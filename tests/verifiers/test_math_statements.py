@@ -209,3 +209,40 @@ def test_the_reason_says_where_the_answer_was_taken_from(response, place):
 )
 def test_several_boxes(response, reference, right):
     assert (verify_math(response, reference).status == "correct") == right
+
+
+@pytest.mark.parametrize(
+    ("response", "reference"),
+    [
+        ("She earns 5 x 8 = $<<5*8=40>>40 a day.\nSo in 6 days she earns $40 x 6 = $<<40*6=240>>240.", "240"),
+        ("So he collects $30 + $5 + $7 = $42 after 9 days.", "42"),
+        ("The snail crawls 21 meters in 3 hours.", "21"),
+        ("So he can buy 7 pens with $14.", "7"),
+        ("She pays $45 because 45 < 48.", "45"),
+        ("So she needs 15 + 6 = 21ml of milk.", "21"),
+        ("The cost is $90/6 months = $15/month.", "15"),
+        ("The vertex is at (4, 9).", "(4,9)"),
+        ("The claim holds for n ≥ 9.", r"n\ge9"),
+    ],
+)
+def test_what_a_worked_solution_arrives_at(response, reference):
+    assert verify_math(response, reference).status == "correct"
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        "My best guess is 37.",
+        "It is the sum of 37 terms.",
+        "It is a two-digit number, such as 37.",
+        "Take n = 37.",
+        "Note that 37 is odd.",
+        "So 37 fails.",
+        "Somebody said 37.",
+        "Do not write 37.",
+        "So n > 37.",
+        "The train goes 36 miles in 37 minutes.",
+    ],
+)
+def test_numbers_of_which_something_else_is_said(response):
+    assert verify_math(response, "37").status != "correct"

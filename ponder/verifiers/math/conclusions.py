@@ -21,7 +21,7 @@ IS_THE_ANSWER = re.compile(
 )
 NO_ANSWER = re.compile(
     r"\b(?:could ?n[o']t|can ?n[o']t|can't|unable|no answer|sorry|(?:do not|don't) know"
-    r"|(?:wrong|incorrect|false|mistaken) (?:answer|result|value|solution)|at random|need to find|random(?:ly)? (?:choice|guess|pick)"
+    r"|(?:wrong|incorrect|false|mistaken) (?:answer|result|value|solution)|at random|need to find|do(?: not|n['o]t) (?:answer|say|write|use|choose|pick)|random(?:ly)? (?:choice|guess|pick)"
     r"|answer (?:has|contains|lies|needs|requires|consists|ranges|starts|begins|ends))\b",
     re.IGNORECASE,
 )
@@ -35,19 +35,19 @@ BOUND = re.compile(
     r"|inverse|negative|opposite|percent|half|third|quarter|fraction|function|remainder|quotient|permutations?|combinations?"
     r"|arrangements?|partitions?|letters|out|one|some|any|each|part|parity|successor|predecessor|double|triple) of"
     r"|(?:product|sum|difference|quotient|ratio|gcd|lcm|average|mean|greater|larger|smaller|maximum|minimum) of [^.=]{1,40} and"
-    r"|adding|subtracting|multiply(?:ing)? by|divid(?:e|ing) by|divided by|multiplied by|plus|minus|times|modulo"
+    r"|(?:sum|product|average|mean|set|list|series|sequence) of|like|such as|e\.g\.|for example|adding|subtracting|multiply(?:ing)? by|divid(?:e|ing) by|divided by|multiplied by|plus|minus|times|modulo"
     r"|不是|不等于|不能是|不会是|不可能是|[至最][少多](?:有|是|为|能)?|不[超少多]于?过?|[超多少小大]于|超过|大约|约为?|接近|除了|如果|假[设如]|第)\W*[\d.,/]+\W*(?:[A-Za-z]+\W*"
     rf"|[{CJK}]{{1,3}}\W*)?$",
     re.IGNORECASE,
 )
 UNSURE = re.compile(
-    r"\b(?:maybe|perhaps|possibly|either(?! [^.]*\bor\b)|i guess|not sure|whether|(?:(?:might|may|could)|would(?=.*\b(?:if|but|unless)\b)) (?:\w+ )?(?:be|equal|have been)\b(?!.*\b(?:is|are|equals)\W+[\d$\\-])"
+    r"\b(?:maybe|perhaps|possibly|either(?! [^.]*\bor\b)|guess(?:es|ing)?|some(?:one|body) (?:else )?(?:said|says|claims?|claimed|thinks?|thought)|not sure|whether|(?:(?:might|may|could)|would(?=.*\b(?:if|but|unless)\b)) (?:\w+ )?(?:be|equal|have been)\b(?!.*(?:\b(?:is|are|equals)|=)\W+[\d$\\-])"
     r"|(?:some|people|others?|students?|you|one) (?:may|might|could|would|will)? ?(?:say|think|believe|guess|claim)s?"
     r"|sources? (?:say|claim|give)s?|nobody|no one|unlikely|should(?:n't| not)|no way)\b|可能|也许|或许|是否",
     re.IGNORECASE,
 )
 SUPPOSED = re.compile(
-    r"\W*(?:(?:now|then|so|and|first|next|we|let us|let's|can) )*(?:suppose|assume|assuming|let|if(?!.*,\s*(?:\$|[a-z]+\b).*[\d$\\])|try|check|reject|consider"
+    r"\W*(?:(?:now|then|so|and|first|next|we|let us|let's|can) )*(?:suppose|assume|assuming|let|take|pick|choose|if(?!.*,\s*(?:\$|[a-z]+\b).*[\d$\\])|try|check|reject|consider"
     r"|test|verify|discard|exclude)\b(?!.*\b(?:then|so|hence|thus|get|gives?|is|are|have|equals?|obtain|must)\b.*[\d$\\])"
     r"|\W*(?:(?:now|then|so|and|first|next|we|let us|let's|can|to),? )*(?:recall|find\b.*\b(?:such|so) that|(?:compute|calculate|determine|evaluate)\b(?!.*(?:=|:|\b(?:is|are|get|gives?|obtain)\b)))\b"
     r"|\W*(?:since|because|given that|although|though|while)\b[^,]*,[^\d$\\=]*$"
@@ -102,10 +102,26 @@ DISPLAY = re.compile(
     r"(?:\\\[|\$\$)?\s*\\begin\{(?:equation|align|aligned|gather)\*?\}(.*?)\\end\{[a-z]+\*?\}\s*(?:\\\]|\$\$)?",
     re.DOTALL,
 )
+CALCULATOR = re.compile(r"<<[^<>\n]{1,200}>>")  # GSM8K's notes for a calculator: 48+24 = <<48+24=72>>72
 BOLD_EXCLAIMED = re.compile(r"(?<=[\w.)%$])(\*\*|__|\*)!+(?=\s|$)")
 LINE_START = re.compile(
     r"^[ \t]*(?:#{1,6}[ \t]+|(?:=+>|-+>|→|⇒|⟹|➜|➔)[ \t]*)", re.MULTILINE
 )  # a heading's mark, an arrow
+# "27 is odd" tells of a number, "x > 8" is more than its number, "8 books with $40" ends with what they cost.
+PREDICATED = re.compile(
+    r"\d\W*\s(?:is|are)\s+(?:not\s+)?(?:too|also|odd|even|prime|composite|divisible|positive|negative|small|large|an? (?:\w+ )?(?:number|integer|multiple|divisor"
+    r"|factor|prime|square|cube|power))\b[^\d]*$",
+    re.IGNORECASE,
+)
+INEQUALITY = re.compile(r"(?<![\w$\\])((?:-?[\d./]+\s*(?:<=?|≤)\s*)?[A-Za-z]\s*(?:[<>]=?|[≤≥])\s*-?[\d./]+)\W*$")
+WITH_WHAT = re.compile(
+    r"(\d[^\d=]{0,60}?)\s+(?:with|using|in|after|within|over|during|for|by)\s+(?:the |his |her |their |those |these |all |only |exactly )?\$?\d[\d,.]*"
+    r"(?!\W*[-+*/×÷]|[^\d]*\b(?:total|altogether|all|each)\b)[^\d=]*$"
+)
+BECAUSE = re.compile(
+    r"(\d[^.]*?),?\s+(?:because|since)\b(?!.*(?:=|\b(?:so|thus|hence|therefore|then|equals)\b)).*$", re.DOTALL
+)
+AT = re.compile(r"^at\s+(?=\()")
 EITHER = re.compile(r"\beither\s+(?=[-\d$\\(])", re.IGNORECASE)
 PROBLEM = re.compile(
     r"\b(?:how (?:many|much|long|far|old|often|tall)|what|which|who|where|when)\b[^?？.\n]*[?？]\W*$",
@@ -114,7 +130,7 @@ PROBLEM = re.compile(
 DISPLAYED = re.compile(r"\$\$(?:[^$]|(?<=\\)\$)+\$\$|\\\[.+?\\\]", re.DOTALL)
 NUMBER = re.compile(
     r"(?<![A-Za-z0-9_.\\^{(])-?(?:[$€£¥]\s?)?(?:\d+ \d+/\d+|(?:\d{1,3}(?:,\d{3})+|\d{1,3}(?: \d{3})+(?!\d)|\d+)(?:\.\d+|,\d{1,2}(?!\d|,\d))?(?:/\d+)?)"
-    rf"(?:\s?(?:%|°|[^\W\d_{CJK}]{{1,3}}[²³]|€))?(?![A-Za-z0-9_/^{{])"
+    rf"(?:\s?(?:%|°|[^\W\d_{CJK}]{{1,3}}[²³]|€|(?:km|cm|mm|mg|m[lL]|kg|m|g|L|lbs?|ft|hrs?|min|oz|mph)(?![A-Za-z])))?(?![A-Za-z0-9_^{{]|/(?!(?:[a-z]{{3,12}}|hr|kg|km|lb)\b))"
 )
 # What an equation in a sentence arrives at: "so he has 4 + 5 = 9 points in 40 minutes".
 CALCULATED = re.compile(r"\d[^=]{0,60}[-+*/×÷x%][^=]{0,60}\d")
@@ -147,6 +163,8 @@ def conclusion_of(text: str) -> str | None:
 
 def prepared(text: str) -> str:
     """A short text without marks of emphasis and of a proof's end, each displayed formula on one line."""
+    if "<<" in text:
+        text = CALCULATOR.sub("", text)
     text = DISPLAY.sub(_last_row, text)
     text = LINE_START.sub("", BOLD_EXCLAIMED.sub(r"\1", text))
     if "$$" in text or "\\[" in text:
@@ -233,9 +251,9 @@ def conclusion(sentence: str) -> str:
     """What a sentence arrives at: its last formula, what follows its last "is", or its last number."""
     sentence = EITHER.sub("", CHINESE_SO.sub("", sentence))
     sentence = EXCLAIMED.sub("", PURPOSE.sub(r"\1", sentence))
-    if NO_ANSWER.search(sentence) or NOTICED.match(sentence) or BOUND.search(sentence) or is_supposed(sentence):
+    if NO_ANSWER.search(sentence) or NOTICED.match(sentence) or is_supposed(sentence):
         return ""
-    sentence = IS_THE_ANSWER.sub("", sentence)
+    sentence = BECAUSE.sub(r"\1", sentence)
     if "\\" not in sentence and MONEY.search(sentence):
         sentence = sentence.replace("$", "")
     equals = EQUALS.search(sentence)
@@ -246,6 +264,11 @@ def conclusion(sentence: str) -> str:
         and not FORMULA.search(sentence)
     ):
         return "" if REJECTED.search(sentence, equals.end()) else equals[1]
+    sentence = WITH_WHAT.sub(r"\1", IS_THE_ANSWER.sub("", sentence))
+    if BOUND.search(sentence) or PREDICATED.search(sentence):
+        return ""
+    if inequality := INEQUALITY.search(sentence):
+        return inequality[1]
     formulas = list(FORMULA.finditer(sentence))
     if formulas and REJECTED.search(sentence, formulas[-1].end()):
         return ""
@@ -260,7 +283,7 @@ def conclusion(sentence: str) -> str:
     if not is_prose(rest):
         rest = TRAILING_WORDS.sub("", rest).rstrip(",; ")
     if not is_prose(rest) and (start or not is_prose(rest, 1)) and not CHINESE_LEAD.match(rest):
-        return rest
+        return "" if REJECTED.search(rest) else AT.sub("", rest)
     numbers = list(NUMBER.finditer(sentence))
     if numbers:
         end = numbers[-1].end()

@@ -14,6 +14,8 @@ def same_general(reference: Node, answer: Node) -> bool:
     Where only the reference says so, an index of the answer that it does not have otherwise is meant as one.
     """
     index = _index(reference)
+    if index is None and _index(answer):  # the answer says which symbol is an integer
+        index = next((Node("sym", (name,)) for name in INDICES if name in symbols(reference) - symbols(answer)), None)
     if index is None:
         return False
     other = _index(answer) or next(

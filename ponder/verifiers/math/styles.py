@@ -28,6 +28,12 @@ TYPESETTING = (
     (re.compile(r"\^\s*\{\s*\\prime\s*\\prime\s*\}"), "''"),
     (re.compile(r"\^\s*(?:\{\s*\\prime\s*\}|\\prime(?![A-Za-z]))"), "'"),
     (re.compile(r"\^\s*\{?\s*\\circ\s*\}?|\\degree(?![A-Za-z])|\\textdegree(?![A-Za-z])"), r"^\\circ "),
+    (
+        re.compile(
+            r"^\s*\\(?:Rightarrow|Longrightarrow|implies|rightarrow|to|therefore)(?![A-Za-z])\s*|\\checkmark\s*$"
+        ),
+        "",
+    ),
     (re.compile(r"\\lnot(?![A-Za-z])"), r"\\neg"),
     (re.compile(r"\\(?:pounds|textsterling)(?![A-Za-z])"), "£"),
     (re.compile(r"\\(?:euro|EUR|texteuro)(?![A-Za-z])(?:\{\})?"), "€"),

@@ -64,6 +64,11 @@ RESPELLED = re.compile(
 )
 TIME = re.compile(r"^\s*(?:\\text\s*\{\s*)?(\d{1,2}:\d{2})\s*(?:\\text\s*\{\s*)?([AaPp])\.?\s?[Mm]\.?\s*\}?\s*$")
 NO_LIMIT = re.compile(r"^\s*(?:\\text\s*\{)?\s*(?:the limit )?does not exist\s*\}?\s*$", re.IGNORECASE)
+# \\text{Area of } ABC = 8 and \\text{Area}(ABC) = 8: whose it is says nothing about the value.
+MEASURE = re.compile(r"^\s*\\text\s*\{\s*(?:The )?[A-Za-z ]{2,30} of\s*\}\s*(?=[^=]{1,60}=[^=]+$)")
+MEASURED = re.compile(
+    r"^\s*\\(?:text|mathrm|operatorname)\s*\{\s*([A-Za-z]{2,20})\s*\}\s*\([^()=]{1,40}\)\s*=(?=[^=]+$)"
+)
 CHOSEN = re.compile(r"(?<![\w}\\])C\((\d{1,3}),\s*(\d{1,3})\)(?!\s*\w)")
 OPTION_LABEL = re.compile(
     r"^\s*\\(?:text|textbf|mathbf|mathrm|textrm)\s*\{\s*\(?[A-J](?:\)\s*\}|[.:]\s*\}|\s*\}\s*[).:])(?:\\ |[\s:~])*(?=.*\d)"
@@ -149,6 +154,8 @@ def worded(text: str) -> str:
         text = _without_restatement(text)
     if "(" in text:
         text = _without_reason(text)
+    if "=" in text:
+        text = MEASURED.sub(r"\\text{\1} =", MEASURE.sub("", text))
     if "16" in text:
         text = LETTERED_BASE.sub(r"\1\2", text)
     if ":" in text:
