@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ponder.verifiers import Verdict
-from ponder.verifiers.math import compare
+from ponder.verifiers.math import budget, compare
 from ponder.verifiers.math.equality import same
 from ponder.verifiers.math.parse import parse
 from ponder.verifiers.math.tree import OverBudget, Unreadable
@@ -88,6 +88,7 @@ def test_equal_rewritings_are_equal(a, b, c):
 @settings(max_examples=200, deadline=None)
 @given(a=EXPRESSIONS, b=EXPRESSIONS)
 def test_equality_is_symmetric(a, b):
+    budget.start()
     assert same(parse(a), parse(b)) == same(parse(b), parse(a))
 
 

@@ -75,7 +75,7 @@ def show(node) -> str:
         ("f(x)=1 \\text{ for all } x>0", "rel(=, apply(f, x), 1)"),
         (r"\text{the answer is } 5", "5"),
         (r"k\pi, k\in\mathbb{Z}", "mul(integer 0, pi)"),
-        (r"\sum_{k=1}^{n} k", "big(sum, k, rel(=, k, 1), n)"),
+        (r"\sum_{k=1}^{n} k", "big(sum, counted 0, rel(=, counted 0, 1), n)"),
         ("1,2,\\ldots,n", "list(1, 2, dots(), n)"),
     ],
 )
@@ -130,3 +130,10 @@ def test_signs_of_plus_minus_are_independent_unless_linked():
         "seq((, ), 1, mul(-1, 2))",
         "seq((, ), mul(-1, 1), 2)",
     ]
+
+
+def test_what_a_sum_counts_by_has_no_name():
+    assert parse(r"\sum_{k=2}^{m} k^3") == parse(r"\sum_{i=2}^{m} i^3")
+    assert parse(r"\sum_{k=2}^{m} k^3") != parse(r"\sum_{k=3}^{m} k^3")
+    inner, outer = r"\sum_{k=1}^{3}\sum_{j=1}^{2}", r"\sum_{a=1}^{3}\sum_{b=1}^{2}"
+    assert parse(inner + "(k-j)") == parse(outer + "(a-b)") != parse(inner + "(j-k)")

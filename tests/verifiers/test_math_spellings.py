@@ -5,6 +5,60 @@ import pytest
 from ponder.verifiers.math import compare
 
 RIGHT = {
+    "logic": [
+        (r"a\lor b\land c", r"c\land b \lor a"),
+        (r"a\Leftrightarrow b", r"b \iff a"),
+        ("(0,4)", r"x>0 \wedge x<4"),
+    ],
+    "one value in two spellings": [
+        ("4/5", r"\frac45 \text{ or } 0.8"),
+        ("4/5", r"\frac{4}{5} \text{ (or } 0.8)"),
+        ("4/5", r"\frac45 = 0.8"),
+        (r"\frac{4}{5} (or 0.8)", "0.8"),
+        ("6", r"6 \text{ (since } 5<6)"),
+    ],
+    "options with their values": [
+        ("31", r"\textbf{(D) } 31"),
+        ("D", r"\text{D) } 31"),
+        ("D", r"\textbf{(D) } 31"),
+        ("②⑤", "⑤②"),
+        ("②⑤", "②、⑤"),
+    ],
+    "names that say nothing": [
+        ("x^5+C", "x^5+c"),
+        ("C_1+C_2t", "c_1+c_2t"),
+        (r"\sum_{k=2}^{m} k^3", r"\sum_{i=2}^{m} i^3"),
+        (r"\langle 8,-3\rangle", r"8\hat{\imath}-3\hat{\jmath}"),
+    ],
+    "wide spaces and rows": [
+        ("a=4, b=9", r"a=4 \quad b=9"),
+        ("a=4, b=9", r"a=4\\b=9"),
+        ("x=4 或 x=9", r"x=4\text{ or }x=9"),
+        ("x=4, y=9", r"x=4 \text{ 且 } y=9"),
+    ],
+    "values left out": [
+        (r"(-\infty,4)\cup(4,9)\cup(9,\infty)", r"x\ne 4, 9"),
+        (r"(-\infty,4)\cup(4,9)\cup(9,\infty)", r"x\ne 4 \text{ or } 9"),
+        (r"x\ne 4", r"\mathbb{R}-\{4\}"),
+    ],
+    "negative quantities": [("-8", "-8°C"), (r"-8\%", "-0.08"), ("-8", r"-8\text{ m}")],
+    "two units": [
+        ("4 hours 10 minutes", r"4\text{ h }10\text{ min}"),
+        ("4 hours 10 minutes", r"250\text{ minutes}"),
+        (r"5\text{ feet and }2\text{ inches}", "62 in"),
+        (r"8\%", r"8\text{ per cent}"),
+        ("7:45", r"\text{7:45 a.m.}"),
+    ],
+    "characters and commands": [
+        ("5", "∛125"),
+        ("19", r"\uline{19}"),
+        (r"x\equiv 4\pmod{12}", r"x\equiv 4\bmod 12"),
+        ("B7_{16}", r"\text{B}7_{16}"),
+        ("4, 9", r"4\text{ & }9"),
+        ("₹40", r"\text{Rs. }40"),
+        (r"\binom{7}{3}", "C(7,3)"),
+        (r"\text{DNE}", r"\text{does not exist}"),
+    ],
     "thousands": [
         (r"\frac{30000}{\pi}", r"\frac{30,000}{\pi}"),
         ("e^{2000}", "e^{2,000}"),
@@ -126,6 +180,29 @@ RIGHT = {
 }
 
 WRONG = {
+    "logic": [
+        (r"a\land b", r"a\lor b"),
+        (r"a\lor b\land c", r"(a\lor b)\land c"),
+        (r"a\to b", r"b\to a"),
+        (r"A\subset B", r"B\subset A"),
+    ],
+    "two values are alternatives": [
+        ("4/5", r"\frac45 \text{ (or } 0.7)"),
+        ("0.5", r"50\% \text{ or } 50"),
+        (r"\frac{4}{5} (or 0.8)", "0.7"),
+        ("3.14", r"3.14 \text{ or } 3.15"),
+    ],
+    "options with their values": [("31", r"\textbf{(D) } 32"), ("C", r"\text{D) } 31"), ("②⑤", "②④"), ("②⑤", "②④⑤")],
+    "names that say something": [
+        ("x^5+C", "x^4+c"),
+        ("BCA", "ABC"),
+    ],
+    "two units": [
+        ("4 hours 10 minutes", r"4\text{ h }1\text{ min}"),
+        ("4 hours 10 minutes", "4 hours"),
+        ("4 hours 10 minutes", r"4\text{ min }10\text{ s}"),
+    ],
+    "left out": [(r"(-\infty,4)\cup(4,9)\cup(9,\infty)", r"x\ne 4"), ("a=4, b=9", r"a=9 \quad b=4")],
     "thousands": [
         ("(1500, 3600)", "(1,500, 3,601)"),
         ("1201", "(1,200)"),

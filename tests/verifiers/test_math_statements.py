@@ -63,6 +63,22 @@ STATED = [
     "答案是37。这个答案是正确的。",
     "答案：37\n\n" + "这是因为每一步都成立。" * 300,
     "综上，$x=37$．",
+    "由此可得，n=37",
+    # Headings, arrows, other boxes and tags.
+    "### 37",
+    "=> n = 37",
+    "→ 37",
+    "\\framebox{37}",
+    "<Answer>37</Answer>",
+    "30 + 7 = **37**!",
+    "This leaves us with a total of 37.",
+    "This gives us 37.",
+    "Eve is 30 and Tim is 7 years older, so Tim is 37 years old.",
+    "The answer is 37 rather than 36.",
+    "The answer is 37 (not 36).",
+    "The answer is 37. (Some books say 36.)",
+    "The answer is 37, although 36 comes close.",
+    "Answer: \\(37\\) mug",
     "【答案】37\n【解析】30+7=37",
 ]
 
@@ -98,6 +114,24 @@ NOT_STATED = [
     "The answer would be 37 if n were even, but it is odd.",
     "The answer is 37 if x = 1 and 38 otherwise.",
     "If the answer were 37, we would have a contradiction.",
+    "The answer is 37% of k.",
+    "The answer is 38 rather than 37.",
+    "The answer is 38. (Some books and sources say 37.)",
+    "The answer is 38, though 37 comes close.",
+    "The answer is 37. Oops, 38.",
+    "The wrong answer would be 37.",
+    "I pick 37 at random.",
+    "We need to find 37.",
+    "Divide by 37.",
+    "First, compute 37.",
+    "Recall 37 + 1 = 38, or 38 - 1 = 37.",
+    "Find n such that n + 1 = 37.",
+    "Because 37 is prime, it works.",
+    "There are 37 birds. How many fly?",
+    "A flock has 37 birds. What fraction of them is white?",
+    "Answer: 37 (guess)",
+    "Answer: 37 does not fit",
+    "It is either 37 or 38.",
     "Answer: see formula 37",
     "Answer: 37 or 38",
     "Answer: 37, 38",
@@ -131,6 +165,22 @@ def test_what_is_asked_doubted_denied_or_about_another_number(response):
 
 
 @pytest.mark.parametrize(
+    ("response", "reference"),
+    [
+        ("So n is either 4 or 9.", "9, 4"),
+        ("所以 a=4，b=9。", "a=4, b=9"),
+        ("故答案为 $x=4$ 或 $x=9$。", "4, 9"),
+        ("选 D", "D"),
+        ("The right option is (D).", "D"),
+        ("The value is approximately 2.65.", "2.65"),
+    ],
+)
+def test_other_values_that_are_stated(response, reference):
+    assert verify_math(response, reference).status == "correct"
+    assert verify_math(response, "8").status != "correct"
+
+
+@pytest.mark.parametrize(
     ("response", "place"),
     [
         ("so \\boxed{8}", "\\boxed{8}"),
@@ -159,3 +209,40 @@ def test_the_reason_says_where_the_answer_was_taken_from(response, place):
 )
 def test_several_boxes(response, reference, right):
     assert (verify_math(response, reference).status == "correct") == right
+
+
+@pytest.mark.parametrize(
+    ("response", "reference"),
+    [
+        ("She earns 5 x 8 = $<<5*8=40>>40 a day.\nSo in 6 days she earns $40 x 6 = $<<40*6=240>>240.", "240"),
+        ("So he collects $30 + $5 + $7 = $42 after 9 days.", "42"),
+        ("The snail crawls 21 meters in 3 hours.", "21"),
+        ("So he can buy 7 pens with $14.", "7"),
+        ("She pays $45 because 45 < 48.", "45"),
+        ("So she needs 15 + 6 = 21ml of milk.", "21"),
+        ("The cost is $90/6 months = $15/month.", "15"),
+        ("The vertex is at (4, 9).", "(4,9)"),
+        ("The claim holds for n ≥ 9.", r"n\ge9"),
+    ],
+)
+def test_what_a_worked_solution_arrives_at(response, reference):
+    assert verify_math(response, reference).status == "correct"
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        "My best guess is 37.",
+        "It is the sum of 37 terms.",
+        "It is a two-digit number, such as 37.",
+        "Take n = 37.",
+        "Note that 37 is odd.",
+        "So 37 fails.",
+        "Somebody said 37.",
+        "Do not write 37.",
+        "So n > 37.",
+        "The train goes 36 miles in 37 minutes.",
+    ],
+)
+def test_numbers_of_which_something_else_is_said(response):
+    assert verify_math(response, "37").status != "correct"

@@ -6,7 +6,7 @@ from math import prod
 
 from ponder.verifiers.math import parse
 from ponder.verifiers.math.cursor import Cursor
-from ponder.verifiers.math.functions import parse_big_operator, parse_function, parse_matrix
+from ponder.verifiers.math.functions import derivative, parse_big_operator, parse_function, parse_matrix
 from ponder.verifiers.math.symbols import BASES, number, parse_script, parse_symbol, repeating, subscripted
 from ponder.verifiers.math.tokens import Token
 from ponder.verifiers.math.tree import Node, OverBudget, Unreadable, negated, num
@@ -145,7 +145,7 @@ def parse_factor(cursor: Cursor) -> tuple[Node, bool]:
         elif cursor.take("'"):
             node = Node("apply", ("prime", node))
         elif cursor.take("pmod", "mod"):
-            node = Node("apply", ("mod", node, parse_argument(cursor)))
+            node = Node("apply", ("mod", node, parse_argument(cursor, digits=True)))
         else:
             break
         bare = False
@@ -267,27 +267,11 @@ def _atom(cursor: Cursor) -> Node:
     raise Unreadable(f"{value!r} stands where a number or a symbol was expected" if value else "it ends too soon")
 
 
-def _derivative(over: Node, under: Node) -> Node | None:
-    """dy/dx as a symbol of its own, in which no d is cancelled; None for a fraction."""
-    if under.op != "mul" or not _is_differential(under.args[0]):
-        return None
-    if _is_differential(over):
-        raise Unreadable("the derivative of what follows")
-    if over.op != "mul" or not _is_differential(over.args[0]):
-        return None
-    return Node("sym", (f"derivative {over} {under}",))
-
-
-def _is_differential(node: Node) -> bool:
-    base = node.args[0] if node.op == "pow" else node
-    return base in (Node("sym", ("d",)), Node("sym", ("partial",)))
-
-
 def _command(cursor: Cursor) -> Node:
     name = cursor.next()[1]
     if name == "frac":
         over, under = parse_argument(cursor), parse_argument(cursor)
-        return _derivative(over, under) or Node("div", (over, under))
+        return derivative(over, under) or Node("div", (over, under))
     if name == "binom":
         if cursor.sees("("):
             upper, lower = (*parse.parse_bracket(cursor).args[2:], None, None)[:2]

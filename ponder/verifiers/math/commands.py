@@ -78,7 +78,7 @@ OPERATORS = {
     **{"cup": "cup", "bigcup": "cup", "cap": "cap", "setminus": "\\", "backslash": "\\", "smallsetminus": "\\"},
     **{"mid": "|", "vert": "|", "lvert": "|", "rvert": "|", "|": "||", "Vert": "||", "lVert": "||", "rVert": "||"},
     **{"to": "->", "rightarrow": "->", "Rightarrow": "=>", "implies": "=>", "iff": "<=>", "Leftrightarrow": "<=>"},
-    **{"land": "and", "wedge": "and", "lor": "or", "vee": "or", "subset": "subset", "subseteq": "subset"},
+    **{"land": "land", "wedge": "land", "lor": "lor", "vee": "lor", "subset": "subset", "subseteq": "subset"},
     **{"choose": "choose", "mapsto": "->", "cdotp": "*", "propto": "propto", "cong": "cong", "cupdot": "cup"},
     **{"%": "%", "$": "$", "{": "\\{", "}": "\\}", "lbrace": "\\{", "rbrace": "\\}", "lbrack": "[", "rbrack": "]"},
     **{"lfloor": "lfloor", "rfloor": "rfloor", "lceil": "lceil", "rceil": "rceil", "langle": "(", "rangle": ")"},
@@ -105,6 +105,7 @@ IGNORED = {
 }
 IGNORED |= {
     "underline",
+    "uline",
     "text",
     "operatorname",
     "ensuremath",
@@ -118,6 +119,8 @@ IGNORED |= {
     "hfill",
 }
 ORDINALS = ("st", "nd", "rd", "th")
-SHORT_WORDS = ("per", "yes", "no", "odd", "one", "two", "six", "ten", "all", "not")
+SHORT_WORDS = ("per", "old", "yes", "no", "odd", "one", "two", "six", "ten", "all", "not")
 DOTS = {"dots", "ldots", "cdots", "dotsc", "dotsb", "vdots", "ddots", "dotsm"}
 GREEK_NAMES = set(GREEK.split())
+RELATIONS = ("=", "<", "<=", ">", ">=", "!=", "in", "notin", "~", "===", "->", "=>", "<=>", "subset", "propto", "cong")
+INEQUALITIES = ("<", "<=", ">", ">=", "!=")

@@ -5,6 +5,7 @@ import re
 from ponder.verifiers.math.emphasis import unemphasised
 
 MAX_READ = 2_000  # characters of the end of a text that are read
+MAX_QUESTION = 300  # characters of a question at the end
 
 CJK = "\u4e00-\u9fff"
 # A later check, remark or offer says nothing new: the answer stands before it.
@@ -20,33 +21,36 @@ IS_THE_ANSWER = re.compile(
 )
 NO_ANSWER = re.compile(
     r"\b(?:could ?n[o']t|can ?n[o']t|can't|unable|no answer|sorry|(?:do not|don't) know"
+    r"|(?:wrong|incorrect|false|mistaken) (?:answer|result|value|solution)|at random|need to find|do(?: not|n['o]t) (?:answer|say|write|use|choose|pick)|random(?:ly)? (?:choice|guess|pick)"
     r"|answer (?:has|contains|lies|needs|requires|consists|ranges|starts|begins|ends))\b",
     re.IGNORECASE,
 )
 # Words before a last number that make a bound or a guess of it, or a label: "nearly 5", "Step 5".
 BOUND = re.compile(
-    r"(?:\b(?:at most|at least|(?:less|more|fewer|greater|other) than|up to|not|nearly|almost|about|approximately|roughly"
-    r"|around|half of|twice|thrice|below|above|under|over|chapter|section|step|part|page|problem|question|exercise|example"
+    r"(?:\b(?:at most|at least|(?:less|more|fewer|greater|other) than|up to|not|nearly|almost|(?:about|approximately|roughly|around)(?!\W*[\d,]*\.\d)"
+    r"|half of|twice|thrice|below|above|under|over|chapter|section|step|part|page|problem|question|exercise|example"
     r"|case|equation|figure|table|theorem|lemma|line|item|option|attempt|method|note|hint|day|year|version|exceeds?"
     r"|except|without|from|before|after|between|if|unless|multiple of|divisor of|factor of"
     r"|rather than|instead of|unlike|excluding|neither|nor|no(?=\.))|n't|#|(?:divisors?|factors?|multiples?|digits?|roots?|squares?|cubes?|powers?|logarithm|log|sine|cosine|tangent|reciprocal"
     r"|inverse|negative|opposite|percent|half|third|quarter|fraction|function|remainder|quotient|permutations?|combinations?"
     r"|arrangements?|partitions?|letters|out|one|some|any|each|part|parity|successor|predecessor|double|triple) of"
     r"|(?:product|sum|difference|quotient|ratio|gcd|lcm|average|mean|greater|larger|smaller|maximum|minimum) of [^.=]{1,40} and"
-    r"|adding|subtracting|multiplying by|dividing by|divided by|multiplied by|plus|minus|times|modulo"
+    r"|(?:sum|product|average|mean|set|list|series|sequence) of|like|such as|e\.g\.|for example|adding|subtracting|multiply(?:ing)? by|divid(?:e|ing) by|divided by|multiplied by|plus|minus|times|modulo"
     r"|不是|不等于|不能是|不会是|不可能是|[至最][少多](?:有|是|为|能)?|不[超少多]于?过?|[超多少小大]于|超过|大约|约为?|接近|除了|如果|假[设如]|第)\W*[\d.,/]+\W*(?:[A-Za-z]+\W*"
     rf"|[{CJK}]{{1,3}}\W*)?$",
     re.IGNORECASE,
 )
 UNSURE = re.compile(
-    r"\b(?:maybe|perhaps|possibly|either|i guess|not sure|whether|(?:(?:might|may|could)|would(?=.*\b(?:if|but|unless)\b)) (?:\w+ )?(?:be|equal|have been)\b(?!.*\b(?:is|are|equals)\W+[\d$\\-])"
+    r"\b(?:maybe|perhaps|possibly|either(?! [^.]*\bor\b)|guess(?:es|ing)?|some(?:one|body) (?:else )?(?:said|says|claims?|claimed|thinks?|thought)|not sure|whether|(?:(?:might|may|could)|would(?=.*\b(?:if|but|unless)\b)) (?:\w+ )?(?:be|equal|have been)\b(?!.*(?:\b(?:is|are|equals)|=)\W+[\d$\\-])"
     r"|(?:some|people|others?|students?|you|one) (?:may|might|could|would|will)? ?(?:say|think|believe|guess|claim)s?"
-    r"|nobody|no one|unlikely|should(?:n't| not)|no way)\b|可能|也许|或许|是否",
+    r"|sources? (?:say|claim|give)s?|nobody|no one|unlikely|should(?:n't| not)|no way)\b|可能|也许|或许|是否",
     re.IGNORECASE,
 )
 SUPPOSED = re.compile(
-    r"\W*(?:(?:now|then|so|and|first|next|we|let us|let's|can) )*(?:suppose|assume|assuming|let|if(?!.*,\s*(?:\$|[a-z]+\b).*[\d$\\])|try|check|reject|consider"
+    r"\W*(?:(?:now|then|so|and|first|next|we|let us|let's|can) )*(?:suppose|assume|assuming|let|take|pick|choose|if(?!.*,\s*(?:\$|[a-z]+\b).*[\d$\\])|try|check|reject|consider"
     r"|test|verify|discard|exclude)\b(?!.*\b(?:then|so|hence|thus|get|gives?|is|are|have|equals?|obtain|must)\b.*[\d$\\])"
+    r"|\W*(?:(?:now|then|so|and|first|next|we|let us|let's|can|to),? )*(?:recall|find\b.*\b(?:such|so) that|(?:compute|calculate|determine|evaluate)\b(?!.*(?:=|:|\b(?:is|are|get|gives?|obtain)\b)))\b"
+    r"|\W*(?:since|because|given that|although|though|while)\b[^,]*,[^\d$\\=]*$"
     r"|\W*(?:假[设如]|设|如果|若)(?!.*(?:则|那么|所以|得))",
     re.IGNORECASE | re.DOTALL,
 )
@@ -76,7 +80,7 @@ DOUBTED_AFTER = re.compile(
     re.IGNORECASE,
 )
 CONNECTIVE = re.compile(
-    r"\b(?:is|are|be|equals?|becomes|gives?|yields?|get|have|obtain|was)\b:?\s|:(?!\d)\s*|[：是为]\s*|等于\s*"
+    r"\b(?:is|are|be|equals?|becomes|(?:gives?|leaves?)(?: (?:us|him|her|them|me))?|yields?|get|have|obtain|was)\b:?\s|:(?!\d)\s*|[：是为]\s*|等于\s*"
     r"|^(?:so|thus|hence|therefore),?\s",
     re.IGNORECASE,
 )
@@ -84,22 +88,49 @@ CONNECTIVE = re.compile(
 PURPOSE = re.compile(r"(\d\W*(?:more|additional|extra|further|fewer|less)\b[^,;.]{0,40}?)\s+to\s+[a-z]+\b[^,;=]*$")
 # "42 of them", "x = 42 as required"
 TRAILING_WORDS = re.compile(
-    r"\s+(?:(?:of|as|in|for|at|on|which|that|because|since|when)\s+[A-Za-z][A-Za-z ]*|altogether|overall|indeed|again|too)$"
+    r"\s+(?:(?:of(?! [A-Za-z]\b(?! ))|as|in|for|at|on|which|that|because|since|when)\s+[A-Za-z][A-Za-z ]*|altogether|overall|indeed|again|too)$"
 )
 CHINESE_LEAD = re.compile(
     rf"\s*[{CJK}\u3040-\u30ff\uac00-\ud7af\u00c0-\u024f\u0400-\u04ff]+[^=]*\d|[^A-Za-z]*[\u3040-\u30ff\uac00-\ud7af]"
 )  # words before a number
-CHINESE_SO = re.compile("^\\s*(?:故|即|则|所以|因此|于是|从而|综上(?:所述)?|可得|解得|∴|答)+[，,：:]?\\s*(?=[^，,]*$)")
+CHINESE_SO = re.compile(
+    "^\\s*(?:故|即|则|所以|因此|于是|从而|综上(?:所述)?|可得|解得|∴|答)+[，,：:]?\\s*(?=[^，,]*$|[^\u4e00-\u9fff]*$)"
+)
 EXCLAIMED = re.compile(r"(?<=[\w$%)])!+$")
 FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<![\\$])\$((?:[^$\\]|\\.)+?)\$|\\\[(.+?)\\\]|\\\((.+?)\\\)", re.DOTALL)
 DISPLAY = re.compile(
     r"(?:\\\[|\$\$)?\s*\\begin\{(?:equation|align|aligned|gather)\*?\}(.*?)\\end\{[a-z]+\*?\}\s*(?:\\\]|\$\$)?",
     re.DOTALL,
 )
+CALCULATOR = re.compile(r"<<[^<>\n]{1,200}>>")  # GSM8K's notes for a calculator: 48+24 = <<48+24=72>>72
+BOLD_EXCLAIMED = re.compile(r"(?<=[\w.)%$])(\*\*|__|\*)!+(?=\s|$)")
+LINE_START = re.compile(
+    r"^[ \t]*(?:#{1,6}[ \t]+|(?:=+>|-+>|→|⇒|⟹|➜|➔)[ \t]*)", re.MULTILINE
+)  # a heading's mark, an arrow
+# "27 is odd" tells of a number, "x > 8" is more than its number, "8 books with $40" ends with what they cost.
+PREDICATED = re.compile(
+    r"\d\W*\s(?:is|are)\s+(?:not\s+)?(?:too|also|odd|even|prime|composite|divisible|positive|negative|small|large|an? (?:\w+ )?(?:number|integer|multiple|divisor"
+    r"|factor|prime|square|cube|power))\b[^\d]*$",
+    re.IGNORECASE,
+)
+INEQUALITY = re.compile(r"(?<![\w$\\])((?:-?[\d./]+\s*(?:<=?|≤)\s*)?[A-Za-z]\s*(?:[<>]=?|[≤≥])\s*-?[\d./]+)\W*$")
+WITH_WHAT = re.compile(
+    r"(\d[^\d=]{0,60}?)\s+(?:with|using|in|after|within|over|during|for|by)\s+(?:the |his |her |their |those |these |all |only |exactly )?\$?\d[\d,.]*"
+    r"(?!\W*[-+*/×÷]|[^\d]*\b(?:total|altogether|all|each)\b)[^\d=]*$"
+)
+BECAUSE = re.compile(
+    r"(\d[^.]*?),?\s+(?:because|since)\b(?!.*(?:=|\b(?:so|thus|hence|therefore|then|equals)\b)).*$", re.DOTALL
+)
+AT = re.compile(r"^at\s+(?=\()")
+EITHER = re.compile(r"\beither\s+(?=[-\d$\\(])", re.IGNORECASE)
+PROBLEM = re.compile(
+    r"\b(?:how (?:many|much|long|far|old|often|tall)|what|which|who|where|when)\b[^?？.\n]*[?？]\W*$",
+    re.IGNORECASE,
+)
 DISPLAYED = re.compile(r"\$\$(?:[^$]|(?<=\\)\$)+\$\$|\\\[.+?\\\]", re.DOTALL)
 NUMBER = re.compile(
     r"(?<![A-Za-z0-9_.\\^{(])-?(?:[$€£¥]\s?)?(?:\d+ \d+/\d+|(?:\d{1,3}(?:,\d{3})+|\d{1,3}(?: \d{3})+(?!\d)|\d+)(?:\.\d+|,\d{1,2}(?!\d|,\d))?(?:/\d+)?)"
-    rf"(?:\s?(?:%|°|[^\W\d_{CJK}]{{1,3}}[²³]|€))?(?![A-Za-z0-9_/^{{])"
+    rf"(?:\s?(?:%|°|[^\W\d_{CJK}]{{1,3}}[²³]|€|(?:km|cm|mm|mg|m[lL]|kg|m|g|L|lbs?|ft|hrs?|min|oz|mph)(?![A-Za-z])))?(?![A-Za-z0-9_^{{]|/(?!(?:[a-z]{{3,12}}|hr|kg|km|lb)\b))"
 )
 # What an equation in a sentence arrives at: "so he has 4 + 5 = 9 points in 40 minutes".
 CALCULATED = re.compile(r"\d[^=]{0,60}[-+*/×÷x%][^=]{0,60}\d")
@@ -107,9 +138,9 @@ EQUALS = re.compile(
     rf"=\s*({NUMBER.pattern})(?!\s*[-+*/×÷^=(]\s*\d)(?![^=]*\b(?:so|thus|hence|therefore|which|must|total)\b[^=]*\d)(?=[^=]*$)"
 )
 MONEY = re.compile(r"\$[\d,.]+[^$\\]*[^\s\d$\\][^$\\]*\$\d")  # two amounts, not one formula
-SENTENCE_END = re.compile(r"(?<=[^\s.])\.(?=\s+[A-Z]|\s*$)|[。！](?=.)|[!?](?=\s+\S)")
+SENTENCE_END = re.compile(r"(?<=[^\s.])\.(?=\s+[A-Z(]|\s*$)|[。！](?=.)|[!?](?=\s+\S)")
 COMMAND = re.compile(r"\\[a-z]+\s*\{[^{}]*\}|\\[A-Za-z]+")
-BETWEEN_FORMULAS = re.compile(r"[\s,;]*(?:and|or)?\s*")
+BETWEEN_FORMULAS = re.compile(r"[\s,;，、；]*(?:and|or|或者?|和|与|及)?\s*")
 LETTER = "A-Za-z\u00c0-\u024f\u0400-\u04ff"  # Latin and Cyrillic
 WORD = re.compile(rf"(?<![\\A-Za-z])[{LETTER}]{{2,}}|[{CJK}\u3040-\u30ff\uac00-\ud7af]{{2}}")
 MARKUP = " \t\n*_`\u3000"
@@ -132,7 +163,10 @@ def conclusion_of(text: str) -> str | None:
 
 def prepared(text: str) -> str:
     """A short text without marks of emphasis and of a proof's end, each displayed formula on one line."""
+    if "<<" in text:
+        text = CALCULATOR.sub("", text)
     text = DISPLAY.sub(_last_row, text)
+    text = LINE_START.sub("", BOLD_EXCLAIMED.sub(r"\1", text))
     if "$$" in text or "\\[" in text:
         text = DISPLAYED.sub(lambda match: match[0].replace("\n", " "), text)
     return PROOF_END.sub("", unemphasised(text).strip(SPACE)).strip(SPACE)
@@ -166,6 +200,8 @@ def sentences_of(line: str) -> list[str]:
 
 def _last_statement(text: str) -> str:
     """What the last sentence with a formula or a number arrives at; of several lines, the last such line."""
+    if PROBLEM.search(text, max(0, len(text) - MAX_QUESTION)):
+        return ""  # it ends with the question that was asked
     formulas = list(FORMULA.finditer(text))
     if formulas and not text[formulas[-1].end() :].strip(MARKUP + ".,;!。"):
         line = text[text.rfind("\n", 0, formulas[-1].start()) + 1 :]
@@ -213,11 +249,11 @@ def is_supposed(sentence: str) -> bool:
 
 def conclusion(sentence: str) -> str:
     """What a sentence arrives at: its last formula, what follows its last "is", or its last number."""
-    sentence = CHINESE_SO.sub("", sentence)
+    sentence = EITHER.sub("", CHINESE_SO.sub("", sentence))
     sentence = EXCLAIMED.sub("", PURPOSE.sub(r"\1", sentence))
-    if NO_ANSWER.search(sentence) or NOTICED.match(sentence) or BOUND.search(sentence) or is_supposed(sentence):
+    if NO_ANSWER.search(sentence) or NOTICED.match(sentence) or is_supposed(sentence):
         return ""
-    sentence = IS_THE_ANSWER.sub("", sentence)
+    sentence = BECAUSE.sub(r"\1", sentence)
     if "\\" not in sentence and MONEY.search(sentence):
         sentence = sentence.replace("$", "")
     equals = EQUALS.search(sentence)
@@ -228,6 +264,11 @@ def conclusion(sentence: str) -> str:
         and not FORMULA.search(sentence)
     ):
         return "" if REJECTED.search(sentence, equals.end()) else equals[1]
+    sentence = WITH_WHAT.sub(r"\1", IS_THE_ANSWER.sub("", sentence))
+    if BOUND.search(sentence) or PREDICATED.search(sentence):
+        return ""
+    if inequality := INEQUALITY.search(sentence):
+        return inequality[1]
     formulas = list(FORMULA.finditer(sentence))
     if formulas and REJECTED.search(sentence, formulas[-1].end()):
         return ""
@@ -242,7 +283,7 @@ def conclusion(sentence: str) -> str:
     if not is_prose(rest):
         rest = TRAILING_WORDS.sub("", rest).rstrip(",; ")
     if not is_prose(rest) and (start or not is_prose(rest, 1)) and not CHINESE_LEAD.match(rest):
-        return rest
+        return "" if REJECTED.search(rest) else AT.sub("", rest)
     numbers = list(NUMBER.finditer(sentence))
     if numbers:
         end = numbers[-1].end()

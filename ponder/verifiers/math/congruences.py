@@ -4,9 +4,8 @@ from math import lcm
 from typing import NamedTuple
 
 from ponder.verifiers.math import modular
-from ponder.verifiers.math.parse import substituted
 from ponder.verifiers.math.plus_minus import variants
-from ponder.verifiers.math.tree import MINUS_ONE, Node, contains, num, symbols, walk
+from ponder.verifiers.math.tree import MINUS_ONE, Node, contains, num, substituted, symbols, walk
 
 MAX_MODULUS = 10_000
 MAX_RESIDUES = 200

@@ -56,8 +56,16 @@ def _same(reference: Node, answer: Node) -> bool:
         return _same_units(reference, answer)
     if "text" in (reference.op, answer.op):
         return reference == answer
+    if reference.op == "alt" and one_value(reference):
+        reference = reference.args[0]
     if answer.op == "alt" and not _is_multiple(reference):
-        return one_value(answer) and _same(reference, answer.args[0])
+        return one_value(answer) and all(_same(reference, form) for form in answer.args)
+    if "logic" in (reference.op, answer.op):
+        return (
+            reference.op == answer.op
+            and reference.args[0] == answer.args[0]
+            and same_items(list(reference.args[1:]), list(answer.args[1:]), same)
+        )
     if "rel" in (reference.op, answer.op) and (verdict := _same_with_relation(reference, answer)) is not None:
         return verdict
     if real_sets.is_set_like(reference) or real_sets.is_set_like(answer):

@@ -9,7 +9,8 @@ MAX_DEPTH = 200  # nested braces
 MAX_BOXES = 100  # adjacent boxes that make up one list
 MAX_JOINT = 100  # characters between two boxes of one list
 
-BOX = re.compile(r"\\f?boxed\s*\{|\\fbox\s*\{")
+BOX = re.compile(r"\\(?:f?boxed|fbox|framebox)\s*\{")
+BOX_COMMANDS = ("\\box", "\\fbox", "\\framebox")
 BARE_BOX = re.compile(r"\\boxed\s*([^\s{}$\\]+)")
 # Between two boxes of one list: punctuation, delimiters, "and", a remark, and the name of the next value.
 JOINT = re.compile(
@@ -50,6 +51,11 @@ def extract_answer(content: str) -> str | None:
         answer = f"{item.strip()} \\text{{ or }} {answer}" if word[0] == "or" else f"{item.strip()}, {answer}"
         start = box.start()
     return answer if len(answer) <= MAX_ANSWER else None
+
+
+def has_box(content: str) -> bool:
+    """Whether a content may have a box in it."""
+    return any(command in content for command in BOX_COMMANDS)
 
 
 def boxes_of(content: str) -> list[re.Match]:

@@ -4,11 +4,12 @@ from ponder.verifiers.math import arithmetic, parse
 from ponder.verifiers.math.cases import as_cases, plain_conditions
 from ponder.verifiers.math.cursor import Cursor
 from ponder.verifiers.math.tokens import Token
-from ponder.verifiers.math.tree import MINUS_ONE, Node, Unreadable
+from ponder.verifiers.math.tree import MINUS_ONE, Node, Unreadable, symbols
 
 INVERSES = {name: f"arc{name}" for name in ("sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh")}
 LISTS = ("gcd", "lcm", "max", "min", "log", "root", "binom")
 MATRICES = ("matrix", "pmatrix", "bmatrix", "vmatrix", "Bmatrix", "Vmatrix", "array", "smallmatrix")
+IMAGINARY = Node("const", ("i",))  # in sum_{i=1} it counts
 MAX_CELLS = 400
 MAX_DETERMINANT = 4  # rows
 
@@ -94,7 +95,34 @@ def parse_big_operator(cursor: Cursor, name: str) -> Node:
         else:
             limits[operator] = arithmetic.parse_argument(cursor)
     body = arithmetic.parse_sum(cursor) if name in ("int", "iint", "oint") else arithmetic.parse_product(cursor)
+    if name in ("sum", "prod") and (variable := _counted(limits.get("_"))):
+        depth = sum(symbol.startswith("counted ") for symbol in symbols(body))
+        counted = Node("sym", (f"counted {depth}",))  # its name says nothing
+        body, limits["_"] = (parse.substituted(tree, variable, counted) for tree in (body, limits["_"]))
     return Node("big", (name, body, *(limits[operator] for operator in ("_", "^") if operator in limits)))
+
+
+def derivative(over: Node, under: Node) -> Node | None:
+    """dy/dx as a symbol of its own, in which no d is cancelled; None for a fraction."""
+    if under.op != "mul" or not _is_differential(under.args[0]):
+        return None
+    if _is_differential(over):
+        raise Unreadable("the derivative of what follows")
+    if over.op != "mul" or not _is_differential(over.args[0]):
+        return None
+    return Node("sym", (f"derivative {over} {under}",))
+
+
+def _is_differential(node: Node) -> bool:
+    base = node.args[0] if node.op == "pow" else node
+    return base in (Node("sym", ("d",)), Node("sym", ("partial",)))
+
+
+def _counted(limit: Node | None) -> Node | None:
+    """The symbol k of a lower limit k = 1."""
+    if limit is None or limit.op != "rel" or limit.args[0] != ("=",):
+        return None
+    return limit.args[1] if limit.args[1].op == "sym" or limit.args[1] == IMAGINARY else None
 
 
 def parse_matrix(cursor: Cursor) -> Node:

@@ -3,8 +3,7 @@
 from itertools import pairwise
 
 from ponder.verifiers.math import numeric
-from ponder.verifiers.math.parse import substituted
-from ponder.verifiers.math.tree import Node, num, symbols
+from ponder.verifiers.math.tree import Node, num, substituted, symbols
 
 INDICES = ("k", "n", "m", "l", "t", "j", "N", "K")
 
@@ -15,6 +14,8 @@ def same_general(reference: Node, answer: Node) -> bool:
     Where only the reference says so, an index of the answer that it does not have otherwise is meant as one.
     """
     index = _index(reference)
+    if index is None and _index(answer):  # the answer says which symbol is an integer
+        index = next((Node("sym", (name,)) for name in INDICES if name in symbols(reference) - symbols(answer)), None)
     if index is None:
         return False
     other = _index(answer) or next(

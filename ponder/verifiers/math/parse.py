@@ -7,71 +7,17 @@ powers. The parser is recursive, never goes back over more than one operand, and
 from functools import lru_cache
 
 from ponder.verifiers.math import arithmetic, symbols
-from ponder.verifiers.math.cursor import CLOSERS, Cursor
+from ponder.verifiers.math.commands import INEQUALITIES, RELATIONS
+from ponder.verifiers.math.cursor import Cursor
+from ponder.verifiers.math.logic import statement
+from ponder.verifiers.math.remarks import REMARKS, begins_remark, leading_words, skip_remark
 from ponder.verifiers.math.spelling import spelled
 from ponder.verifiers.math.thousands import Thousands, without_grouping
 from ponder.verifiers.math.tokens import tokens_of
-from ponder.verifiers.math.tree import MINUS_ONE, Node, Unreadable, contains, mapped
+from ponder.verifiers.math.tree import MINUS_ONE, Node, Unreadable, contains, substituted
 
-RELATIONS = ("=", "<", "<=", ">", ">=", "!=", "in", "notin", "~", "===", "->", "=>", "<=>", "subset", "propto", "cong")
-INEQUALITIES = ("<", "<=", ">", ">=", "!=")
 SETS = ("cup", "cap", "\\")
 OPENERS = {"(": (")", "]"), "[": ("]", ")"), "\\{": ("\\}",)}
-# Words that begin a remark on an answer, not a part of it.
-REMARKS = (
-    "for",
-    "where",
-    "with",
-    "when",
-    "if",
-    "as",
-    "such",
-    "here",
-    "is",
-    "are",
-    "by",
-    "per",
-    "of",
-    "given",
-    "since",
-    "because",
-    "which",
-    "at",
-    "attained",
-    "achieved",
-)
-ALL_REALS = ("all real numbers", "all reals", "all real", "real numbers", "the real numbers", "any real number")
-LEADS = ("answer", "the answer is", "the answer", "answer is", "final answer", "the final answer is", "thus", "so")
-LEADS += ("therefore", "hence", "we get", "we have", "the solution is", "the solutions are", "only")
-LEADS += (
-    "point",
-    "the point",
-    "points",
-    "the points",
-    "interval",
-    "the interval",
-    "set",
-    "the set",
-    "all",
-    "for all",
-    "any",
-)
-LEADS += (
-    "共",
-    "一共",
-    "总共",
-    "共有",
-    "一共有",
-    "有",
-    "为",
-    "答",
-    "所以",
-    "因此",
-    "there are",
-    "there is",
-    "in total",
-    "both",
-)
 NUMBER_SETS = ("Z", "N", "R", "Q", "C")
 
 
@@ -97,23 +43,27 @@ def parse_list(cursor: Cursor) -> Node | None:
     """Items joined by , ; "and" "or", up to what closes them. None if there is no item."""
     groups: list[list[Node]] = [[]]
     joints: set[str] = set()
+    signs: list[str] = []  # of logic, between the items
     while True:
-        joint = cursor.take(",", ";", "and", "or")
+        joint = cursor.take(",", ";", "and", "or", "land", "lor")
         if joint:
+            if joint in ("land", "lor"):
+                signs.append(joint)
+                joint = "and" if joint == "land" else "or"
             if joint in (",", ";") and _follows_separator(cursor):
                 raise Unreadable("an empty item in a list")
             joints.add(joint)
             if joint == ";" and groups[-1]:
                 groups.append([])
-            elif joint == "," and groups[-1] and _is_remark(cursor):
+            elif joint == "," and groups[-1] and begins_remark(cursor):
                 joints.discard(",")
-                _skip_remark(cursor)
+                skip_remark(cursor)
             continue
         if cursor.closes():
             break
         groups[-1].append(parse_relation(cursor))
-        if not cursor.sees(",", ";", "and", "or") and not cursor.closes():
-            _skip_remark(cursor)
+        if not cursor.sees(",", ";", "and", "or", "land", "lor") and not cursor.closes():
+            skip_remark(cursor)
     groups = [group for group in groups if group]
     if not groups:
         return None
@@ -121,6 +71,11 @@ def parse_list(cursor: Cursor) -> Node | None:
         items = [group[0] if len(group) == 1 else Node("seq", ("(", ")", *group)) for group in groups]
     else:
         items = groups[0]
+    if len(signs) == len(items) - 1 > 0 and not all(item.op == "rel" for item in items):
+        return statement(items, signs)
+    if _excludes(items[0]) and items[0].args[1].op == "sym" and not any(map(_has_names, items[1:])):
+        others = (Node("rel", (("!=",), items[0].args[1], item)) for item in items[1:])
+        return Node("both", (items[0], *others)) if len(items) > 1 else items[0]  # x != 2, 3
     if "or" in joints:
         return Node("alt", tuple(items)) if len(items) > 1 else Node("alt", (items[0], Node("text", ("or",))))
     if len(items) == 1:
@@ -134,22 +89,6 @@ def parse_list(cursor: Cursor) -> Node | None:
     ):
         return Node("both", tuple(items))  # x in (0, 9), x != 4
     return Node("list", tuple(items))
-
-
-def _is_remark(cursor: Cursor) -> bool:
-    """Whether a remark follows that stands behind a comma: "5, as required"."""
-    kind, value = cursor.peek()
-    return kind == "text" and value.split()[0] in (
-        "as",
-        "since",
-        "because",
-        "which",
-        "where",
-        "with",
-        "at",
-        "attained",
-        "achieved",
-    )
 
 
 def _follows_separator(cursor: Cursor) -> bool:
@@ -186,7 +125,7 @@ def _has_names(node: Node) -> bool:
 
 
 def _operand(cursor: Cursor) -> Node:
-    if cursor.peek()[0] == "text" and (words := _words(cursor)) is not None:
+    if cursor.peek()[0] == "text" and (words := leading_words(cursor)) is not None:
         return words
     if cursor.peek()[0] == "fn" and cursor.peek(1)[0] == "op" and cursor.peek(1)[1] in RELATIONS:
         return Node("sym", (cursor.next()[1],))  # max = 5
@@ -199,40 +138,9 @@ def _operand(cursor: Cursor) -> Node:
     node = symbols.named_point(parts[0]) if len(parts) == 1 else Node("ratio", tuple(parts))
     if cursor.peek()[0] == "text" and cursor.peek()[1].split()[0] not in REMARKS:
         node = symbols.parse_unit(cursor, node)
+        if node.op == "unit" and (cursor.peek()[0] == "num" or cursor.sees("and")):
+            node = symbols.with_smaller_unit(cursor, node)
     return node
-
-
-def _words(cursor: Cursor) -> Node | None:
-    """An operand that begins with words: a text answer, or None where the words only lead in a formula."""
-    words = cursor.peek()[1]
-    following = cursor.peek(1)
-    if following[0] == "op" and following[1] in RELATIONS:  # a name of several letters
-        cursor.next()
-        return Node("sym", (words,))
-    if following == ("op", ":") and words not in LEADS and cursor.peek(2)[0] not in ("end", "text"):
-        cursor.tokens[cursor.at + 1] = ("op", "=")  # a label: "Total: 5"
-        cursor.next()
-        return Node("sym", (words,))
-    if words.rstrip(" :") in LEADS and following[0] != "end" and following != ("op", ","):
-        cursor.next()
-        cursor.take(":")
-        return None
-    if words in ALL_REALS:
-        cursor.next()
-        return Node("const", ("R",))
-    end = cursor.until((",", ";", "and", "or", *CLOSERS))
-    text = " ".join(value for _, value in cursor.tokens[cursor.at : end])
-    cursor.at = end
-    return Node("text", (text,))
-
-
-def _skip_remark(cursor: Cursor) -> None:
-    """Past a remark such as "for all x > 0"."""
-    kind, value = cursor.peek()
-    if kind != "text" or value.split()[0] not in REMARKS:
-        raise Unreadable(f"{value!r} stands where nothing was expected")
-    symbols.refuse_doubt(value)
-    cursor.at = len(cursor.tokens) if value.split()[0] == "where" else cursor.until((",", ";", "and", "or", *CLOSERS))
 
 
 def _set_expression(cursor: Cursor) -> Node:
@@ -247,7 +155,7 @@ def _set_expression(cursor: Cursor) -> Node:
 
 def _difference(node: Node) -> Node:
     """A minus between two sets as their difference."""
-    if node.op != "add" or len(node.args) != 2 or node.args[0].op not in ("set", "builder", "seq", "union"):
+    if node.op != "add" or len(node.args) != 2 or node.args[0].op not in ("set", "builder", "seq", "union", "const"):
         return node
     first, second = node.args
     if second.op == "mul" and second.args[0] == MINUS_ONE and len(second.args) == 2 and second.args[1].op == "set":
@@ -335,7 +243,3 @@ def _is_domain(item: Node) -> bool:
     if item.op != "rel" or item.args[0] != ("in",) or item.args[1].op not in ("sym", "const"):
         return False
     return item.args[2].op == "const" and item.args[2].args[0] in NUMBER_SETS
-
-
-def substituted(tree: Node, old: Node, new: Node) -> Node:
-    return new if tree == old else mapped(tree, lambda child: substituted(child, old, new))

@@ -4,11 +4,11 @@ import re
 from typing import Any
 
 from ponder.verifiers.math.conclusions import prepared
-from ponder.verifiers.math.extract import boxed_items
+from ponder.verifiers.math.extract import boxed_items, has_box
 from ponder.verifiers.math.statements import final_statement, stated_answer
 
 HASHES = re.compile(r"####(?!#)[ \t]*([^\n]+)\s*$")
-TAG = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
+TAG = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
 QUOTED = re.compile(r"""(["'])([^"'\n]*)\1""")
 STRINGS = re.compile(
     r"\s*\[\s*(?:\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')\s*(?:,\s*(?:\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')\s*)*\]\s*",
@@ -58,7 +58,7 @@ def _item(item: Any) -> str:
         return match[1].strip()
     if found := TAG.findall(text):
         return found[-1].strip()
-    if boxed := final_statement(text) or (boxed_items(text) if "\\boxed" in text or "\\fbox" in text else None):
+    if boxed := final_statement(text) or (boxed_items(text) if has_box(text) else None):
         return boxed
     if (match := QUOTED.fullmatch(text)) and match[2].strip():
         return match[2].strip()

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 from ponder.verifiers.math import modular, numeric, real_sets
 from ponder.verifiers.math.modular import Undefined
-from ponder.verifiers.math.parse import substituted
-from ponder.verifiers.math.tree import MINUS_ONE, Node, symbols, walk
+from ponder.verifiers.math.tree import MINUS_ONE, Node, substituted, symbols, walk
 
 Same = Callable[[Node, Node], bool]
 REVERSED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
+SYMMETRIC = ("=", "!=", "~", "===", "<=>", "cong")
 ONE_WAY = ("in", "notin", "===", "->", "=>", "subset", "propto", "cong")
 
 
@@ -115,7 +115,10 @@ def same_relation(reference: Node, answer: Node, same: Same) -> bool | None:
     if is_equation(reference) and is_equation(answer):
         return _same_equation(reference, answer, same)
     operators, others = reference.args[0], answer.args[0]
-    for chain, sides in ((operators, reference.args[1:]), (_turned(operators), reference.args[:0:-1])):
+    forms = [(operators, reference.args[1:])]
+    if all(operator in (*REVERSED, *SYMMETRIC) for operator in operators):
+        forms.append((_turned(operators), reference.args[:0:-1]))
+    for chain, sides in forms:
         if chain == others and len(sides) == len(answer.args) - 1:
             pairs = zip(sides, answer.args[1:], strict=True)
             if all(_same_side(x, y, same) for x, y in pairs):

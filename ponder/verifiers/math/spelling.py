@@ -18,7 +18,16 @@ SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=Tru
 CHARACTERS = {
     **{"−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ", "∗": "*"},
     **{"÷": r"\div ", "⁄": "/", "∕": "/", "≤": r"\le ", "≥": r"\ge ", "⩽": r"\le ", "⩾": r"\ge ", "≠": r"\ne "},
-    **{"±": r"\pm ", "∓": r"\mp ", "∞": r"\infty ", "√": r"\sqrt ", "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in "},
+    **{
+        "±": r"\pm ",
+        "∓": r"\mp ",
+        "∞": r"\infty ",
+        "√": r"\sqrt ",
+        "∛": r"\cbrt ",
+        "∪": r"\cup ",
+        "∩": r"\cap ",
+        "∈": r"\in ",
+    },
     **{
         "∖": r"\setminus ",
         "∅": r"\emptyset ",
@@ -43,7 +52,17 @@ CHARACTERS = {
         "Å": r"\text{angstrom}",
         "\u212b": r"\text{angstrom}",
     },
-    **{"\u200b": "", "\ufeff": "", "\u2060": "", "\u2061": "", "\xad": "", "或": " or ", "和": " and "},
+    **{
+        "\u200b": "",
+        "\ufeff": "",
+        "\u2060": "",
+        "\u2061": "",
+        "\xad": "",
+        "或": " or ",
+        "和": " and ",
+        "且": " and ",
+        "与": " and ",
+    },
     **{c: rf"\frac{{{a}}}{{{b}}}" for c, a, b in (("½", 1, 2), ("⅓", 1, 3), ("⅔", 2, 3), ("¼", 1, 4), ("¾", 3, 4))},
     **{"α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ", "δ": r"\delta ", "ε": r"\epsilon ", "θ": r"\theta "},
     **{"λ": r"\lambda ", "μ": r"\mu ", "π": r"\pi ", "ρ": r"\rho ", "σ": r"\sigma ", "τ": r"\tau ", "φ": r"\phi "},
@@ -53,6 +72,7 @@ CHARACTER = re.compile("[^\x00-\x7f]")
 RAISED = re.compile("[" + "".join(SUPERSCRIPTS) + "]+")
 LOWERED = re.compile("[" + "".join(SUBSCRIPTS) + "]+")
 OVERLINED = re.compile("(?:[0-9][\u0304\u0305\u0307])+")
+ROWS = re.compile(r"(=[^=\\]*)\\\\\s*(?=[A-Za-z]\s*=)")  # equations below each other
 TWICE = re.compile(r"\\\\([A-Za-z{}])")
 DOLLAR = re.compile(r"(?<!\\)\$")
 TIMES = re.compile(r"(?<=\d)(?<!\b0) ?[xX] ?(?=\d)")
@@ -89,6 +109,8 @@ def spelled(latex: str) -> str:
         text = LOWERED.sub(lambda m: "_{" + "".join(SUBSCRIPTS[c] for c in m[0]) + "}", text)
         text = RAISED.sub(lambda m: "^{" + "".join(SUPERSCRIPTS[c] for c in m[0]) + "}", text)
         text = CHARACTER.sub(_character, text)
+    if "\\\\" in text and "=" in text and "\\begin" not in text:
+        text = ROWS.sub(r"\1, ", text)
     if "\\\\" in text and "\\begin" not in text:  # every backslash was written twice
         text = TWICE.sub(r"\\\1", text)
     if "*" in text or "`" in text or "__" in text:

@@ -54,9 +54,10 @@ MARK = re.compile(
     r"|^[^\w\n]{0,6}(?:最终)?(?:答案?)\s*[*_]*(?:[：:][*_]*|[】\]]\s*[：:]?|[*_\s]*$)|【(?:最终)?答案】",
     re.IGNORECASE | re.MULTILINE,
 )
+ANSWER_END = re.compile("</answer>", re.IGNORECASE)
 ANSWER = re.compile(
-    r"(?:最终)?答案\s*(?:应为|应该是|就是|是|为|等于|选|：|:)+|故选\s*(?:：|:)?|\b答[：:]"
-    r"|\b(?:option|choice)\s+(?=\(?[A-J]\)?[.\s]*$)"
+    r"(?:最终)?答案\s*(?:应为|应该是|就是|是|为|等于|选|：|:)+|故选\s*(?:：|:)?|选\s*(?:：|:)?(?=\s*[(（]?[A-J][)）]?[\s。.]*$)|\b答[：:]"
+    r"|\b(?:option|choice)\s+(?:is:?\s+)?(?=\(?[A-J]\)?[.\s]*$)"
     rf"|\banswers?\b(?:\s+(?:to|of|for)\s+[^.\n?!:$\\]{{1,80}}?(?=\s+(?:is|are)\s))?(?:{_IS}|(?=\s*(?:\$|\\[(\[])))+",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -66,7 +67,7 @@ RESULT = re.compile(
 # Without one of these words a text holds no such statement.
 WORDS_OF = {
     MARK: ("answer", "####", "答"),
-    ANSWER: ("answer", "答", "故选", "option", "choice"),
+    ANSWER: ("answer", "答", "选", "option", "choice"),
     RESULT: ("result", "结果"),
 }
 # What makes no statement of the words after it.
@@ -86,7 +87,7 @@ DOUBTED = re.compile(
 QUOTED_NAME = re.compile(r"[\"']answer[\"']\s*:\s*$|[\"']final_?\s?answer[\"']\s*:\s*$", re.IGNORECASE)
 TAKEN_BACK = re.compile(
     r"(?:^|[.!?,;:\n—–(-]|。|，)[\s*_]*(?:(?:oh|oops|hmm|but|no|and|sorry),?\s+)*"
-    r"(?:wait\b|actually\b|correction\b|sorry\b|my mistake|i made a mistake|no,|(?:等等|不对|更正)[，,：:。]?)",
+    r"(?:wait\b|oops\b|scratch that\b|i mean\b|actually\b|correction\b|sorry\b|my mistake|i made a mistake|no,|(?:等等|不对|更正)[，,：:。]?)",
     re.IGNORECASE,
 )
 NEGATED = re.compile(r"\W*(?:not\b|n't\b|never\b|不是|不为)", re.IGNORECASE)
@@ -106,19 +107,20 @@ REJECTED_AT_ONCE = re.compile(
 # What makes a question of a statement, or denies it in the next sentence.
 ASKED = re.compile(r"\W{0,4}[?？]")
 DENIED = re.compile(
-    r"\W{0,8}(?:but |however,? |no, )?(?:that|this|it|which)(?:'s| is| was| can't be| cannot be| seems)\b[^.\n]{0,20}"
+    r"\W{0,2}\s(?:before|until|at first|originally|initially)\b|\W{0,8}(?:but |however,? |no, )?(?:that|this|it|which)(?:'s| is| was| can't be| cannot be| seems)\b[^.\n]{0,20}"
     r"\b(?:wrong|incorrect|false|impossible|not (?:right|correct|possible|true)|mistaken|an? (?:error|mistake))\b",
     re.IGNORECASE,
 )
 # A remark behind a comma, which is no further item.
 REMARK = re.compile(
-    r"\s*[,;—–]\s*(?:as\b|which\b|since\b|because\b|so\b|thus\b|hence\b|and (?:this|that|it|we|the)\b|just\b|exactly\b|rather\b"
+    r"\s*[,;—–]\s*(?:as\b|(?:even )?though\b|although\b|while\b|whereas\b|however\b|which\b|since\b|because\b|so\b|thus\b|hence\b|and (?:this|that|it|we|the)\b|just\b|exactly\b|rather\b"
     r"|not\b|making\b|giving\b|matching\b|confirming\b|i\.e\.|that is\b|(?:the )?(?:same|desired)\b|with\b|but\b).*|[，,。]\s*(?:因为|所以|这|即|符合|因此|而|其中|不是|检验).*|\s+[—–]\s+[A-Za-z]{3}.*"
+    r"|\s+(?:rather than|instead of)\s.*|(?<=[\d})$%])\s+(?:and |but )?not\s+[-\d$\\].*"
     r"|\s+(?:and|so) (?:we|i|this|that|it|the (?:proof|solution|problem))\b.*",
     re.IGNORECASE | re.DOTALL,
 )
 ASIDE_IN_BRACKETS = re.compile(
-    r"\.?\s*[(\[]\s*(?:since|because|check|note|units?|see|i\.e\.|by|from|using|rounded|where)\b.*",
+    r"\.?\s*[(\[]\s*(?:since|because|check|note|units?|see|i\.e\.|by|from|using|rounded|where|not(?=\s+[-$\\\d]))\b.*",
     re.IGNORECASE | re.DOTALL,
 )
 SENTENCE_STOP = re.compile(r"[.!?](?=\s|$)|[\n。！？]")
@@ -200,7 +202,7 @@ def _statements(content: str, pattern: re.Pattern, start: int, void: list[int]) 
             void.append(match.end())
             continue
         later = content[match.end() : match.end() + len(answer) + MAX_AFTER]
-        if "<answer>" not in match[0] and (taken := TAKEN_BACK.search(later)):
+        if "<answer>" not in match[0].lower() and (taken := TAKEN_BACK.search(later)):
             later = content[match.end() + taken.end() :][-TAIL:]
             changed = conclusion_of(NOISE.sub(" ", later))
             if changed:
@@ -216,8 +218,8 @@ def _statements(content: str, pattern: re.Pattern, start: int, void: list[int]) 
 def _after(content: str, match: re.Match, before: str) -> str:
     """What follows a mark, as far as it can belong to it."""
     text = content[match.end() : match.end() + MAX_STATEMENT]
-    if "<answer>" in match[0]:
-        text = text.split("</answer>")[0]
+    if "<answer>" in match[0].lower():
+        text = ANSWER_END.split(text)[0]
     elif QUOTED_NAME.search(match[0]):  # a field of JSON
         text = re.split(r"\"", text[1:])[0] if text.startswith('"') else re.split(r"[,}\n]", text)[0]
     if text.count("**") % 2:
@@ -240,7 +242,7 @@ def _first_statement(text: str) -> str:
         if REJECTED_AT_ONCE.match(text, end):
             return ""
         unit = UNIT_AFTER.match(text[end:])
-        return text[:end] + (f" {unit[1]}" if unit and unit[1] else "")
+        return text[:end] + (rf" \text{{{unit[1]}}}" if unit and unit[1] else "")
     line = SENTENCE_END.split(ASIDE_IN_BRACKETS.sub("", text.split("\n")[0]))[0].strip(MARKUP).rstrip(STOPS)
     line = REMARK.sub("", line).rstrip(MARKUP + STOPS)
     short = TRAILING_WORDS.sub("", line)

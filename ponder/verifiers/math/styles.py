@@ -28,12 +28,21 @@ TYPESETTING = (
     (re.compile(r"\^\s*\{\s*\\prime\s*\\prime\s*\}"), "''"),
     (re.compile(r"\^\s*(?:\{\s*\\prime\s*\}|\\prime(?![A-Za-z]))"), "'"),
     (re.compile(r"\^\s*\{?\s*\\circ\s*\}?|\\degree(?![A-Za-z])|\\textdegree(?![A-Za-z])"), r"^\\circ "),
+    (
+        re.compile(
+            r"^\s*\\(?:Rightarrow|Longrightarrow|implies|rightarrow|to|therefore)(?![A-Za-z])\s*|\\checkmark\s*$"
+        ),
+        "",
+    ),
     (re.compile(r"\\lnot(?![A-Za-z])"), r"\\neg"),
     (re.compile(r"\\(?:pounds|textsterling)(?![A-Za-z])"), "£"),
     (re.compile(r"\\(?:euro|EUR|texteuro)(?![A-Za-z])(?:\{\})?"), "€"),
     (re.compile(r"\\(?:yen|textyen)(?![A-Za-z])"), "¥"),
     (re.compile(r"\\(?:textdollar|dollar)(?![A-Za-z])"), r"\\$"),
     (re.compile(r"\\(?:text|mathrm|textrm)\{\s*(\\\$|[€£¥₹])\s*\}"), r"\1"),
+    (re.compile(r"\\(?:text|mathrm|textrm)\{\s*(?:Rs\.?|INR)\s*\}(?=\s*\d)"), "₹"),
+    (re.compile(r"\\text\s*\{\s*&\s*\}"), r"\\text{ and }"),
+    (re.compile(r"^\s*(-?\d[\d.,{}]*)\s*\\\$\s*$"), r"\\$\1"),
 )
 UNITS = (
     (re.compile(r"\\mu\s*\\(?:text|mathrm|textrm)\s*\{\s*"), r"\\text{micro"),
@@ -59,6 +68,8 @@ REALS = (
     (re.compile(r"\\mathbb\s*\{?\s*R\s*\}?\s*(?:\^|_)\s*\{?\s*(?:\+|>\s*0)\s*\}?"), r"(0,\\infty)"),
     (re.compile(r"\\mathbb\s*\{?\s*R\s*\}?\s*_\s*\{?\s*(?:\\geq?|\\geqslant)\s*0\s*\}?"), r"[0,\\infty)"),
 )
+QUAD = re.compile(r"\s*(?:\\q?quad(?![A-Za-z])\s*)+")
+EQUATION = re.compile(r"[$\s]*[A-Za-z](?:_\{?\w+\}?)?\s*=[^=,;<>&]+")
 MONEY = {"USD": r"\$", "US": r"\$", "EUR": "€", "GBP": "£", "CNY": "¥", "RMB": "¥", "JPY": "¥", "INR": "₹", "Rs": "₹"}
 COUNTRY = re.compile(r"\b(?:US|USD|A|C|HK|NT|S)\s*(?=\\\$)")
 CODE = re.compile(r"(?<![A-Za-z\\])(USD|EUR|GBP|CNY|RMB|JPY|INR|Rs)\.?\s*(?=\d)")
@@ -72,6 +83,8 @@ def without_styles(text: str) -> str:
     >>> without_styles("\\\\textcolor{red}{\\\\dfrac{1}{2}} \\\\\\\\ ")
     '{\\\\frac{1}{2}} '
     """
+    if "quad" in text:
+        text = _separated(text)
     for pattern, replacement in TYPESETTING:
         text = pattern.sub(replacement, text)
     if "\\mu" in text or "\\Omega" in text or "\\text" in text:
@@ -83,6 +96,14 @@ def without_styles(text: str) -> str:
     if "\\&" in text and "=" not in text:
         text = text.replace("\\&", r"\text{ and }")
     return APPROXIMATE.sub("", TRAILING.sub("", text))
+
+
+def _separated(text: str) -> str:
+    """Equations with a wide space between them as a list: x = 2 \\quad y = 3."""
+    parts = QUAD.split(text)
+    if len(parts) < 2 or not all(EQUATION.fullmatch(part) for part in parts):
+        return text
+    return ", ".join(parts)
 
 
 def money(text: str) -> str:

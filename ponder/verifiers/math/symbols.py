@@ -6,7 +6,7 @@ from fractions import Fraction
 from ponder.verifiers.math import arithmetic, parse
 from ponder.verifiers.math.cursor import Cursor
 from ponder.verifiers.math.tree import Node, OverBudget, Unreadable, num
-from ponder.verifiers.math.units import COMPARATIVES, DOUBTS, is_operation, scaled, unit_name
+from ponder.verifiers.math.units import COMPARATIVES, DOUBTS, SMALLER, is_operation, scaled, unit_name
 
 BASES = [
     "two",
@@ -242,3 +242,17 @@ def parse_unit(cursor: Cursor, node: Node) -> Node:
     if power:
         node = Node("mul", (node, num(10**power)))
     return Node("unit", (node, unit_name(words))) if words else node
+
+
+def with_smaller_unit(cursor: Cursor, node: Node) -> Node:
+    """The node with what follows in a smaller unit, all in that: 2 hours 5 minutes is 125 minutes."""
+    at = cursor.at + cursor.sees("and")
+    if at + 1 >= len(cursor.tokens) or cursor.tokens[at][0] != "num" or cursor.tokens[at + 1][0] != "text":
+        return node
+    smaller = unit_name(cursor.tokens[at + 1][1])
+    many = SMALLER.get((node.args[1], smaller))
+    if many is None:
+        return node
+    rest = number(cursor.tokens[at][1])
+    cursor.at = at + 2
+    return Node("unit", (Node("add", (Node("mul", (node.args[0], num(many))), rest)), smaller))

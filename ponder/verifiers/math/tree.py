@@ -29,6 +29,7 @@ class Node(NamedTuple):
     list, set, alt, both     nodes: joined by commas, in braces, joined by "or", inequalities joined by "and"
     builder                  variable, condition
     union, inter, minus      two nodes
+    logic                    "land" or "lor", then nodes: statements joined by the signs of logic
     rel                      operators (strings), then one node more than operators
     ratio                    nodes
     matrix, cases            rows, each a tuple of nodes
@@ -76,6 +77,11 @@ def _mapped(argument: Any, change: Any) -> Any:
     return argument
 
 
+def substituted(tree: Node, old: Node, new: Node) -> Node:
+    """The tree with one node in place of another, wherever it stands."""
+    return new if tree == old else mapped(tree, lambda child: substituted(child, old, new))
+
+
 def contains(node: Node, *ops: str) -> bool:
     return any(inner.op in ops for inner in walk(node))
 
@@ -88,6 +94,8 @@ def symbols(node: Node) -> set[str]:
 def negated(node: Node) -> Node:
     if node.op == "num":
         return Node("num", (-node.args[0], node.args[1]))
+    if node.op in ("unit", "percent", "degree"):
+        return Node(node.op, (negated(node.args[0]), *node.args[1:]))
     return Node("mul", (MINUS_ONE, node))
 
 

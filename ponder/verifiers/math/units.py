@@ -30,6 +30,12 @@ UNITS = {
     "miles": "mi mile",
     "grams": "g gram 克",
     "kilograms": "kg kilogram 千克 公斤",
+    "milligrams": "mg milligram 毫克",
+    "ounces": "oz ounce 盎司",
+    "gallons": "gal gallon 加仑",
+    "quarts": "qt quart",
+    "pints": "pint",
+    "tons": "ton tonne tonnes 吨",
     "liters": "l liter litre litres 升",
     "milliliters": "ml milliliter millilitre millilitres 毫升",
     "kilometers per hour": "km/h kmh kph 千米/时 千米/小时",
@@ -37,6 +43,12 @@ UNITS = {
     "meters per second": "m/s 米/秒",
     "yen": "jpy 日元",
     "yuan": "元 ¥ cny rmb 人民币",
+}
+# How many of the second make one of the first: 2 hours 5 minutes.
+SMALLER = {
+    **{("weeks", "days"): 7, ("days", "hours"): 24, ("hours", "minutes"): 60, ("minutes", "seconds"): 60},
+    **{("years", "months"): 12, ("feet", "inches"): 12, ("yards", "feet"): 3, ("dollars", "cents"): 100},
+    **{("kilometers", "meters"): 1000, ("meters", "centimeters"): 100, ("kilograms", "grams"): 1000},
 }
 SCALES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12, "万": 4, "亿": 8}  # powers of ten
 UNIT_NAMES = {alias: name for name, aliases in UNITS.items() for alias in (name, *aliases.split())}
@@ -67,6 +79,11 @@ DOUBTS = {
     "more",
     "fewer",
     "almost",
+    "guess",
+    "guessing",
+    "unsure",
+    "uncertain",
+    "unverified",
     "invalid",
 }
 DOUBTS |= {"about", "approximately", "roughly", "nearly", "isn't", "maybe", "possibly", "perhaps", "unknown", "untrue"}
@@ -79,6 +96,7 @@ POWER = re.compile(r"\s*(?:\^\{?([23])\}?|([²³]))$")
 
 def unit_name(words: str) -> str:
     """The common name of a unit: "square inches" and "inches^2" are "inches2"; unknown words stay as they are."""
+    words = words.replace("per cent", "percent")
     name = CUBIC.sub(r"\1^3", SQUARE.sub(r"\1^2", words.strip()))
     name = SQUARE_CJK.sub(lambda match: f"{match[1]}^2" if match[1] else f"{match[2]}^3", name)
     power = POWER.search(name)

@@ -4,13 +4,16 @@ from fractions import Fraction
 
 from ponder.verifiers.math import modular, numeric, real_sets
 from ponder.verifiers.math.plain_numbers import FLOAT_DIGITS, is_finite_decimal, is_rounded
-from ponder.verifiers.math.tree import MINUS_ONE, Node, contains, mapped, symbols, walk
+from ponder.verifiers.math.tree import MINUS_ONE, Node, contains, mapped, substituted, symbols, walk
+
+CONSTANTS = {"C", "c", "C_1", "C_2", "C_3", "c_1", "c_2", "c_3"}
 
 
 def same_value(reference: Node, answer: Node) -> bool:
     """Whether two expressions have the same value, exactly or by the rules for percents, degrees and decimals."""
     if both_infinite(reference, answer):
         return True
+    answer = _with_constants_of(reference, answer)
     if reference.op == "percent" and answer.op != "percent":
         bare = reference.args[0]
         return _equal(reference, answer) or _equal(bare, answer) or _rounds(reference, answer) or _rounds(bare, answer)
@@ -26,6 +29,21 @@ def same_value(reference: Node, answer: Node) -> bool:
     if _base_of_log(reference) != _base_of_log(answer):
         return _equal(*(_common_logarithms(node) for node in (reference, answer)))
     return False
+
+
+def _with_constants_of(reference: Node, answer: Node) -> Node:
+    """The answer with its constants of integration named as the reference names them: x^2 + c for x^2 + C."""
+    wanted, given = symbols(reference), symbols(answer)
+    for name in CONSTANTS & (wanted - given):
+        others = [other for other in _other_names(name) if other in given - wanted]
+        if len(others) == 1:
+            answer = substituted(answer, Node("sym", (others[0],)), Node("sym", (name,)))
+    return answer
+
+
+def _other_names(constant: str) -> tuple[str, ...]:
+    letter, _, number = constant.partition("_")
+    return tuple(f"{other}_{number}" if number else other for other in "CcKk" if other != letter)
 
 
 def _is_large(reference: Node) -> bool:

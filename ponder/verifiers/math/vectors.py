@@ -1,14 +1,18 @@
 """Vectors as sums of multiples of the unit vectors i, j and k."""
 
-from ponder.verifiers.math.parse import substituted
-from ponder.verifiers.math.tree import Node, num, symbols, walk
+from ponder.verifiers.math.tree import Node, num, substituted, symbols, walk
+
+
+def _names(letter: str, *plain: Node) -> tuple[Node, ...]:
+    """The ways to write a unit vector: j, \\hat{j}, \\vec{\\jmath}."""
+    letters = (letter, f"{letter}math")
+    return (*plain, *(Node("sym", (f"{accent}({name})",)) for accent in ("hat", "vec", "bar") for name in letters))
+
 
 UNITS = (
-    (Node("const", ("i",)), *(Node("sym", (f"{accent}(i)",)) for accent in ("hat", "vec", "bar"))),
-    *(
-        (Node("sym", (name,)), *(Node("sym", (f"{accent}({name})",)) for accent in ("hat", "vec", "bar")))
-        for name in "jk"
-    ),
+    _names("i", Node("const", ("i",))),
+    _names("j", Node("sym", ("j",))),
+    _names("k", Node("sym", ("k",))),
 )
 
 

@@ -16,7 +16,7 @@ from ponder.verifiers.math import budget
 from ponder.verifiers.math.calculus import may_be_asked
 from ponder.verifiers.math.chains import last_member
 from ponder.verifiers.math.equality import one_value, same
-from ponder.verifiers.math.extract import extract_answer
+from ponder.verifiers.math.extract import extract_answer, has_box
 from ponder.verifiers.math.found import Found, boxed, shortened, stated
 from ponder.verifiers.math.parse import parse
 from ponder.verifiers.math.parts import parts_in_boxes
@@ -26,17 +26,20 @@ from ponder.verifiers.math.spelling import TEXT, flat, spelled
 from ponder.verifiers.math.statements import final_statement, stated_answer
 from ponder.verifiers.math.thousands import readings
 from ponder.verifiers.math.tree import Node, OverBudget, Unreadable
-from ponder.verifiers.math.wording import letter_unit
+from ponder.verifiers.math.wording import other_readings
 from ponder.verifiers.response import Job, Response
 from ponder.verifiers.verdict import Verdict
 
 OPTION = re.compile(
-    r"\(([A-J])\)(?![-+*/^=<>,;!_])(?!.*\([A-J]\))(?!.*\bor\b).*|([A-J])(?:[.:](?!\s*\(?[A-J]{1,5}\)?\s*(?:[^\w\s)]|$|and\b|or\b))(?![^=]*=)(?![^.:]*\bor\b).*)?",
+    r"\(([A-J])\)(?![-+*/^=<>,;!_])(?!.*\([A-J]\))(?!.*\bor\b).*|([A-J])(?:[.:)](?!\s*\(?[A-J]{1,5}\)?\s*(?:[^\w\s)]|$|and\b|or\b))(?![^=]*=)(?![^.:]*\bor\b).*)?",
     re.DOTALL,
 )
 LETTER = re.compile(r"(?:[Oo]ption |[Cc]hoice )?\(?([A-J])\)?")
+NAMES = re.compile("[A-Z]{3,}")
+LABEL = re.compile("[①-⑳]")
+LABELS = re.compile(r"[①-⑳](?:[\s,;]*(?:and)?[\s,;]*[①-⑳])*")  # the statements that are right
 SEPARATED = re.compile(r"\d\s*,\s+\d")  # a list, not groups of digits
-WORDS = re.compile(r"[A-Za-z]{2,}(?:[ '-][A-Za-z]+)*")
+WORDS = re.compile(r"(?:[Aa] )?[A-Za-z]{2,}(?:[ '-][A-Za-z]+)*")
 ARTICLE = re.compile(r"^(?:an?|the|on) ")
 AFFIRMATION = re.compile(r"(yes|no|true|false)(?=[,.;:!]|\s*$|\s*\()(?!.*\b(?:yes|no|true|false|or)\b)", re.IGNORECASE)
 SENTENCE = re.compile(r"(?=.*[A-Za-z]{3})[A-Za-z\u4e00-\u9fff][A-Za-z\u4e00-\u9fff' ,.;:?!-]*")  # words, no mathematics
@@ -71,7 +74,7 @@ def find_answer(content: str) -> Found | str:
     """The answer of a response's text and where it stands, or why there is none."""
     if answer := final_statement(content):
         return stated(answer, f"The final answer is {answer}")
-    if "\\box" in content or "\\fbox" in content:
+    if has_box(content):
         answer = extract_answer(content)
         return boxed(answer) if answer is not None else "the last box is empty, unclosed or too long"
     return stated_answer(content) or "no box and no answer that is stated"
@@ -79,7 +82,7 @@ def find_answer(content: str) -> Found | str:
 
 def _in_parts(content: str, reference: str) -> str | None:
     """What the last boxes hold, where the reference has several items, and each box answers one of them."""
-    if "\\box" not in content or not SEVERAL.search(reference):
+    if not has_box(content) or not SEVERAL.search(reference):
         return None
     try:
         trees = _read(reference).trees
@@ -178,6 +181,10 @@ def cheaply_equal(answer: str, reference: str) -> bool | None:
         return True if written else None
     if is_words and AFFIRMATION.fullmatch(text) and (said := AFFIRMATION.match(written)):
         return said[1].lower() == text.lower()
+    if LABELS.fullmatch(text) and LABELS.fullmatch(written):
+        return sorted(LABEL.findall(text)) == sorted(LABEL.findall(written))
+    if NAMES.fullmatch(text) and NAMES.fullmatch(written):
+        return False  # points or an order, no product
     if (letter := LETTER.fullmatch(text)) and (option := LETTER.fullmatch(written) or OPTION.fullmatch(written)):
         if option.re is LETTER:
             return option[1] == letter[1]
@@ -227,7 +234,7 @@ def _trees(text: str) -> tuple[tuple[Node, ...], str]:
     found: list[Node] = []
     problem = ""
     plain = spelled(text)
-    for reading in dict.fromkeys((plain, letter_unit(plain))):
+    for reading in dict.fromkeys((plain, *other_readings(plain))):
         for thousands in readings(reading):
             try:
                 tree = parse(reading, thousands)

@@ -56,6 +56,24 @@ CHOOSE = re.compile(
     r"|(?<![\w}])(?:\\mathrm\{C\}|\\text\{C\}|C)_\{?(\d{1,3})\}?\s*\^\s*\{?(\d{1,3})\}?(?!\w)"
 )
 TO = re.compile(r"(?<=[\w}])\s*\\text\{\s*to\s*\}\s*(?=[\w\\])|(?<=\d)\s+to\s+(?=\d)")
+# "7 (since 6 < 7)": the reason, which is no part of the answer; "3/4 (or 0.75)": another spelling of it.
+REASON = re.compile(r"\s*,?\s*(?:\\text\s*\{)?\s*\(\s*(?:since|because|as)\b[^()]{1,80}\)\s*\}?\s*$")
+RESPELLED = re.compile(
+    r"(?<=[\w}])\s*(?:\\text\s*\{)?\s*\(\s*(?:\\text\s*\{)?\s*(?:or|i\.e\.,?|that is,?|=|or equivalently,?|equivalently,?)(?![A-Za-z])"
+    r"\s*\}?\s*((?:[^(){}]|\{[^(){}]*\}){1,60})\)\s*\}?\s*$"
+)
+TIME = re.compile(r"^\s*(?:\\text\s*\{\s*)?(\d{1,2}:\d{2})\s*(?:\\text\s*\{\s*)?([AaPp])\.?\s?[Mm]\.?\s*\}?\s*$")
+NO_LIMIT = re.compile(r"^\s*(?:\\text\s*\{)?\s*(?:the limit )?does not exist\s*\}?\s*$", re.IGNORECASE)
+# \\text{Area of } ABC = 8 and \\text{Area}(ABC) = 8: whose it is says nothing about the value.
+MEASURE = re.compile(r"^\s*\\text\s*\{\s*(?:The )?[A-Za-z ]{2,30} of\s*\}\s*(?=[^=]{1,60}=[^=]+$)")
+MEASURED = re.compile(
+    r"^\s*\\(?:text|mathrm|operatorname)\s*\{\s*([A-Za-z]{2,20})\s*\}\s*\([^()=]{1,40}\)\s*=(?=[^=]+$)"
+)
+CHOSEN = re.compile(r"(?<![\w}\\])C\((\d{1,3}),\s*(\d{1,3})\)(?!\s*\w)")
+OPTION_LABEL = re.compile(
+    r"^\s*\\(?:text|textbf|mathbf|mathrm|textrm)\s*\{\s*\(?[A-J](?:\)\s*\}|[.:]\s*\}|\s*\}\s*[).:])(?:\\ |[\s:~])*(?=.*\d)"
+)
+LETTERED_BASE = re.compile(r"(\d*)\\(?:text|mathrm)\s*\{\s*(\d*[A-F][0-9A-F]*)\s*\}(?=\s*_\s*(?:16|\{\s*16))")
 APPROXIMATION = re.compile(r"approx|about|roughly|\\simeq")
 RESTATED = re.compile(
     r"\s*,?\s*(?:\\text\s*\{)?\s*\(\s*(?:\\text\s*\{)?\s*(?:which is |or |i\.e\.,? )?(?:approximately|approx\.?|about|roughly"
@@ -134,6 +152,16 @@ def worded(text: str) -> str:
         text = TO.sub(":", text)
     if APPROXIMATION.search(text):
         text = _without_restatement(text)
+    if "(" in text:
+        text = _without_reason(text)
+    if "=" in text:
+        text = MEASURED.sub(r"\\text{\1} =", MEASURE.sub("", text))
+    if "16" in text:
+        text = LETTERED_BASE.sub(r"\1\2", text)
+    if ":" in text:
+        text = TIME.sub(lambda match: rf"{match[1]}\text{{ {match[2].lower()}m}}", text)
+    if "exist" in text:
+        text = NO_LIMIT.sub(r"\\text{DNE}", text)
     if "multiplicity" in text or "root" in text or "twice" in text:
         text = MULTIPLICITY.sub("", text)
     if "integer" in text:
@@ -157,6 +185,23 @@ def _without_restatement(text: str) -> str:
     match = RESTATED.search(text)
     kept = text[: match.start()].strip() if match else ""
     return kept if re.search(r"[\w})]$", kept) and kept.count("{") == kept.count("}") else text
+
+
+def _without_reason(text: str) -> str:
+    """The value without a reason in brackets behind it, and with another spelling of it as an alternative."""
+    match = REASON.search(text)
+    kept = text[: match.start()].strip() if match else ""
+    if kept and kept.count("{") == kept.count("}"):
+        return kept
+    match = RESPELLED.search(text)
+    if match and match[1].strip() and re.search(r"[\d\\]", match[1]):
+        return rf"{text[: match.start()].strip()} \text{{ or }} {match[1].strip()}"
+    return text
+
+
+def other_readings(text: str) -> tuple[str, ...]:
+    """What a text may mean besides: a letter in brackets as a unit, C(5, 2) as a binomial, the value of an option."""
+    return (letter_unit(text), CHOSEN.sub(r"\\binom{\1}{\2}", text), OPTION_LABEL.sub("", text))
 
 
 def letter_unit(text: str) -> str:
