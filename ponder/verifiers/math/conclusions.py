@@ -118,9 +118,8 @@ WITH_WHAT = re.compile(
     r"(\d[^\d=]{0,60}?)\s+(?:with|using|in|after|within|over|during|for|by)\s+(?:the |his |her |their |those |these |all |only |exactly )?\$?\d[\d,.]*"
     r"(?!\W*[-+*/×÷]|[^\d]*\b(?:total|altogether|all|each)\b)[^\d=]*$"
 )
-BECAUSE = re.compile(
-    r"(\d[^.]*?),?\s+(?:because|since)\b(?!.*(?:=|\b(?:so|thus|hence|therefore|then|equals)\b)).*$", re.DOTALL
-)
+BECAUSE = re.compile(r",?\s+(?:because|since)\b")
+CONCLUDES = re.compile(r"=|\b(?:so|thus|hence|therefore|then|equals)\b")
 AT = re.compile(r"^at\s+(?=\()")
 EITHER = re.compile(r"\beither\s+(?=[-\d$\\(])", re.IGNORECASE)
 PROBLEM = re.compile(
@@ -247,13 +246,21 @@ def is_supposed(sentence: str) -> bool:
     return bool(UNSURE.search(sentence) or SUPPOSED.match(sentence))
 
 
+def _without_reason(sentence: str) -> str:
+    """The sentence up to its last "because", where a number stands before it and no conclusion after it."""
+    reason = next(reversed(list(BECAUSE.finditer(sentence))), None)
+    if reason is None or CONCLUDES.search(sentence, reason.end()) or not re.search(r"\d", sentence[: reason.start()]):
+        return sentence
+    return sentence[: reason.start()]
+
+
 def conclusion(sentence: str) -> str:
     """What a sentence arrives at: its last formula, what follows its last "is", or its last number."""
     sentence = EITHER.sub("", CHINESE_SO.sub("", sentence))
     sentence = EXCLAIMED.sub("", PURPOSE.sub(r"\1", sentence))
     if NO_ANSWER.search(sentence) or NOTICED.match(sentence) or is_supposed(sentence):
         return ""
-    sentence = BECAUSE.sub(r"\1", sentence)
+    sentence = _without_reason(sentence)
     if "\\" not in sentence and MONEY.search(sentence):
         sentence = sentence.replace("$", "")
     equals = EQUALS.search(sentence)

@@ -73,7 +73,9 @@ CHOSEN = re.compile(r"(?<![\w}\\])C\((\d{1,3}),\s*(\d{1,3})\)(?!\s*\w)")
 OPTION_LABEL = re.compile(
     r"^\s*\\(?:text|textbf|mathbf|mathrm|textrm)\s*\{\s*\(?[A-J](?:\)\s*\}|[.:]\s*\}|\s*\}\s*[).:])(?:\\ |[\s:~])*(?=.*\d)"
 )
-LETTERED_BASE = re.compile(r"(\d*)\\(?:text|mathrm)\s*\{\s*(\d*[A-F][0-9A-F]*)\s*\}(?=\s*_\s*(?:16|\{\s*16))")
+LETTERED_BASE = re.compile(
+    r"(?<!\d)(\d{0,40})\\(?:text|mathrm)\s*\{\s*(\d*[A-F][0-9A-F]*)\s*\}(?=\s*_\s*(?:16|\{\s*16))"
+)
 APPROXIMATION = re.compile(r"approx|about|roughly|\\simeq")
 RESTATED = re.compile(
     r"\s*,?\s*(?:\\text\s*\{)?\s*\(\s*(?:\\text\s*\{)?\s*(?:which is |or |i\.e\.,? )?(?:approximately|approx\.?|about|roughly"
