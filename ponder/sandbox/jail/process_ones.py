@@ -37,10 +37,15 @@ class ProcessOnes:
         return descriptors[0]
 
 
-def end(pidfd: int) -> None:
-    """Ends process 1 of a namespace, and all that is in it; they are gone when this returns. Closes the pidfd."""
+def kill(pidfd: int) -> None:
+    """Kills process 1 of a namespace, and so all that is in it; they are gone when its pidfd can be read."""
     with contextlib.suppress(ProcessLookupError):  # the judge has been faster
         signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+
+
+def end(pidfd: int) -> None:
+    """Kills them, and waits until they are gone. Closes the pidfd."""
+    kill(pidfd)
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
     poll.poll()

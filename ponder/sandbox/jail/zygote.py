@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from jail import execution, root, seccomp, worker
 from jail import syscalls as sys_
-from jail.process_ones import ProcessOnes, end
+from jail.process_ones import ProcessOnes, end, kill
 
 WORKER_NAMESPACES = sys_.CLONE_NEWNS | sys_.CLONE_NEWIPC
 # What solutions import most; everything else is imported when asked for.
@@ -92,6 +92,7 @@ class Started:
 def _serve(control: socket.socket, settings: dict, filter_program: bytes, process_ones: ProcessOnes | None) -> None:
     """Until the judge is gone: nothing may outlive it then."""
     workers: dict[int, Started] = {}  # by pidfd
+    ended: dict[int, tuple[int, int]] = {}  # by process 1's pidfd, until it is gone: number and status
     poll = select.poll()
     poll.register(control, select.POLLIN)
     try:
@@ -99,7 +100,19 @@ def _serve(control: socket.socket, settings: dict, filter_program: bytes, proces
             for descriptor, _ in poll.poll():
                 if descriptor in workers:
                     poll.unregister(descriptor)
-                    _report_end(control, descriptor, workers.pop(descriptor))
+                    os.close(descriptor)
+                    started = workers.pop(descriptor)
+                    _, status = os.waitpid(started.pid, 0)
+                    if started.process_1 is None:
+                        _report_end(control, started.number, status)
+                    else:  # meanwhile others are served
+                        kill(started.process_1)
+                        ended[started.process_1] = started.number, status
+                        poll.register(started.process_1, select.POLLIN)
+                elif descriptor in ended:
+                    poll.unregister(descriptor)
+                    os.close(descriptor)
+                    _report_end(control, *ended.pop(descriptor))
                 elif not _answer(control, settings, filter_program, process_ones, workers, poll):
                     return
     except (BrokenPipeError, ConnectionResetError):
@@ -107,20 +120,16 @@ def _serve(control: socket.socket, settings: dict, filter_program: bytes, proces
     finally:
         for pidfd, started in workers.items():
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-            _wait_for_all(started)
+            os.waitpid(started.pid, 0)
+            if started.process_1 is not None:
+                end(started.process_1)
+        for process_1 in ended:
+            end(process_1)
 
 
-def _report_end(control: socket.socket, pidfd: int, started: Started) -> None:
-    os.close(pidfd)
-    control.send(json.dumps({"ended": started.number, "status": _wait_for_all(started)}).encode())
-
-
-def _wait_for_all(started: Started) -> int:
-    """Waits for the worker's end, then ends what it has left behind. The status as wait(2) gives it."""
-    _, status = os.waitpid(started.pid, 0)
-    if started.process_1 is not None:
-        end(started.process_1)
-    return status
+def _report_end(control: socket.socket, number: int, status: int) -> None:
+    """Of a worker, with all that it had started; the status as wait(2) gives it."""
+    control.send(json.dumps({"ended": number, "status": status}).encode())
 
 
 def _answer(control, settings: dict, filter_program: bytes, process_ones, workers: dict, poll) -> bool:
