@@ -2,6 +2,7 @@
 
 import atexit
 import gc
+import itertools
 import os
 import signal
 import sys
@@ -16,6 +17,13 @@ from jail import bare, errors
 
 PLACE = ""  # the program's directory
 LAST = ("last_type", "last_value", "last_traceback")
+_newest = ""  # of the modules that were loaded before any program was there
+
+
+def remember_modules() -> None:
+    """What is in sys.modules from now on is a program's."""
+    global _newest
+    _newest = next(reversed(sys.modules))
 
 
 def run(codes: list[types.CodeType]) -> None:
@@ -105,11 +113,14 @@ def _let_go_of_modules() -> None:
         setattr(sys, name, getattr(sys, f"__{name}__", None))
     beside = os.path.join(PLACE, "")
     alive = []
-    for name, module in list(sys.modules.items()):
+    # Of the others not even the names are looked at, which would copy the pages that they lie on.
+    new = list(itertools.takewhile(lambda name: name != _newest, reversed(sys.modules)))
+    for name in ("__main__", *reversed(new)):
+        module = sys.modules.get(name)
         if name == "__main__" or str(getattr(module, "__file__", None)).startswith(beside):
             if isinstance(module, types.ModuleType):
                 alive.append(weakref.ref(module))
-            del sys.modules[name]
+            sys.modules.pop(name, None)
     module = None
     gc.collect()
     if any(reference() is not None for reference in alive):

@@ -41,8 +41,6 @@ def work(channel: int, stdout: int, stderr: int, settings: dict, filter_program:
         wire.send(judge, b"ready")
         job = wire.receive_json(judge)
         _set_limits(job["limits"])
-        for name in [name for name in sys.modules if name.partition(".")[0] == "jail"]:
-            del sys.modules[name]  # the name is the program's to use
         code = MODES[job["mode"]](judge, job)
     except EOFError:
         code = 0  # the judge had no job for this worker

@@ -15,7 +15,7 @@ import socket
 import sys
 from dataclasses import dataclass
 
-from jail import execution, root, seccomp, worker
+from jail import execution, main_program, root, seccomp, worker
 from jail import syscalls as sys_
 from jail.process_ones import ProcessOnes, end, kill
 
@@ -51,6 +51,10 @@ def main(settings: dict) -> None:
     importlib.invalidate_caches()  # of what was looked for outside of the jail
     _open_streams()
     warmed = [name for name in (*WARM, *settings["warm"]) if _import(name)]
+    # Here, not in each worker: to look at all names there would copy the pages that they lie on.
+    for name in [name for name in sys.modules if name.partition(".")[0] == "jail"]:
+        del sys.modules[name]  # the name is the program's to use
+    main_program.remember_modules()
     gc.collect()
     gc.freeze()  # the collector of a worker need not look at, and so copy, what the zygote holds
     control.send(json.dumps({"ready": True, "warmed": len(warmed)}).encode())
