@@ -8,7 +8,8 @@ float sums depend on their order. What was seen, each with torch 2.13:
   LENGTH_BUCKET (every processor).
 - MKL cuts a long sum into pieces of a size of its own, so a product over positions depends on how many there are, though
   all further ones have weight 0: pieces of 192 (AMD Zen 4, four and more query heads for a key head), 256 (Intel's AVX2
-  kernels) and 384 (its AVX-512 kernels, on a Xeon with AMX; two and more query heads). Cure: `values`.
+  kernels) and 384 (its AVX-512 kernels, on a Xeon with AMX; two and more query heads).
+  oneDNN does so in bfloat16, where it shows in one number of many (Zen 4, in its own and in AVX-512 kernels). Cure: `values`.
 - With several threads MKL on Intel also shares one sum among threads where rows are few, and on any processor a thread's
   share of an elementwise function may end within a row, where another instruction computes the rest (three and more
   threads). Cure: `rows`, else one thread.
