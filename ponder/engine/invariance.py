@@ -18,7 +18,7 @@ float sums depend on their order. What was seen, each with torch 2.13:
 - torch hands bfloat16 to oneDNN only from 4,096 multiplications on (`mkldnn_gemm_min_size` in its mkldnn/Matmul.cpp).
   Cure, always taken: copies beside a small product (`batched_product`).
 
-None of these sizes decides anything here. Before an engine starts, `choose_forms` tries the forms, fastest first, on
+No size of a processor's decides anything here. Before an engine starts, `choose_forms` tries the forms, fastest first, on
 shapes of this model, and takes the first whose numbers stay the same; the last one computes equal shapes only.
 """
 
