@@ -8,6 +8,7 @@ import base64
 import io
 import json
 import pickle
+import pickletools
 import zlib
 from typing import Any
 
@@ -16,6 +17,7 @@ from pydantic import BaseModel, Field
 from ponder.sandbox.job import CodeTest, Execution, ExecutionResult, Job, Limits, Refused, Report, StdioTest
 
 MAX_TESTS = 1_000
+MAX_OPERATIONS = 100_000  # of a packed list: a few for each test
 MAX_TEXT = 64 << 20  # characters or bytes, of all tests of a request together
 # What its judge puts before programs with stdin/stdout tests is LiveCodeBench's; a test holds it to ponder.tasks'.
 _STARS = (
@@ -169,6 +171,15 @@ class _PlainUnpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(f"it asks for {module}.{name}".encode("ascii", "replace").decode()[:200])
 
 
+def _check_cost(data: bytes) -> None:
+    """A few bytes of a pickle can ask for a memo of many gigabytes. Raises UnpicklingError, or ValueError where what it
+    announces is not there."""
+    for count, (operation, argument, _) in enumerate(pickletools.genops(data)):
+        grows = operation.name in ("PUT", "LONG_BINPUT") and argument > MAX_OPERATIONS
+        if count > MAX_OPERATIONS or grows:
+            raise pickle.UnpicklingError("it costs more than tests do")
+
+
 def _unpack(text: str) -> Any:
     try:
         return json.loads(text)
@@ -181,6 +192,7 @@ def _unpack(text: str) -> Any:
         data = unpacking.decompress(base64.b64decode(text, validate=True), MAX_TEXT)
         if not unpacking.eof:
             raise ValueError(f"it breaks off, or has more than {MAX_TEXT:,} bytes")
+        _check_cost(data)
         return _PlainUnpickler(io.BytesIO(data)).load()
     except Exception as error:  # whatever a pickle that is none makes of the machine that reads it
         raise Refused(f"tests: neither JSON nor a packed list: {str(error)[:200]}") from None

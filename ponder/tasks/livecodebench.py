@@ -9,6 +9,7 @@ import binascii
 import io
 import json
 import pickle
+import pickletools
 import zlib
 from collections.abc import Mapping
 from typing import Any
@@ -106,6 +107,12 @@ class _TextUnpickler(pickle.Unpickler):
 
 def _unpickle(data: bytes) -> str:
     try:
+        # A text takes a handful of operations; a few bytes of others can ask for many gigabytes.
+        if any(
+            count > 1_000 or (operation.name in ("PUT", "LONG_BINPUT") and argument != 0)
+            for count, (operation, argument, _) in enumerate(pickletools.genops(data))
+        ):
+            raise pickle.UnpicklingError("the pickle holds more than one text")
         value = _TextUnpickler(io.BytesIO(data)).load()
     except (AttributeError, IndexError, KeyError, TypeError, MemoryError, OverflowError, ImportError) as error:
         raise pickle.UnpicklingError(f"{type(error).__name__}: {error}") from None

@@ -64,6 +64,26 @@ def remote(server):
         yield remote
 
 
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        b"\x80\x02Nr\x00\x00\x00\x70.",
+        b"Np1900000000\n.",
+        b"\x80\x05\x96" + (1 << 34).to_bytes(8, "little") + b".",
+        b"N0" * 60_000 + b"N.",
+    ],
+)
+def test_a_packed_list_that_asks_for_gigabytes_is_refused_unread(bomb):
+    import base64
+    import zlib
+
+    from ponder.sandbox import open_instruct
+    from ponder.sandbox.job import Refused
+
+    with pytest.raises(Refused, match=r"costs more than tests do|only 1 remain"):
+        open_instruct._unpack(base64.b64encode(zlib.compress(bomb)).decode())
+
+
 def test_a_job(server):
     report = server.http.post("/run", json=ECHO).json()
     assert (report["outcome"], report["passed"], report["results"][0]["got"]) == ("passed", 1, "é\n")
