@@ -14,7 +14,7 @@ from headline import headline
 
 from ponder.recipe.schema import SandboxSettings
 from ponder.tasks import jsonl_tasks
-from ponder.verifiers import Judge, reference_response
+from ponder.verifiers import Verification, reference_response
 
 
 def main() -> None:
@@ -22,18 +22,18 @@ def main() -> None:
     parser.add_argument("names", nargs="*", default=["humaneval", "mbpp"], help="benchmarks, or files")
     parser.add_argument("--url", action="append", default=[], help="a server, instead of this machine")
     arguments = parser.parse_args()
-    with Judge(sandbox=SandboxSettings(urls=arguments.url)) as judge:
-        level = judge.code.start()["isolation"]
+    with Verification(sandbox=SandboxSettings(urls=arguments.url)) as verification:
+        level = verification.code.start()["isolation"]
         print(headline(f"isolation {level}"))
         for name in arguments.names:
-            score(name, judge)
+            score(name, verification)
 
 
-def score(name: str, judge: Judge) -> None:
+def score(name: str, verification: Verification) -> None:
     tasks = jsonl_tasks(name, verifier="code")
     pairs = [(task, response) for task in tasks if (response := reference_response(task)) is not None]
     began = time.monotonic()
-    verdicts = judge.judge(pairs)
+    verdicts = verification.verify_all(pairs)
     seconds = time.monotonic() - began
     counts = Counter(verdict.status for verdict in verdicts)
     print(

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from headline import headline
 
-from ponder.verifiers import Judge, Response, Verdict
+from ponder.verifiers import Response, Verdict, Verification
 from ponder.verifiers.api import task_of
 from ponder.verifiers.measure import HANG_S
 from ponder.verifiers.rows import shown
@@ -163,14 +163,14 @@ def main() -> None:
     draw, faults = random.Random(arguments.seed), 0
     counts: Counter = Counter()
     slowest, started = 0.0, time.perf_counter()
-    with Judge() as judge:
+    with Verification() as verification:
         for number in range(arguments.inputs):
             verifier = draw.choices(tuple(REFERENCES), weights=(7, 1, 1, 1))[0]
             response = draw.choice(MAKERS)(draw)
             tools = (TOOL,) if verifier == "function_calls" else ()
             task = task_of(verifier, draw.choice(REFERENCES[verifier]), tools)
             began = time.perf_counter()
-            verdict = judge.submit(task, Response("", response, True, False)).result()
+            verdict = verification.submit(task, Response("", response, True, False)).result()
             seconds = time.perf_counter() - began
             slowest = max(slowest, seconds)
             counts[verifier, verdict.status] += 1

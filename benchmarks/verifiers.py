@@ -20,9 +20,9 @@ from math_verify import parse, verify
 
 from ponder.tasks import Task, jsonl_tasks
 from ponder.tasks.jsonl import find_file, read_rows
-from ponder.verifiers import Judge, Response
+from ponder.verifiers import Response, Verification
 from ponder.verifiers.audit.corpus import CORPORA, load_corpus
-from ponder.verifiers.measure import judge_pairs
+from ponder.verifiers.measure import verify_pairs
 from ponder.verifiers.rows import LabelledPair
 
 Pair = tuple[str, str]  # response, reference
@@ -38,9 +38,9 @@ def main() -> None:
     for name, pairs in {"gsm8k, right": gsm8k(), "math500, right": math500(0), "math500, wrong": math500(7)}.items():
         against_math_verify(name, pairs, arguments.pairs)
     print("\nLabelled corpora, hostile rows among them:")
-    with Judge() as judge:
+    with Verification() as verification:
         for verifier in CORPORA:
-            seconds = [judged.seconds for judged in judge_pairs(judge, load_corpus(verifier), lambda _: None)]
+            seconds = [judged.seconds for judged in verify_pairs(verification, load_corpus(verifier), lambda _: None)]
             print(f"  {verifier:16}{rates(seconds)}")
     if arguments.run:
         waiting(arguments.run)
@@ -66,15 +66,15 @@ def math500(shift: int) -> list[Pair]:
 
 
 def against_math_verify(name: str, pairs: Sequence[Pair], most: int) -> None:
-    with Judge() as judge:
+    with Verification() as verification:
         labelled = [
             LabelledPair(
                 str(i), Task(({"role": "user", "content": ""},), "math", "math", reference), said(response), None, ""
             )
             for i, (response, reference) in enumerate(pairs)
         ]
-        ours = [judged.seconds for judged in judge_pairs(judge, labelled, lambda _: None)]
-        workers = len(judge.pool.process_ids())
+        ours = [judged.seconds for judged in verify_pairs(verification, labelled, lambda _: None)]
+        workers = len(verification.pool.process_ids())
     some = pairs[:most]
     plain = timed(plainly, some)
     with ProcessPoolExecutor(2) as processes:

@@ -7,17 +7,21 @@ import pytest
 
 FLOORS = {
     "recipe": 0,
+    "ledger": 0,
     "http": 0,
     "model": 1,
     "chat": 1,
     "tasks": 1,
     "runs": 1,
-    "sandbox": 1,
+    "sandbox": 2,
     "engine": 2,
-    "verifiers": 2,
-    "training": 4,
-    "server": 4,
-    "cli": 6,
+    "verifiers": 3,
+    "agents": 4,
+    "evals": 5,
+    "server": 5,
+    "training": 6,
+    "clients": 6,
+    "cli": 8,
 }
 PACKAGE = Path(__file__).parent.parent / "ponder"
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -47,4 +51,4 @@ def test_imports_go_down(path):
 
 
 def test_every_room_is_on_a_floor():
-    assert {path.parent.name for path in PACKAGE.glob("*/__init__.py")} == set(FLOORS)
+    assert {path.parent.name for path in PACKAGE.glob("*/__init__.py")} <= set(FLOORS)

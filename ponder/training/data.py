@@ -103,7 +103,7 @@ def _read(name: str, source: Source) -> Sequence[Task]:
 
 
 def _metadata_of(source: Source) -> dict[str, Any]:
-    """What of a source's settings travels with its tasks, for the judge to see."""
+    """What of a source's settings travels with its tasks, for verification to see."""
     metadata = {} if source.reward == "task" else {"reward": REWARD.dump_python(source.reward, mode="json")}
     call_form = getattr(source, "call_form", "auto")
     return metadata if call_form == "auto" else metadata | {"call_form": call_form}

@@ -15,8 +15,8 @@ from ponder.tasks.task import Task
 from ponder.training.data import spread
 from ponder.training.rollouts import Rollout
 from ponder.verifiers.compose import FORMS
-from ponder.verifiers.judge import shown_reference
 from ponder.verifiers.verdict import Verdict
+from ponder.verifiers.verification import shown_reference
 
 WINDOW = 1_000  # verdicts; whole steps count, as many of the last ones as are needed to have so many
 FEWEST = 3  # failures

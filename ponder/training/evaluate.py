@@ -8,13 +8,13 @@ from ponder.recipe.schema import HeldOut, Recipe, RlStage
 from ponder.runs.results import DomainResult, EvalResult, EvalSample, wilson_interval
 from ponder.tasks.task import Task
 from ponder.training.rollouts import Rollout, collect
-from ponder.verifiers.judge import Judge, shown_reference
+from ponder.verifiers.verification import Verification, shown_reference
 
 
 def evaluate(
     engine: Engine,
     renderer: Renderer,
-    judge: Judge,
+    verification: Verification,
     tasks: Sequence[Task],
     recipe: Recipe,
     stage: str,
@@ -23,7 +23,7 @@ def evaluate(
 ) -> tuple[EvalResult, list[Rollout]]:
     """One answer per task. A verifier that fails counts as not solved here, where nothing is learned from it."""
     params = held_out_sampling(recipe, renderer.stop_ids)
-    rollouts = collect(engine, renderer, judge, tasks, 1, params, (recipe.seed, "held_out")).rollouts
+    rollouts = collect(engine, renderer, verification, tasks, 1, params, (recipe.seed, "held_out")).rollouts
     solved = sum(_solved(r) for r in rollouts)
     domains = sorted({r.task.domain for r in rollouts})
     result = EvalResult(

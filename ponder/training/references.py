@@ -9,9 +9,9 @@ from itertools import islice
 from ponder.tasks.jsonl import listed_faults
 from ponder.tasks.task import Task
 from ponder.training.data import spread
-from ponder.verifiers.judge import Judge, reference_response
 from ponder.verifiers.response import Response
 from ponder.verifiers.verdict import Verdict
+from ponder.verifiers.verification import Verification, reference_response
 
 PROGRAMS = 64  # reference solutions that are run, evenly spaced: all of them would take minutes
 REWARDS = 64  # tasks on which a composed reward is tried
@@ -31,7 +31,7 @@ class _Reference:
     places: list[tuple[int, str]]
 
 
-def check_references(judge: Judge, tasks: Iterable[Task]) -> None:
+def check_references(verification: Verification, tasks: Iterable[Task]) -> None:
     """The reference answer of every task must be `correct` in the eyes of its own verifier; of programming tasks, the
     solutions of PROGRAMS tasks are run.
 
@@ -55,9 +55,9 @@ def check_references(judge: Judge, tasks: Iterable[Task]) -> None:
     others = (one for one in references.values() if one.task.verifier != "code")
     faults: list[tuple[int, str]] = []
     while some := list(islice(others, AT_A_TIME)):
-        faults += _faults(judge, some)
-    faults += _faults(judge, spread(coding, PROGRAMS))
-    faults = faults or _faults(judge, spread(composed, REWARDS), bare=False)
+        faults += _faults(verification, some)
+    faults += _faults(verification, spread(coding, PROGRAMS))
+    faults = faults or _faults(verification, spread(composed, REWARDS), bare=False)
     if faults:
         raise SelfCheckError(
             f"{listed_faults([fault for _, fault in sorted(faults)], 'references cannot be used')}\n"
@@ -65,7 +65,7 @@ def check_references(judge: Judge, tasks: Iterable[Task]) -> None:
         )
 
 
-def _faults(judge: Judge, references: Iterable[_Reference], bare: bool = True) -> list[tuple[int, str]]:
+def _faults(verification: Verification, references: Iterable[_Reference], bare: bool = True) -> list[tuple[int, str]]:
     """What is wrong with each reference that cannot be used, at each of its places.
 
     `bare`: without the reward around the verifier, which must then call a response that states the reference correct.
@@ -81,7 +81,7 @@ def _faults(judge: Judge, references: Iterable[_Reference], bare: bool = True) -
             continue
         if response is None and bare and task.verifier in ("code", "reasoning_gym"):
             continue
-        asked.append((reference, response, judge.submit(task, response or ANY_ANSWER)))
+        asked.append((reference, response, verification.submit(task, response or ANY_ANSWER)))
     return [
         (number, f"{place}: {fault}")
         for reference, response, future in asked

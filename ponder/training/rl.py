@@ -28,7 +28,7 @@ from ponder.training.objectives import resolve
 from ponder.training.rewards import by_group, has_variance, set_advantages, set_rewards
 from ponder.training.rollouts import Collected, Rollout, collect
 from ponder.training.selfcheck import check_ratio, check_signal
-from ponder.verifiers.judge import Judge
+from ponder.verifiers.verification import Verification
 
 
 class RlTrainer:
@@ -40,11 +40,11 @@ class RlTrainer:
         pool: TaskPool,
         engine: SamplingEngine,
         renderer: Renderer,
-        judge: Judge,
+        verification: Verification,
         learner: Learner,
     ):
         self.recipe, self.stage, self.run, self.pool = recipe, stage, run, pool
-        self.engine, self.renderer, self.judge, self.learner = engine, renderer, judge, learner
+        self.engine, self.renderer, self.verification, self.learner = engine, renderer, verification, learner
         self.objective = resolve(
             stage.objective.name,
             clip_low=stage.objective.clip_low,
@@ -126,7 +126,7 @@ class RlTrainer:
         collected = collect(
             self.engine,
             self.renderer,
-            self.judge,
+            self.verification,
             tasks,
             self.stage.samples_per_prompt,
             self.params,

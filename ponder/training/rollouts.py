@@ -13,9 +13,9 @@ from ponder.engine.counting import key
 from ponder.engine.protocol import Completion, Engine, Request, SamplingParams
 from ponder.tasks.task import Task
 from ponder.training.batch import Sample
-from ponder.verifiers.judge import Judge, shown_reference
 from ponder.verifiers.response import Response
 from ponder.verifiers.verdict import Verdict
+from ponder.verifiers.verification import Verification, shown_reference
 
 
 @dataclass
@@ -80,7 +80,7 @@ class Collected:
 def collect(
     engine: Engine,
     renderer: Renderer,
-    judge: Judge,
+    verification: Verification,
     tasks: Sequence[Task],
     samples_per_prompt: int,
     params: SamplingParams,
@@ -102,7 +102,11 @@ def collect(
     for completion in engine.generate(requests):
         g, _ = completion.request.id
         parsed = parse_output(completion.ids, renderer, prompts[g].thinking_open)
-        pending[completion.request.id] = completion, parsed, judge.submit(tasks[g], response_of(completion, parsed))
+        pending[completion.request.id] = (
+            completion,
+            parsed,
+            verification.submit(tasks[g], response_of(completion, parsed)),
+        )
     sampled = time.perf_counter()
     rollouts = [
         Rollout(tasks[g], first_group + g, s, prompts[g], completion, parsed, verdict.result())

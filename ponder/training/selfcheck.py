@@ -16,7 +16,7 @@ from ponder.training.learner import Learner
 from ponder.training.references import SelfCheckError, check_references
 from ponder.training.rewards import by_group, has_variance
 from ponder.training.rollouts import Rollout
-from ponder.verifiers.judge import Judge
+from ponder.verifiers.verification import Verification
 
 # Largest |learner - sampler| log-probability before the first update, when both hold the same weights. On a GPU float32
 # products run in TF32, with 10 bits of mantissa.
@@ -24,12 +24,12 @@ LARGEST_GAP = {torch.float32: 1e-4, torch.bfloat16: 0.5, torch.float16: 0.1}
 LARGEST_GAP_TF32 = 0.05
 
 
-def check_tasks(recipe: Recipe, pool: TaskPool, judge: Judge) -> None:
+def check_tasks(recipe: Recipe, pool: TaskPool, verification: Verification) -> None:
     """What can be known of the tasks before a model is there: every reference at hand, and of tasks that are made as they
     are asked for those of the first step and those held out."""
     made = [task for task in first_tasks(recipe, pool) if not task.place]
-    check_programs(judge, chain(*pool.at_hand, made))
-    check_references(judge, chain(*pool.at_hand, made))
+    check_programs(verification, chain(*pool.at_hand, made))
+    check_references(verification, chain(*pool.at_hand, made))
 
 
 def first_tasks(recipe: Recipe, pool: TaskPool) -> list[Task]:
@@ -46,15 +46,15 @@ def check_before_training(recipe: Recipe, pool: TaskPool, config: ModelConfig, r
     check_chat_form(renderer, tasks, config.vocab_size, longest, config.max_positions)
 
 
-def check_programs(judge: Judge, tasks: Iterable[Task]) -> None:
+def check_programs(verification: Verification, tasks: Iterable[Task]) -> None:
     """Where programs are to be judged, the sandbox must start here, and grant the limits that the tasks ask for."""
     coding = [task for task in tasks if task.verifier == "code"]
     if not coding:
         return
-    judge.code.start()
+    verification.code.start()
     for task in coding:
         try:
-            judge.code.check(task)
+            verification.code.check(task)
         except ValueError as error:
             place = f"{task.place}: " if task.place else ""
             raise SelfCheckError(

@@ -34,7 +34,7 @@ from ponder.training.rl import RlTrainer
 from ponder.training.selfcheck import check_before_training, check_tasks
 from ponder.training.sft import SftTrainer
 from ponder.training.view import View
-from ponder.verifiers.judge import Judge
+from ponder.verifiers.verification import Verification
 
 DEFAULT_BUDGET = RlStage.model_fields["error_budget"].default  # for evaluations of stages that have none
 
@@ -54,8 +54,8 @@ def start(recipe: Recipe, path: Path, view: View) -> Run:
     text = dump_recipe(recipe)
     pool = load_tasks(recipe)
     parent = Path(recipe.model.path) if recipe.model.path else None
-    with _judge(recipe) as judge:
-        check_tasks(recipe, pool, judge)
+    with _verification(recipe) as verification:
+        check_tasks(recipe, pool, verification)
     decoder, renderer = _first_model(recipe, pool)
     check_before_training(recipe, pool, decoder.config, renderer)
     with Run.create(path, text, new_lineage(text, seed=recipe.seed, parent=parent)) as run:
@@ -109,12 +109,12 @@ def _first_model(recipe: Recipe, pool: TaskPool) -> tuple[Decoder, Renderer]:
     return load_decoder(path, recipe.model.dtype, _device(recipe)), Renderer.load(path)
 
 
-def _judge(recipe: Recipe) -> Judge:
-    return Judge(deadline_s=_deadline_s(recipe), sandbox=recipe.sandbox)
+def _verification(recipe: Recipe) -> Verification:
+    return Verification(deadline_s=_deadline_s(recipe), sandbox=recipe.sandbox)
 
 
 def _deadline_s(recipe: Recipe) -> float:
-    """Of a verdict: one judge serves all stages, with the longest time that one of them allows."""
+    """Of a verdict: one Verification serves all stages, with the longest time that one of them allows."""
     return max((stage.verify_timeout for stage in recipe.stages if isinstance(stage, RlStage)), default=5.0)
 
 
@@ -139,7 +139,7 @@ class _Training:
         self.engine = SamplingEngine(self.decoder, self.recipe.engine)
         helpers = self.engine.workers - 1  # this process learns too
         self.replicas = Replicas(self.decoder, helpers) if helpers > 0 else None
-        self.judge = _judge(self.recipe)
+        self.verification = _verification(self.recipe)
         try:
             with self._stop_signals(), self.view:
                 if progress.stage == BIRTH:
@@ -151,7 +151,7 @@ class _Training:
             self.view.report(self.run, write_report(self.run))
         finally:
             self.engine.close()
-            self.judge.close()
+            self.verification.close()
             if self.replicas is not None:
                 self.replicas.close()
 
@@ -200,7 +200,9 @@ class _Training:
         )
         if isinstance(stage, SftStage):
             return SftTrainer(self.recipe, stage, self.run, self.pool, self.renderer, learner)
-        return RlTrainer(self.recipe, stage, self.run, self.pool, self.engine, self.renderer, self.judge, learner)
+        return RlTrainer(
+            self.recipe, stage, self.run, self.pool, self.engine, self.renderer, self.verification, learner
+        )
 
     def _reference(self, stage: SftStage | RlStage) -> Decoder | None:
         """The weights that the stage began with, where its objective has a KL: the last checkpoint before it."""
@@ -240,7 +242,14 @@ class _Training:
         self.engine.refresh()
         tasks = spread(self.pool.held_out, problems)
         result, rollouts = evaluate(
-            self.engine, self.renderer, self.judge, tasks, self.recipe, progress.stage, progress.step, progress.seconds
+            self.engine,
+            self.renderer,
+            self.verification,
+            tasks,
+            self.recipe,
+            progress.stage,
+            progress.step,
+            progress.seconds,
         )
         self.run.record_eval(result)
         self.run.record_failures(progress.stage, progress.step, "evaluation", failure_rows(rollouts))

@@ -8,18 +8,18 @@ from ponder.verifiers.api import (
     verify_instructions,
     verify_math,
 )
-from ponder.verifiers.judge import VERIFIERS, Judge, Verifier, reference_response, shown_reference
 from ponder.verifiers.pool import WorkerPool
 from ponder.verifiers.response import Response
 from ponder.verifiers.verdict import Part, Status, Verdict
+from ponder.verifiers.verification import VERIFIERS, Verification, Verifier, reference_response, shown_reference
 
 __all__ = [
     "VERIFIERS",
-    "Judge",
     "Part",
     "Response",
     "Status",
     "Verdict",
+    "Verification",
     "Verifier",
     "WorkerPool",
     "reference_response",

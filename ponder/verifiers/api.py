@@ -3,7 +3,7 @@
 They may be called from any thread, and never raise for what a response holds; a reference that cannot be used is an
 `error` verdict, whose reason says what to write instead. Worker processes and the sandbox start with the first response
 that needs them, are shared by all calls of a process, and end with it. To judge many responses at a time use
-`verify_batch`, or a Judge.
+`verify_batch`, or a Verification.
 """
 
 import atexit
@@ -14,14 +14,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ponder.tasks.task import Task
-from ponder.verifiers.judge import Judge
 from ponder.verifiers.response import Response, as_response
 from ponder.verifiers.verdict import Verdict
+from ponder.verifiers.verification import Verification
 
 Given = str | Mapping[str, Any] | Sequence[Mapping[str, Any]] | Response  # what counts as a response: see as_response
 
 _lock = threading.Lock()
-_judge: Judge | None = None
+_verification: Verification | None = None
 
 
 def verify_math(response: Given, reference: str | int | float | list) -> Verdict:
@@ -99,7 +99,7 @@ def verify_batch(verifier: str, responses: Sequence[Given], references: Sequence
     """
     pairs = zip(responses, references, strict=True)
     futures = [
-        shared_judge().submit(task_of(verifier, reference, **task), as_response(response))
+        shared_verification().submit(task_of(verifier, reference, **task), as_response(response))
         for response, reference in pairs
     ]
     return [future.result() for future in futures]
@@ -116,26 +116,26 @@ def task_of(verifier: str, reference: Any, tools: tuple[dict, ...] = (), metadat
     return Task(messages, verifier, verifier, reference, tools=tools, metadata=metadata or {})
 
 
-def shared_judge() -> Judge:
-    """The one Judge of this process, made when first asked for."""
-    global _judge
+def shared_verification() -> Verification:
+    """The one Verification of this process, made when first asked for."""
+    global _verification
     with _lock:
-        if _judge is None:
-            _judge = Judge()
-            atexit.register(_judge.close)
-        return _judge
+        if _verification is None:
+            _verification = Verification()
+            atexit.register(_verification.close)
+        return _verification
 
 
 def _verify(verifier: str, response: Given, reference: Any, **task: Any) -> Verdict:
     return verify_batch(verifier, [response], [reference], **task)[0]
 
 
-def _forget_judge() -> None:
+def _forget_verification() -> None:
     """In a forked child: the parent's worker processes and threads are not the child's."""
-    global _judge, _lock
-    if _judge is not None:
-        atexit.unregister(_judge.close)  # it would wait for threads that the child does not have
-    _judge, _lock = None, threading.Lock()
+    global _verification, _lock
+    if _verification is not None:
+        atexit.unregister(_verification.close)  # it would wait for threads that the child does not have
+    _verification, _lock = None, threading.Lock()
 
 
-os.register_at_fork(after_in_child=_forget_judge)
+os.register_at_fork(after_in_child=_forget_verification)

@@ -119,7 +119,7 @@ class CodeRuns:
     def _started(self) -> Sandbox:
         with self._lock:
             if self._closed:
-                raise RuntimeError("this judge is closed")
+                raise RuntimeError("this verification is closed")
             if self._sandbox is None:
                 self._sandbox = Sandbox(
                     self._settings.urls,

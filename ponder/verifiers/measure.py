@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from ponder.verifiers.judge import Judge
 from ponder.verifiers.rows import LabelledPair
 from ponder.verifiers.verdict import Verdict
+from ponder.verifiers.verification import Verification
 
 HANG_S = 5.0  # a verdict that takes longer is a hang
 
@@ -40,12 +40,14 @@ class Measure:
     p99_ms: float
 
 
-def judge_pairs(judge: Judge, pairs: Iterable[LabelledPair], progress: Callable[[Judged], object]) -> list[Judged]:
+def verify_pairs(
+    verification: Verification, pairs: Iterable[LabelledPair], progress: Callable[[Judged], object]
+) -> list[Judged]:
     """A verdict on each pair, timed alone; `progress` is called with each."""
     judged = []
     for pair in pairs:
         started = time.perf_counter()
-        verdict = judge.submit(pair.task, pair.response).result()
+        verdict = verification.submit(pair.task, pair.response).result()
         judged.append(Judged(pair, verdict, time.perf_counter() - started))
         progress(judged[-1])
     return judged

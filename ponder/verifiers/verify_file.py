@@ -12,9 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from ponder.tasks.suggest import unknown_name
-from ponder.verifiers.judge import VERIFIERS, Judge
-from ponder.verifiers.measure import Judged, judge_pairs, measure
+from ponder.verifiers.measure import Judged, measure, verify_pairs
 from ponder.verifiers.rows import LabelledPair, read_pairs, shown
+from ponder.verifiers.verification import VERIFIERS, Verification
 
 MAX_REASON = 240  # characters
 MAX_RESPONSE = 160
@@ -37,8 +37,8 @@ def verify_file(
     pairs = read_pairs(path, verifier, response, reference)
     if not pairs:
         raise ValueError(f"{path} holds no rows")
-    with Judge(deadline_s=deadline_s) as judge:
-        judged = judge_all(judge, pairs, f"verifying {path.name}")
+    with Verification(deadline_s=deadline_s) as verification:
+        judged = verify_all(verification, pairs, f"verifying {path.name}")
     if as_json:
         for item in judged:
             sys.stdout.write(json.dumps(as_row(item)) + "\n")
@@ -47,7 +47,7 @@ def verify_file(
     return judged
 
 
-def judge_all(judge: Judge, pairs: Sequence[LabelledPair], what: str) -> list[Judged]:
+def verify_all(verification: Verification, pairs: Sequence[LabelledPair], what: str) -> list[Judged]:
     """Verdicts on all pairs, with a bar on standard error."""
     bar = Progress(
         TextColumn("{task.description}", markup=False),
@@ -59,7 +59,7 @@ def judge_all(judge: Judge, pairs: Sequence[LabelledPair], what: str) -> list[Ju
     )
     with bar:
         shown_bar = bar.add_task(what, total=len(pairs))
-        return judge_pairs(judge, pairs, lambda _: bar.update(shown_bar, advance=1))
+        return verify_pairs(verification, pairs, lambda _: bar.update(shown_bar, advance=1))
 
 
 def as_row(item: Judged) -> dict:

@@ -16,7 +16,7 @@ from ponder.training.data import load_tasks
 from ponder.training.evaluate import _sample
 from ponder.training.rollouts import Rollout, collect
 from ponder.training.selfcheck import SelfCheckError, check_programs, check_references
-from ponder.verifiers import Judge
+from ponder.verifiers import Verification
 from ponder.verifiers.verdict import Verdict
 
 SUMS = {"kind": "gym", "family": "chain_sum", "prompt": "plain"}
@@ -56,33 +56,33 @@ def test_code_files_are_asked_with_the_code_prompt(tmp_path):
 
 
 def test_reference_solutions_go_through_the_sandbox():
-    with Judge() as judge:
-        check_references(judge, program_tasks()[:64])
-        assert judge.code.runs > 60
-        check_references(judge, [coding()])  # it has no solution to run
+    with Verification() as verification:
+        check_references(verification, program_tasks()[:64])
+        assert verification.code.runs > 60
+        check_references(verification, [coding()])  # it has no solution to run
         with pytest.raises(
             SelfCheckError, match=r"'code' says 'wrong' of a task's own reference answer \(wrong answer"
         ):
-            check_references(judge, [*program_tasks()[:3], coding({"solution": "def f(x):\n return 3"})])
+            check_references(verification, [*program_tasks()[:3], coding({"solution": "def f(x):\n return 3"})])
 
 
 def test_the_sandbox_is_started_only_for_code(monkeypatch):
-    with Judge() as judge:
+    with Verification() as verification:
 
         def refuse():
             raise IsolationError("no user namespaces here")
 
-        monkeypatch.setattr(judge.code, "start", refuse)
-        check_programs(judge, [Task(({"role": "user", "content": "Q"},), "math", "math", "1")])
+        monkeypatch.setattr(verification.code, "start", refuse)
+        check_programs(verification, [Task(({"role": "user", "content": "Q"},), "math", "math", "1")])
         with pytest.raises(IsolationError):
-            check_programs(judge, [coding()])
+            check_programs(verification, [coding()])
 
 
 def test_limits_that_the_sandbox_will_not_give_stop_the_run():
-    with Judge() as judge:
-        check_programs(judge, [coding(limits={"timeout_s": 10, "memory_mb": 1024})])
+    with Verification() as verification:
+        check_programs(verification, [coding(limits={"timeout_s": 10, "memory_mb": 1024})])
         with pytest.raises(SelfCheckError, match=r"limits\.memory_mb 2048: set sandbox\.memory_mb"):
-            check_programs(judge, [coding(limits={"memory_mb": 2048})])
+            check_programs(verification, [coding(limits={"memory_mb": 2048})])
 
 
 def test_records_describe_the_tests_and_never_hold_them(tmp_path):
@@ -106,7 +106,7 @@ def test_verification_overlaps_sampling(monkeypatch):
     """Every program has been handed over before the next answer is asked for, and none is waited for in between."""
     events, futures = [], []
 
-    class SlowJudge:
+    class SlowVerification:
         def submit(self, task, response):
             events.append("submit")
             futures.append(Future())
@@ -126,6 +126,6 @@ def test_verification_overlaps_sampling(monkeypatch):
             return Prompt([1, 2], "", True)
 
     monkeypatch.setattr(rollouts, "parse_output", lambda ids, renderer, thinking: ParsedOutput("", "1", (), True, 1))
-    collected = collect(SlowEngine(), Renderer(), SlowJudge(), [coding()], 3, rl_sampling(9, frozenset()), (0,))
+    collected = collect(SlowEngine(), Renderer(), SlowVerification(), [coding()], 3, rl_sampling(9, frozenset()), (0,))
     assert events == ["sample", "submit"] * 3
     assert [r.verdict.status for r in collected.rollouts] == ["correct"] * 3

@@ -38,9 +38,9 @@ from ponder.training.error_budget import (
 )
 from ponder.training.pause import budget_spent, enough_budget, not_finite, varied
 from ponder.training.rollouts import Rollout
-from ponder.verifiers.judge import Judge
 from ponder.verifiers.response import Response
 from ponder.verifiers.verdict import Part, Verdict
+from ponder.verifiers.verification import Verification
 
 RECIPE = "name: t\nstages:\n- {kind: rl, name: math, steps: 9}\n- {kind: rl, name: code, steps: 9}\n"
 SCRIPT = "</pre><img src=x onerror=alert(1)>"
@@ -149,8 +149,8 @@ def test_of_a_composed_reward_the_part_that_failed_is_named():
     length = {"verifier": "length", "reference": {"max_tokens": 5}}
     composed = task(reward={"gate": ["format"], "then": {"product": ["task", length]}})
     response = Response("", "\\boxed{2}", True, False)
-    with Judge() as judge:
-        verdict = judge.submit(composed, response).result()
+    with Verification() as verification:
+        verdict = verification.submit(composed, response).result()
     assert verdict.status == "error"
     statuses = {verifier: v.status for verifier, v in verdicts_of(composed, verdict)}
     assert statuses == {"format": "correct", "math": "correct", "length": "error"}

@@ -23,7 +23,7 @@ from ponder.verifiers.adapters.rollouts import NoScoreError, response_from, task
 from ponder.verifiers.adapters.trl import reward_function
 from ponder.verifiers.adapters.verifiers import rubric_function, score
 from ponder.verifiers.adapters.verl import compute_score
-from ponder.verifiers.api import shared_judge
+from ponder.verifiers.api import shared_verification
 from ponder.verifiers.response import split_response
 
 ROOT = Path(__file__).parents[2]
@@ -67,7 +67,7 @@ def test_all_of_gsm8k_earns_its_reward_from_the_raw_column():
     assert verl == [1.0] * 1_319
     tasks = jsonl_tasks(GSM8K, {"prompt": "question", "answer": "answer"})
     responses = [split_response(text) for text in right]
-    assert {v.status for v in shared_judge().judge(zip(tasks, responses, strict=True))} == {"correct"}
+    assert {v.status for v in shared_verification().verify_all(zip(tasks, responses, strict=True))} == {"correct"}
 
 
 # TRL

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ponder.tasks import Task, jsonl_tasks
-from ponder.verifiers import Judge, Response, Verdict, reference_response
+from ponder.verifiers import Response, Verdict, Verification, reference_response
 from ponder.verifiers.math import compare, extract_answer, reference_text
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -21,9 +21,9 @@ MAX_FALSE_POSITIVES = 3
 def test_references_are_correct_and_need_no_worker(name, monkeypatch):
     monkeypatch.setenv("PONDER_DATA", str(DATA))
     tasks = jsonl_tasks(name)
-    with Judge() as judge:
-        verdicts = judge.judge([(task, reference_response(task)) for task in tasks])
-        assert judge.pool.process_ids() == []
+    with Verification() as verification:
+        verdicts = verification.verify_all([(task, reference_response(task)) for task in tasks])
+        assert verification.pool.process_ids() == []
     correct = sum(verdict.status == "correct" for verdict in verdicts)
     print(f"{name}: {correct} of {len(tasks)} references judged correct")
     assert correct == len(tasks)
@@ -33,9 +33,9 @@ def test_worked_solutions_of_math500_are_correct(monkeypatch):
     monkeypatch.setenv("PONDER_DATA", str(DATA))
     tasks = jsonl_tasks("math500")
     rows = [json.loads(line) for line in (DATA / "math500.jsonl").open()]
-    with Judge() as judge:
+    with Verification() as verification:
         futures = [
-            judge.submit(task, Response("", row["solution"], True, False))
+            verification.submit(task, Response("", row["solution"], True, False))
             for task, row in zip(tasks, rows, strict=True)
         ]
         assert sum(f.done() and f.result().status == "correct" for f in futures) >= 495
@@ -51,8 +51,8 @@ def pair(row: dict) -> tuple[Task, Response]:
 
 def test_agreement_with_labelled_pairs():
     rows = [json.loads(line) for line in (DATA / "agreement_dev" / "math_pairs.jsonl").open()]
-    with Judge(workers=1, deadline_s=2.0) as judge:
-        verdicts = judge.judge([pair(row) for row in rows])
+    with Verification(workers=1, deadline_s=2.0) as verification:
+        verdicts = verification.verify_all([pair(row) for row in rows])
     labelled = [(row, verdict) for row, verdict in zip(rows, verdicts, strict=True) if row["label"] != "any"]
     differing = [(row, verdict) for row, verdict in labelled if (verdict.status == "correct") != row["label"]]
     agreement = 1 - len(differing) / len(labelled)

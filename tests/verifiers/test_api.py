@@ -10,7 +10,7 @@ import pytest
 
 from ponder.sandbox.levels import IsolationError
 from ponder.verifiers import (
-    Judge,
+    Verification,
     verify_batch,
     verify_choice,
     verify_code,
@@ -83,13 +83,13 @@ def test_threads_and_an_event_loop_see_the_same_verdicts():
         assert list(threads.map(lambda row: verify_math(row[0], row[1]), MATH * 8)) == expected * 8
         assert set(threads.map(lambda _: verify_instructions(*HARD).status, range(16))) == {"wrong"}
 
-    async def together(judge):
+    async def together(verification):
         return await asyncio.gather(
-            *(judge.verify(task_of("math", reference), as_response(response)) for response, reference, _ in MATH)
+            *(verification.verify(task_of("math", reference), as_response(response)) for response, reference, _ in MATH)
         )
 
-    with Judge() as judge:
-        assert asyncio.run(together(judge)) == expected
+    with Verification() as verification:
+        assert asyncio.run(together(verification)) == expected
 
 
 def _in_child(queue):

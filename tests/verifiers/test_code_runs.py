@@ -10,7 +10,7 @@ from ponder.recipe.schema import SandboxSettings
 from ponder.sandbox import IsolationError, Report
 from ponder.sandbox.job import TestResult
 from ponder.tasks import Task, program_tasks
-from ponder.verifiers import Judge, Response, code_runs, reference_response
+from ponder.verifiers import Response, Verification, code_runs, reference_response
 
 PASSED = Report("passed", "", 1, 1, [TestResult("passed")])
 FAILED = Report("wrong_answer", "test 1 of 1: the result differs", 0, 1, [TestResult("wrong_answer", got="3")])
@@ -57,13 +57,13 @@ def wrote(program: str, **changes) -> Response:
 
 def test_the_sandbox_starts_with_the_first_program_and_closes_with_the_judge(fake):
     settings = SandboxSettings(urls=["http://x"], workers=3, memory_mb=99, timeout_s=7, isolation="strict")
-    with Judge(sandbox=settings) as judge:
-        assert judge.submit(coding(), wrote("x", content="no program")).result().status == "unparseable"
-        assert judge.submit(coding(), wrote("x", truncated=True)).result().status == "truncated"
-        assert judge.submit(coding(), wrote("x", thinking_closed=False)).result().status == "unparseable"
+    with Verification(sandbox=settings) as verification:
+        assert verification.submit(coding(), wrote("x", content="no program")).result().status == "unparseable"
+        assert verification.submit(coding(), wrote("x", truncated=True)).result().status == "truncated"
+        assert verification.submit(coding(), wrote("x", thinking_closed=False)).result().status == "unparseable"
         assert not fake
-        judge.submit(coding(), wrote("x"))
-        judge.submit(coding(), wrote("y"))
+        verification.submit(coding(), wrote("x"))
+        verification.submit(coding(), wrote("y"))
     (sandbox,) = fake
     assert sandbox.closed and sandbox.urls == ["http://x"]
     assert sandbox.settings == {"workers": 3, "memory_mb": 99, "timeout_s": 7, "isolation": "strict", "token": None}
@@ -71,14 +71,14 @@ def test_the_sandbox_starts_with_the_first_program_and_closes_with_the_judge(fak
 
 def test_the_token_comes_from_the_environment(fake, monkeypatch):
     monkeypatch.setenv("PONDER_SANDBOX_TOKEN", "hush")
-    with Judge() as judge:
-        judge.submit(coding(), wrote("x"))
+    with Verification() as verification:
+        verification.submit(coding(), wrote("x"))
     assert fake[0].settings["token"] == "hush"
 
 
 def test_submit_returns_at_once_and_verdicts_come_in_any_order(fake):
-    with Judge() as judge:
-        first, second = judge.submit(coding(), wrote("x")), judge.submit(coding(), wrote("y"))
+    with Verification() as verification:
+        first, second = verification.submit(coding(), wrote("x")), verification.submit(coding(), wrote("y"))
         assert not first.done() and not second.done()
         (one, two) = fake[0].jobs
         assert (one[0].source, two[0].source) == ("x\n", "y\n")
@@ -89,29 +89,29 @@ def test_submit_returns_at_once_and_verdicts_come_in_any_order(fake):
 
 
 def test_equal_programs_for_equal_tests_run_once(fake):
-    with Judge() as judge:
-        same = [judge.submit(coding(), wrote("x")) for _ in range(3)]
+    with Verification() as verification:
+        same = [verification.submit(coding(), wrote("x")) for _ in range(3)]
         others = [
-            judge.submit(coding(), wrote("x ")),
-            judge.submit(coding(question="P"), wrote("x")),
-            judge.submit(coding(expected=3), wrote("x")),
-            judge.submit(coding(score="fraction"), wrote("x")),
+            verification.submit(coding(), wrote("x ")),
+            verification.submit(coding(question="P"), wrote("x")),
+            verification.submit(coding(expected=3), wrote("x")),
+            verification.submit(coding(score="fraction"), wrote("x")),
         ]
         assert len(fake[0].jobs) == 5
         for _, future in fake[0].jobs:
             future.set_result(PASSED)
         assert {future.result().status for future in [*same, *others]} == {"correct"}
-        assert judge.submit(coding(score="fraction"), wrote("x")).done(), "kept after it has ended"
-        assert judge.code.runs == 5
+        assert verification.submit(coding(score="fraction"), wrote("x")).done(), "kept after it has ended"
+        assert verification.code.runs == 5
 
 
 def test_an_error_is_never_kept(fake):
-    with Judge() as judge:
-        first, shared = judge.submit(coding(), wrote("x")), judge.submit(coding(), wrote("x"))
+    with Verification() as verification:
+        first, shared = verification.submit(coding(), wrote("x")), verification.submit(coding(), wrote("x"))
         fake[0].jobs[0][1].set_result(BROKEN)
         assert first.result().status == shared.result().status == "error"
         assert first.result().score is None
-        again = judge.submit(coding(), wrote("x"))
+        again = verification.submit(coding(), wrote("x"))
         fake[0].jobs[1][1].set_result(PASSED)
         assert again.result().status == "correct"
 
@@ -119,30 +119,30 @@ def test_an_error_is_never_kept(fake):
 def test_no_more_verdicts_are_kept_than_the_bound(fake, monkeypatch):
     monkeypatch.setattr(code_runs, "KEPT_VERDICTS", 2)
     monkeypatch.setattr(code_runs, "KEPT_TESTS", 1)
-    with Judge() as judge:
+    with Verification() as verification:
         for number, program in enumerate("abcb"):
-            future = judge.submit(coding(), wrote(program))
+            future = verification.submit(coding(), wrote(program))
             if not future.done():
                 fake[0].jobs[number][1].set_result(PASSED)
         assert len(fake[0].jobs) == 3, "b was kept"
-        assert not judge.submit(coding(), wrote("a")).done(), "a was dropped, the one unused for longest"
-        judge.submit(coding(question="P"), wrote("b"))
-        assert not judge.submit(coding(), wrote("b")).done(), "its tests were made ready anew"
+        assert not verification.submit(coding(), wrote("a")).done(), "a was dropped, the one unused for longest"
+        verification.submit(coding(question="P"), wrote("b"))
+        assert not verification.submit(coding(), wrote("b")).done(), "its tests were made ready anew"
 
 
 def test_very_long_programs_are_not_kept(fake):
-    with Judge() as judge:
+    with Verification() as verification:
         long = wrote("x = 1\n" * 10_000)
-        first = judge.submit(coding(), long)
+        first = verification.submit(coding(), long)
         fake[0].jobs[0][1].set_result(PASSED)
         assert first.result().status == "correct"
-        assert not judge.submit(coding(), long).done()
+        assert not verification.submit(coding(), long).done()
 
 
 @pytest.mark.parametrize("failure", [RuntimeError("oops"), ValueError("limits.timeout_s is 99"), CancelledError()])
 def test_a_sandbox_that_raises_is_an_error(fake, failure, monkeypatch):
-    with Judge() as judge:
-        future = judge.submit(coding(), wrote("x"))
+    with Verification() as verification:
+        future = verification.submit(coding(), wrote("x"))
         fake[0].jobs[0][1].set_exception(failure)
         verdict = future.result()
         assert verdict.status == "error" and type(failure).__name__ in verdict.reason
@@ -151,21 +151,21 @@ def test_a_sandbox_that_raises_is_an_error(fake, failure, monkeypatch):
             raise failure
 
         monkeypatch.setattr(fake[0], "submit", refuse)
-        assert judge.submit(coding(), wrote("y")).result().status == "error"
+        assert verification.submit(coding(), wrote("y")).result().status == "error"
 
 
 def test_a_report_that_contradicts_itself_is_an_error(fake):
-    with Judge() as judge:
-        future = judge.submit(coding(score="fraction"), wrote("x"))
+    with Verification() as verification:
+        future = verification.submit(coding(score="fraction"), wrote("x"))
         fake[0].jobs[0][1].set_result(Report("wrong_answer", "", 1, 1))
         assert future.result().status == "error"
 
 
 def test_tests_that_are_none_are_an_error(fake):
-    with Judge() as judge:
+    with Verification() as verification:
         for reference in (None, "7", {}, {"tests": []}, {"tests": [{"stdin": 1}]}, {"tests": [], "source": "x"}):
             task = Task(({"role": "user", "content": "Q"},), "code", "code", reference)
-            verdict = judge.submit(task, wrote("x")).result()
+            verdict = verification.submit(task, wrote("x")).result()
             assert (verdict.status, verdict.score) == ("error", None)
 
 
@@ -174,34 +174,34 @@ def test_a_machine_that_cannot_isolate_is_said_so_not_scored(fake, monkeypatch):
         raise IsolationError("no user namespaces")
 
     monkeypatch.setattr(FakeSandbox, "submit", refuse)
-    with Judge() as judge, pytest.raises(IsolationError, match="no user namespaces"):
-        judge.submit(coding(), wrote("x"))
+    with Verification() as verification, pytest.raises(IsolationError, match="no user namespaces"):
+        verification.submit(coding(), wrote("x"))
 
 
 def test_closing_cancels_what_is_not_in(fake):
-    judge = Judge()
-    future = judge.submit(coding(), wrote("x"))
-    judge.close()
+    verification = Verification()
+    future = verification.submit(coding(), wrote("x"))
+    verification.close()
     assert future.cancelled()
     fake[0].jobs[0][1].set_result(PASSED)  # too late, and nobody minds
 
 
 def test_limits_beyond_the_sandboxs_are_named_before_training():
-    with Judge() as judge:
-        judge.code.check(coding())
+    with Verification() as verification:
+        verification.code.check(coding())
         task = coding()
         task.reference["limits"] = {"timeout_s": 60}
         with pytest.raises(ValueError, match=r"limits.timeout_s 60: set sandbox.timeout_s"):
-            judge.code.check(task)
+            verification.code.check(task)
 
 
 # ---- through the real sandbox ----
 
 
 @pytest.fixture(scope="module")
-def judge():
-    with Judge(sandbox=SandboxSettings(timeout_s=2)) as judge:
-        yield judge
+def verification():
+    with Verification(sandbox=SandboxSettings(timeout_s=2)) as verification:
+        yield verification
 
 
 @pytest.mark.parametrize(
@@ -220,29 +220,29 @@ def judge():
         ("def f(x):\n return '\x00\ud800'", "wrong", "compile error"),
     ],
 )
-def test_verdicts(judge, program, status, fragment):
-    verdict = judge.submit(coding(), wrote(program)).result()
+def test_verdicts(verification, program, status, fragment):
+    verdict = verification.submit(coding(), wrote(program)).result()
     assert verdict.status == status and fragment in verdict.reason
     assert verdict.score == (status == "correct")
 
 
-def test_fractions(judge):
+def test_fractions(verification):
     task = coding(score="fraction")
     task.reference["tests"] += [{"function": "f", "args": [n], "expected": n + 1} for n in (2, 3, 4)]
-    verdict = judge.submit(task, wrote("def f(x):\n return x + 1 if x != 2 else 1 / 0")).result()
+    verdict = verification.submit(task, wrote("def f(x):\n return x + 1 if x != 2 else 1 / 0")).result()
     assert (verdict.status, verdict.score) == ("wrong", 0.75)
-    assert judge.submit(task, wrote("def f(x):\n return x + 1")).result().score == 1.0
+    assert verification.submit(task, wrote("def f(x):\n return x + 1")).result().score == 1.0
 
 
-def test_references_of_programs_from_several_threads(judge):
+def test_references_of_programs_from_several_threads(verification):
     tasks = program_tasks(size=1000, seed=5)[:30]
     pairs = [(task, reference_response(task)) for task in tasks]
     found = []
-    threads = [threading.Thread(target=lambda: found.append(judge.judge(pairs))) for _ in range(3)]
-    before = judge.code.runs
+    threads = [threading.Thread(target=lambda: found.append(verification.verify_all(pairs))) for _ in range(3)]
+    before = verification.code.runs
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert [verdict.status for verdicts in found for verdict in verdicts] == ["correct"] * 90
-    assert judge.code.runs - before == 30
+    assert verification.code.runs - before == 30

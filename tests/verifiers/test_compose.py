@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ponder.tasks import Task
-from ponder.verifiers import Judge, Response, Verdict
+from ponder.verifiers import Response, Verdict, Verification
 from ponder.verifiers.compose import compose
 
 RIGHT = Verdict("correct", 1.0, "right")
@@ -188,9 +188,11 @@ def test_the_judge_composes_real_verifiers():
             1.0,
         ),
     ]
-    with Judge() as judge:
+    with Verification() as verification:
         for reward, content, status, score in cases:
-            verdict = judge.submit(composed(reward), Response("", content, True, False)).result(timeout=60)
+            verdict = verification.submit(composed(reward), Response("", content, True, False)).result(timeout=60)
             assert (verdict.status, verdict.score) == (status, score), (content, verdict)
-        cut_off = judge.submit(composed(cases[0][0]), Response("", "it is", True, truncated=True)).result(timeout=5)
+        cut_off = verification.submit(composed(cases[0][0]), Response("", "it is", True, truncated=True)).result(
+            timeout=5
+        )
         assert cut_off.status == "truncated"

@@ -28,7 +28,7 @@ def task_of(reference, *tools: dict) -> Task:
     return Task(({"role": "user", "content": "?"},), "test", "function_calls", reference, tools=tools)
 
 
-def judge(task: Task, *calls: dict) -> Verdict:
+def verification(task: Task, *calls: dict) -> Verdict:
     return decide(task, Response("", "", True, False, tuple(calls)))
 
 
@@ -58,19 +58,19 @@ def test_labelled_pairs_agree_as_calls_and_as_text():
 
 def test_reasons_name_the_function_the_parameter_and_both_values():
     task = task_of([{"f": {"room": ["hall"], "n": [1, ""]}}], tool(room={"type": "string"}, n={"type": "integer"}))
-    assert judge(task, call(room="attic")).reason == "f: 'room': expected 'hall', got 'attic'"
-    assert judge(task, call(room="hall", n="1")).reason == "f: 'n': expected integer, got '1' (str)"
-    assert judge(task, call()).reason == "f: 'room' is required and missing"
-    assert judge(task, call(room="hall", m=1)).reason == "f: 'm' is no parameter of it"
-    assert judge(task, {"name": "g", "arguments": {}}).reason == "calls 'g', not 'f'"
-    assert judge(task, call(room="hall"), call(room="hall")).reason == "expected 1 call, got 2: 'f', 'f'"
-    assert judge(task).reason == "expected 1 call, got 0: none"
-    assert judge(task, call(room="hall")).parsed == "'f': {'room': 'hall'}"
+    assert verification(task, call(room="attic")).reason == "f: 'room': expected 'hall', got 'attic'"
+    assert verification(task, call(room="hall", n="1")).reason == "f: 'n': expected integer, got '1' (str)"
+    assert verification(task, call()).reason == "f: 'room' is required and missing"
+    assert verification(task, call(room="hall", m=1)).reason == "f: 'm' is no parameter of it"
+    assert verification(task, {"name": "g", "arguments": {}}).reason == "calls 'g', not 'f'"
+    assert verification(task, call(room="hall"), call(room="hall")).reason == "expected 1 call, got 2: 'f', 'f'"
+    assert verification(task).reason == "expected 1 call, got 0: none"
+    assert verification(task, call(room="hall")).parsed == "'f': {'room': 'hall'}"
 
 
 def test_of_several_calls_the_reason_names_each():
     task = task_of([{"f": {"room": ["hall"]}}, {"f": {"room": ["attic"]}}], tool(room={"type": "string"}))
-    verdict = judge(task, call(room="attic"), call(room="cellar"))
+    verdict = verification(task, call(room="attic"), call(room="cellar"))
     assert verdict.reason.startswith("no call agrees with call 1 of the reference; call 1: f: 'room': expected 'hall'")
     assert "call 2: f: 'room': expected 'hall', got 'cellar'" in verdict.reason
 
@@ -78,8 +78,8 @@ def test_of_several_calls_the_reason_names_each():
 def test_no_call_is_right():
     for reference in (None, []):
         task = task_of(reference, tool(room={"type": "string"}))
-        assert judge(task).status == "correct"
-        assert judge(task, call(room="hall")).reason == "expected no calls, got 1: 'f'"
+        assert verification(task).status == "correct"
+        assert verification(task, call(room="hall")).reason == "expected no calls, got 1: 'f'"
 
 
 def test_a_block_that_the_parser_left_in_the_content_spoils_the_turn():
@@ -120,7 +120,7 @@ def test_a_block_that_the_parser_left_in_the_content_spoils_the_turn():
     ],
 )
 def test_types(schema, accepted, value, right):
-    assert (judge(task_of([{"f": {"a": accepted}}], tool(a=schema)), call(a=value)).status == "correct") is right
+    assert (verification(task_of([{"f": {"a": accepted}}], tool(a=schema)), call(a=value)).status == "correct") is right
 
 
 @pytest.mark.parametrize(
@@ -174,12 +174,12 @@ ACCEPTED = st.lists(VALUES | st.dictionaries(st.text(max_size=3), st.lists(VALUE
 def test_never_fails_but_for_a_malformed_reference(schema, accepted, value):
     task = task_of([{"f": {"a": accepted}}], tool(a=schema))
     try:
-        first = judge(task, call(a=value))
+        first = verification(task, call(a=value))
     except ValueError as error:
         assert "write a list of accepted values" in str(error)  # a dict of the reference holds something else
         return
     assert first.status in ("correct", "wrong")
-    assert judge(task, call(a=value)) == first
+    assert verification(task, call(a=value)) == first
     first.reason.encode()
     first.parsed.encode()
 

@@ -4,7 +4,7 @@ import pytest
 
 from ponder.tasks import gym_tasks
 from ponder.tasks.gym import NEEDS_HASH_SEED, from_json_value, to_json_value
-from ponder.verifiers import Judge, Response, reference_response
+from ponder.verifiers import Response, Verification, reference_response
 from ponder.verifiers.gym import find_answer
 
 NO_EXAMPLE = {"boxnet", "rush_hour"}
@@ -15,9 +15,9 @@ def said(content: str) -> Response:
 
 
 @pytest.fixture(scope="module")
-def judge():
-    with Judge(workers=1, deadline_s=10.0) as judge:
-        yield judge
+def verification():
+    with Verification(workers=1, deadline_s=10.0) as verification:
+        yield verification
 
 
 @pytest.mark.parametrize(
@@ -39,24 +39,24 @@ def test_where_the_answer_is_found(content, answer):
 
 
 def test_the_reference_is_correct_at_once_and_needs_no_process():
-    with Judge() as judge:
+    with Verification() as verification:
         task = gym_tasks("chain_sum", {}, 5, 0)[0]
-        verdict = judge.submit(task, said(f"\\boxed{{{task.reference}}}"))
+        verdict = verification.submit(task, said(f"\\boxed{{{task.reference}}}"))
         assert verdict.done()
         assert verdict.result().status == "correct"
-        assert judge.pool.process_ids() == []
+        assert verification.pool.process_ids() == []
 
 
-def test_partial_scores_stay(judge):
+def test_partial_scores_stay(verification):
     task = gym_tasks("chain_sum", {}, 5, 0)[0]
-    wrong, padded = judge.judge([(task, said("x")), (task, said(f"it is {task.reference}"))])
+    wrong, padded = verification.verify_all([(task, said("x")), (task, said(f"it is {task.reference}"))])
     assert (wrong.status, wrong.score) == ("wrong", 0.0)
     assert padded.status == "wrong"
     assert 0 < padded.score < 1
     assert padded.reason == f"{padded.score:g} by the scorer of chain_sum"
 
 
-def test_every_family_scores_its_own_answer_in_the_worker(judge):
+def test_every_family_scores_its_own_answer_in_the_worker(verification):
     """Through the scorer, not the shortcut for equal text: entries survive the way into another process."""
     from reasoning_gym.factory import DATASETS
 
@@ -69,13 +69,13 @@ def test_every_family_scores_its_own_answer_in_the_worker(judge):
             futures[family] = None
             continue
         request = {"kind": "reasoning_gym", "answer": task.reference.strip()} | task.metadata
-        futures[family] = judge.pool.submit(request)
+        futures[family] = verification.pool.submit(request)
     assert {family for family, future in futures.items() if future is None} == NO_EXAMPLE
     results = {family: future.result() for family, future in futures.items() if future is not None}
     assert {family: r for family, r in results.items() if r["status"] != "correct"} == {}
 
 
-def test_scores_equal_those_in_this_process(judge):
+def test_scores_equal_those_in_this_process(verification):
     from reasoning_gym.factory import create_dataset
 
     for family in ("jugs", "knights_knaves", "n_queens", "sokoban", "word_sorting"):
@@ -84,12 +84,12 @@ def test_scores_equal_those_in_this_process(judge):
         dataset = create_dataset(family, seed=0, size=5)
         for answer in ("1 + 1", "[[1]]", str(task.reference)[:-1], "up"):
             expected = dataset.score_answer(answer, entry)
-            assert judge.submit(task, said(answer)).result().score == pytest.approx(expected), (family, answer)
+            assert verification.submit(task, said(answer)).result().score == pytest.approx(expected), (family, answer)
 
 
-def test_an_answer_the_scorer_cannot_read_is_unparseable_not_an_error(judge):
+def test_an_answer_the_scorer_cannot_read_is_unparseable_not_an_error(verification):
     task = gym_tasks("prime_factorization", {}, 5, 0)[0]
-    verdict = judge.submit(task, said("two times three")).result()
+    verdict = verification.submit(task, said("two times three")).result()
     assert verdict.status == "unparseable"
     assert "cannot read the answer: ValueError" in verdict.reason
 
@@ -110,8 +110,8 @@ def metadata_of(family: str) -> dict:
         ("n_queens", "__import__('os').getpid()"),
     ],
 )
-def test_scorers_that_evaluate_answers_get_literals_only(judge, family, answer):
-    result = judge.pool.submit({"kind": "reasoning_gym", "answer": answer, **metadata_of(family)}).result()
+def test_scorers_that_evaluate_answers_get_literals_only(verification, family, answer):
+    result = verification.pool.submit({"kind": "reasoning_gym", "answer": answer, **metadata_of(family)}).result()
     assert result["status"] == "wrong"
     assert result["score"] < 0.2
 
@@ -126,31 +126,33 @@ def test_scorers_that_evaluate_answers_get_literals_only(judge, family, answer):
         ("polynomial_multiplication", "\uff45\uff58\uff49\uff54()"),  # full-width letters, which Python reads as exit()
     ],
 )
-def test_scorers_that_evaluate_formulas_get_formulas_only(judge, family, answer):
-    result = judge.pool.submit({"kind": "reasoning_gym", "answer": answer, **metadata_of(family)}).result()
+def test_scorers_that_evaluate_formulas_get_formulas_only(verification, family, answer):
+    result = verification.pool.submit({"kind": "reasoning_gym", "answer": answer, **metadata_of(family)}).result()
     assert result == {"status": "unparseable", "score": 0.0, "reason": "the answer is not a plain formula"}
 
 
-def test_not_a_number_is_no_answer(judge):
-    result = judge.pool.submit({"kind": "reasoning_gym", "answer": "nan", **metadata_of("complex_arithmetic")}).result()
+def test_not_a_number_is_no_answer(verification):
+    result = verification.pool.submit(
+        {"kind": "reasoning_gym", "answer": "nan", **metadata_of("complex_arithmetic")}
+    ).result()
     assert result == {"status": "unparseable", "score": 0.0, "reason": "the answer is not a number"}
 
 
-def test_a_task_without_its_entry_is_an_error(judge):
+def test_a_task_without_its_entry_is_an_error(verification):
     from ponder.tasks import Task
 
     task = Task(({"role": "user", "content": "Q"},), "d", "reasoning_gym", "1")
-    verdict = judge.submit(task, said("2")).result()
+    verdict = verification.submit(task, said("2")).result()
     assert verdict.status == "error"
     assert "made by ponder.tasks.gym_tasks" in verdict.reason
 
 
 @pytest.mark.parametrize("family", ["bf", "codeio"])
-def test_code_like_families_load_and_score(judge, family):
+def test_code_like_families_load_and_score(verification, family):
     """Programs to be understood, not written: what they print or return is the answer."""
     tasks = gym_tasks(family, {}, size=50, seed=1)[:5]
     assert {task.domain for task in tasks} == {"code"}
-    verdicts = judge.judge([(task, reference_response(task)) for task in tasks])
+    verdicts = verification.verify_all([(task, reference_response(task)) for task in tasks])
     assert [verdict.status for verdict in verdicts] == ["correct"] * 5
-    verdicts = judge.judge([(task, said("<answer>surely not</answer>")) for task in tasks])
+    verdicts = verification.verify_all([(task, said("<answer>surely not</answer>")) for task in tasks])
     assert {verdict.status for verdict in verdicts} <= {"wrong", "unparseable"}

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ponder.tasks import Task
-from ponder.verifiers import Judge, Response
+from ponder.verifiers import Response, Verification
 from ponder.verifiers.instructions import INSTRUCTIONS, check, check_loose, decide, follow
 from ponder.verifiers.instructions.languages import detect
 from ponder.verifiers.response import Job
@@ -276,9 +276,9 @@ def test_unknown_modes_and_scores_are_refused():
 def test_what_may_take_long_is_left_to_a_worker(asked, content, at_once):
     decided = decide(asked, response(content))
     assert isinstance(decided, Job) is not at_once
-    with Judge() as judge:
-        verdict = judge.submit(asked, response(content)).result()
-        assert (judge.pool.process_ids() == []) is at_once
+    with Verification() as verification:
+        verdict = verification.submit(asked, response(content)).result()
+        assert (verification.pool.process_ids() == []) is at_once
     assert verdict.status == "correct"
     assert [part.verdict.status for part in verdict.parts] == ["correct"]
     assert verdict.reference.startswith(asked.reference["instruction_id_list"][0])
@@ -286,8 +286,8 @@ def test_what_may_take_long_is_left_to_a_worker(asked, content, at_once):
 
 def test_a_pattern_that_never_ends_is_killed_and_costs_no_other_verdict():
     hang = task("keywords:existence", {"keywords": ["(a|aa)+$"]})
-    with Judge(deadline_s=1.0) as judge:
-        verdicts = judge.judge([(hang, response("a" * 60 + "c")), (task(), response("x" * 60_000))])
+    with Verification(deadline_s=1.0) as verification:
+        verdicts = verification.verify_all([(hang, response("a" * 60 + "c")), (task(), response("x" * 60_000))])
     assert [verdict.status for verdict in verdicts] == ["timeout", "correct"]
 
 

@@ -40,10 +40,10 @@ def test_every_thread_says_the_same():
     expected = [compare(answer, reference) for reference, answer in pairs]
     found = {}
 
-    def judge(name):
+    def verification(name):
         found[name] = [compare(answer, reference) for reference, answer in reversed(pairs)][::-1]
 
-    threads = [threading.Thread(target=judge, args=(name,)) for name in range(4)]
+    threads = [threading.Thread(target=verification, args=(name,)) for name in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ponder.tasks import Task, jsonl_tasks
-from ponder.verifiers import Judge, reference_response
+from ponder.verifiers import Verification, reference_response
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 TOOL = {
@@ -19,9 +19,9 @@ def task(verifier: str, reference, **more) -> Task:
 
 
 @pytest.fixture(scope="module")
-def judge():
-    with Judge() as judge:
-        yield judge
+def verification():
+    with Verification() as verification:
+        yield verification
 
 
 @pytest.mark.parametrize(
@@ -35,8 +35,8 @@ def judge():
     ],
     ids=lambda stated: f"{stated.verifier}-{stated.reference}",
 )
-def test_the_reference_is_correct(stated, judge):
-    verdict = judge.submit(stated, reference_response(stated)).result(timeout=60)
+def test_the_reference_is_correct(stated, verification):
+    verdict = verification.submit(stated, reference_response(stated)).result(timeout=60)
     assert verdict.status == "correct", verdict
 
 
@@ -50,17 +50,17 @@ def test_where_many_texts_are_right_none_is_made_up():
     "name",
     ["simple_python", "multiple", "parallel", "parallel_multiple", "live_simple", "live_multiple", "irrelevance"],
 )
-def test_every_reference_of_bfcl_is_correct(name, judge):
+def test_every_reference_of_bfcl_is_correct(name, verification):
     tasks = jsonl_tasks(DATA / "bfcl" / f"{name}.jsonl", verifier="function_calls")
     stated = [(one, response) for one in tasks if (response := reference_response(one)) is not None]
     # Two rows of live_simple require parameters for which they accept no value at all.
     assert len(tasks) - len(stated) == (2 if name == "live_simple" else 0)
-    assert {verdict.status for verdict in judge.judge(stated)} == {"correct"}
+    assert {verdict.status for verdict in verification.verify_all(stated)} == {"correct"}
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="benchmark files are not at ../shared/data")
-def test_every_reference_of_mmlu_is_correct(judge, monkeypatch):
+def test_every_reference_of_mmlu_is_correct(verification, monkeypatch):
     monkeypatch.setenv("PONDER_DATA", str(DATA))
     tasks = jsonl_tasks("mmlu_stem")
-    verdicts = judge.judge([(one, reference_response(one)) for one in tasks])
+    verdicts = verification.verify_all([(one, reference_response(one)) for one in tasks])
     assert {verdict.status for verdict in verdicts} == {"correct"}

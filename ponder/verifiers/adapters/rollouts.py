@@ -9,9 +9,9 @@ from ponder.chat.messages import flat_text
 from ponder.tasks.suggest import unknown_name
 from ponder.tasks.task import Task
 from ponder.verifiers.api import task_of
-from ponder.verifiers.judge import VERIFIERS
 from ponder.verifiers.response import Response, as_response
 from ponder.verifiers.verdict import Verdict
+from ponder.verifiers.verification import VERIFIERS
 
 STRUCTURED = ("code", "format", "function_calls", "instructions", "length")  # their references are lists and objects
 

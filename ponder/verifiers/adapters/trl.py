@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ponder.verifiers.adapters.rollouts import known_verifier, response_from, task_from
-from ponder.verifiers.api import shared_judge
+from ponder.verifiers.api import shared_verification
 from ponder.verifiers.verdict import Verdict
 
 LOG = logging.getLogger(__name__)
@@ -47,14 +47,14 @@ class RewardFunction:
         if self.reference not in columns:
             has = ", ".join(sorted(name for name, value in columns.items() if isinstance(value, list))) or "none"
             raise ValueError(f"the data set has no column {self.reference!r} (it has: {has}): give reference=NAME")
-        judge = shared_judge()
+        verification = shared_verification()
         futures = []
         for i, completion in enumerate(completions):
             row = {name: columns[name][i] for name in ("tools", "functions", "choices", "metadata") if name in columns}
             ids = completion_ids[i] if completion_ids is not None else None
             opened = self.prompt_opens_thinking or _ends_with_think(prompts[i])
             response = response_from(completion, opened, self._cut_off(ids), None if ids is None else len(ids))
-            futures.append(judge.submit(task_from(self.verifier, columns[self.reference][i], row), response))
+            futures.append(verification.submit(task_from(self.verifier, columns[self.reference][i], row), response))
         verdicts = [future.result() for future in futures]
         self._report(verdicts, columns)
         return [verdict.score for verdict in verdicts]

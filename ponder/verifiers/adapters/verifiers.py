@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ponder.verifiers.adapters.rollouts import NoScoreError, known_verifier, response_from, score_of, task_from
-from ponder.verifiers.api import shared_judge
+from ponder.verifiers.api import shared_verification
 
 if TYPE_CHECKING:
     from verifiers.v1 import Trace
@@ -22,7 +22,7 @@ async def score(
     last = trace.assistant_messages[-1].model_dump() if trace.assistant_messages else {}
     response = response_from({**last, "content": trace.last_reply}, prompt_opens_thinking, trace.is_truncated)
     task = task_from(known_verifier(verifier), reference, row)
-    return score_of(await shared_judge().verify(task, response))
+    return score_of(await shared_verification().verify(task, response))
 
 
 def rubric_function(
@@ -43,7 +43,7 @@ def rubric_function(
                 raise NoScoreError(f"the data set has no column {reference!r}: give reference=NAME")
             row = info if isinstance(info, Mapping) else {}
             response = response_from(completion or "", prompt_opens_thinking, bool(state.get("is_truncated")))
-            return score_of(await shared_judge().verify(task_from(verifier, fields[reference], row), response))
+            return score_of(await shared_verification().verify(task_from(verifier, fields[reference], row), response))
         except NoScoreError as failure:
             from verifiers.errors import Error
 

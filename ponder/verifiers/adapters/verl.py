@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from ponder.verifiers.adapters.rollouts import known_verifier, response_from, score_of, task_from
-from ponder.verifiers.api import shared_judge
+from ponder.verifiers.api import shared_verification
 
 
 def compute_score(
@@ -35,7 +35,7 @@ def compute_score(
         raise ValueError(f"on_error is 'raise' or 'zero', not {on_error!r}")
     name = known_verifier(verifier if isinstance(verifier, str) else _verifier_for(data_source, verifier))
     task = task_from(name, ground_truth, extra_info or {})
-    verdict = shared_judge().submit(task, response_from(solution_str, prompt_opens_thinking)).result()
+    verdict = shared_verification().submit(task, response_from(solution_str, prompt_opens_thinking)).result()
     return {
         "score": 0.0 if on_error == "zero" and verdict.score is None else score_of(verdict),
         "acc": float(verdict.status == "correct"),

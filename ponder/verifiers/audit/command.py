@@ -11,10 +11,10 @@ from rich.table import Table
 from ponder.tasks.suggest import unknown_name
 from ponder.verifiers.audit.corpus import CORPORA, load_corpus
 from ponder.verifiers.audit.oracles import ORACLES, Opinion
-from ponder.verifiers.judge import Judge
 from ponder.verifiers.measure import HANG_S, Judged, Measure, measure
 from ponder.verifiers.rows import shown
-from ponder.verifiers.verify_file import as_row, judge_all
+from ponder.verifiers.verification import Verification
+from ponder.verifiers.verify_file import as_row, verify_all
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ def audit_verifiers(names: Sequence[str], rows: int, as_json: bool) -> bool:
 def audit(verifier: str) -> Audit:
     """Judges the verifier's corpus, then asks its oracle."""
     pairs = load_corpus(verifier)
-    with Judge(deadline_s=HANG_S) as judge:
-        judged = judge_all(judge, pairs, verifier)
+    with Verification(deadline_s=HANG_S) as verification:
+        judged = verify_all(verification, pairs, verifier)
     oracle = ORACLES.get(verifier)
     if oracle is None:
         return Audit(verifier, judged, measure(judged), "-", "there is no second implementation", [])

@@ -1,4 +1,4 @@
-"""The judge: (task, response) to verdict, by the task's verifier, from any thread, in any order, always in time."""
+"""Verification: (task, response) to verdict, by the task's verifier, from any thread, in any order, always in time."""
 
 import asyncio
 import os
@@ -35,12 +35,12 @@ WORKERS = min(4, os.cpu_count() or 1)  # processes; they only see what cannot be
 
 
 class Verifier(Protocol):
-    """Whatever says a verdict on a response: the Judge with its rules, or a model of rewards."""
+    """Whatever says a verdict on a response: the Verification with its rules, or a model of rewards."""
 
     async def verify(self, task: Task, response: Response) -> Verdict: ...
 
 
-class Judge:
+class Verification:
     """Judges responses. What is cheap is decided in the calling thread; the rest in killable worker processes, and
     programs in a sandbox.
 
@@ -99,7 +99,7 @@ class Judge:
         self.pool.submit(decided.request).add_done_callback(finish)
         return future
 
-    def judge(self, pairs: Iterable[tuple[Task, Response]]) -> list[Verdict]:
+    def verify_all(self, pairs: Iterable[tuple[Task, Response]]) -> list[Verdict]:
         """Verdicts in the order of the pairs."""
         return [future.result() for future in [self.submit(task, response) for task, response in pairs]]
 
@@ -108,7 +108,7 @@ class Judge:
         self.pool.close()
         self.code.close()
 
-    def __enter__(self) -> "Judge":
+    def __enter__(self) -> "Verification":
         return self
 
     def __exit__(self, *exception: object) -> None:

@@ -5,7 +5,7 @@ from concurrent.futures import Future
 import pytest
 
 from ponder.tasks import Task
-from ponder.verifiers import VERIFIERS, Judge, Response, Verdict, reference_response
+from ponder.verifiers import VERIFIERS, Response, Verdict, Verification, reference_response
 
 
 def task(reference, verifier: str = "math") -> Task:
@@ -37,29 +37,29 @@ STATUSES += ["unparseable", "wrong", "correct"]
 
 
 @pytest.fixture(scope="module")
-def judge():
-    with Judge(workers=1, deadline_s=10.0) as judge:
-        yield judge
+def verification():
+    with Verification(workers=1, deadline_s=10.0) as verification:
+        yield verification
 
 
-def test_verdicts(judge):
-    verdicts = judge.judge(MIXED)
+def test_verdicts(verification):
+    verdicts = verification.verify_all(MIXED)
     assert [verdict.status for verdict in verdicts] == STATUSES
     assert all(verdict.score == (verdict.status == "correct") for verdict in verdicts)
     assert (verdicts[1].parsed, verdicts[1].reference, verdicts[1].reason) == ("8", "7", "not equal; from: \\boxed{8}")
 
 
-def test_any_order_gives_the_same_verdicts(judge):
-    expected = judge.judge(MIXED)
+def test_any_order_gives_the_same_verdicts(verification):
+    expected = verification.verify_all(MIXED)
     for seed in range(3):
         order = list(range(len(MIXED)))
         random.Random(seed).shuffle(order)
-        assert judge.judge([MIXED[i] for i in order]) == [expected[i] for i in order]
+        assert verification.verify_all([MIXED[i] for i in order]) == [expected[i] for i in order]
 
 
-def test_off_the_main_thread_gives_the_same_verdicts(judge):
-    expected, found = judge.judge(MIXED), []
-    threads = [threading.Thread(target=lambda: found.append(judge.judge(MIXED))) for _ in range(3)]
+def test_off_the_main_thread_gives_the_same_verdicts(verification):
+    expected, found = verification.verify_all(MIXED), []
+    threads = [threading.Thread(target=lambda: found.append(verification.verify_all(MIXED))) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -67,9 +67,9 @@ def test_off_the_main_thread_gives_the_same_verdicts(judge):
     assert found == [expected] * 3
 
 
-def test_two_workers_give_the_same_verdicts(judge):
-    with Judge(workers=2, deadline_s=10.0) as other:
-        assert other.judge(MIXED * 2) == judge.judge(MIXED) * 2
+def test_two_workers_give_the_same_verdicts(verification):
+    with Verification(workers=2, deadline_s=10.0) as other:
+        assert other.verify_all(MIXED * 2) == verification.verify_all(MIXED) * 2
 
 
 @pytest.mark.parametrize(
@@ -83,64 +83,64 @@ def test_two_workers_give_the_same_verdicts(judge):
         (said("Done thinking.\nThank you.", reasoning="\\boxed{7}"), "unparseable", "no answer that is stated"),
     ],
 )
-def test_only_a_finished_content_counts(judge, response, status, reason):
-    verdict = judge.submit(task("7"), response).result()
+def test_only_a_finished_content_counts(verification, response, status, reason):
+    verdict = verification.submit(task("7"), response).result()
     assert verdict.status == status
     assert verdict.score == 0.0
     assert reason in verdict.reason
 
 
 def test_a_truncated_response_is_not_looked_at():
-    with Judge() as judge:
-        future = judge.submit(task("x+1"), said("\\boxed{1+x}", truncated=True))
+    with Verification() as verification:
+        future = verification.submit(task("x+1"), said("\\boxed{1+x}", truncated=True))
         assert future.done()
-        assert judge.pool.process_ids() == []
+        assert verification.pool.process_ids() == []
 
 
-def test_alternatives_for_one_answer_are_wrong_at_once(judge):
-    hedge = judge.submit(task("7"), said("\\boxed{6 \\text{ or } 7}"))
+def test_alternatives_for_one_answer_are_wrong_at_once(verification):
+    hedge = verification.submit(task("7"), said("\\boxed{6 \\text{ or } 7}"))
     assert hedge.done()
     assert hedge.result().reason.startswith("alternatives are given where one answer is asked for; from: ")
-    both = judge.submit(task("x < 2 \\text{ or } x > 3"), said("\\boxed{x > 3 \\text{ or } x < 2}"))
+    both = verification.submit(task("x < 2 \\text{ or } x > 3"), said("\\boxed{x > 3 \\text{ or } x < 2}"))
     assert both.result().status == "correct"
 
 
-def test_unknown_verifier_is_a_user_error(judge):
+def test_unknown_verifier_is_a_user_error(verification):
     with pytest.raises(
         ValueError, match=r"Unknown verifier 'maths': did you mean 'math'.*Known: .*code, .*math, .*reasoning_gym"
     ):
-        judge.submit(task("7", verifier="maths"), said("7"))
+        verification.submit(task("7", verifier="maths"), said("7"))
 
 
-def test_a_failing_verifier_is_an_error_never_a_zero(judge, monkeypatch):
+def test_a_failing_verifier_is_an_error_never_a_zero(verification, monkeypatch):
     def broken(task, response):
         raise ZeroDivisionError("oops")
 
     monkeypatch.setitem(VERIFIERS, "math", broken)
-    assert judge.submit(task("7"), said("7")).result() == Verdict("error", None, "ZeroDivisionError: oops")
+    assert verification.submit(task("7"), said("7")).result() == Verdict("error", None, "ZeroDivisionError: oops")
 
 
-def test_a_reference_that_is_none_or_nonsense_is_an_error(judge):
-    assert judge.submit(task(None), said("\\boxed{7}")).result().status == "error"
-    verdict = judge.submit(task("\\frac{"), said("\\boxed{x}")).result()
+def test_a_reference_that_is_none_or_nonsense_is_an_error(verification):
+    assert verification.submit(task(None), said("\\boxed{7}")).result().status == "error"
+    verdict = verification.submit(task("\\frac{"), said("\\boxed{x}")).result()
     assert verdict.score is None or verdict.status == "wrong"
 
 
-def test_a_garbled_result_is_an_error(judge, monkeypatch):
+def test_a_garbled_result_is_an_error(verification, monkeypatch):
     def lie(job):
         future = Future()
         future.set_result({"status": "correct", "score": 0.3, "reason": "bribed"})
         return future
 
-    monkeypatch.setattr(judge.pool, "submit", lie)
-    verdict = judge.submit(task("\\int_0^1 x\\,dx"), said("\\boxed{\\frac{1}{2}}")).result()
+    monkeypatch.setattr(verification.pool, "submit", lie)
+    verdict = verification.submit(task("\\int_0^1 x\\,dx"), said("\\boxed{\\frac{1}{2}}")).result()
     assert verdict.status == "error"
     assert "bribed" in verdict.reason
 
 
 def test_hanging_answers_time_out_and_the_rest_goes_on():
-    with Judge(workers=1, deadline_s=1.0) as judge:
-        verdicts = judge.judge(
+    with Verification(workers=1, deadline_s=1.0) as verification:
+        verdicts = verification.verify_all(
             [
                 (task("\\int_0^1 \\frac{\\sin(x^{17}+\\ln x)}{\\sqrt{x^{5}+7}} dx"), said("\\boxed{7}")),
                 (task("\\int_0^1 x\\,dx"), said("\\boxed{\\frac{1}{2}}")),
@@ -151,8 +151,10 @@ def test_hanging_answers_time_out_and_the_rest_goes_on():
     assert verdicts[0].parsed == "7"
 
 
-def test_reference_responses_are_correct(judge):
+def test_reference_responses_are_correct(verification):
     references = ["7", 7, 0.5, "\\frac{1}{2}", ["1", "2"], "\\boxed{3}", "\\text{Evelyn}", "x^2+1", "#1"]
-    verdicts = judge.judge([(task(reference), reference_response(task(reference))) for reference in references])
+    verdicts = verification.verify_all(
+        [(task(reference), reference_response(task(reference))) for reference in references]
+    )
     assert [verdict.status for verdict in verdicts] == ["correct"] * len(references)
     assert reference_response(task(None)) is None
