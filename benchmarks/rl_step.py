@@ -26,7 +26,8 @@ from ponder.engine.protocol import Request, rl_sampling
 from ponder.model.config import ModelConfig
 from ponder.model.decoder import Decoder, build_random
 from ponder.model.weights import load_decoder
-from ponder.recipe.schema import EngineSettings, Optimizer
+from ponder.recipe.schema import EngineSettings
+from ponder.recipe.stages import Optimizer
 from ponder.training.batch import Sample
 from ponder.training.learner import Learner
 from ponder.training.objectives import OBJECTIVES

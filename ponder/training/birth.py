@@ -8,7 +8,8 @@ from ponder.chat.renderer import Renderer
 from ponder.engine.counting import key
 from ponder.model.config import ModelConfig, RopeConfig
 from ponder.model.decoder import Decoder, build_random
-from ponder.recipe.schema import Recipe, SftStage
+from ponder.recipe.schema import Recipe
+from ponder.recipe.stages import SftStage
 from ponder.training.data import TaskPool
 from ponder.training.demonstrations import demonstrate, read_chats
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from ponder.chat.renderer import Renderer
 from ponder.engine.protocol import Engine, SamplingParams
-from ponder.recipe.schema import HeldOut, Recipe, RlStage
+from ponder.recipe.schema import HeldOut, Recipe
+from ponder.recipe.stages import RlStage
 from ponder.runs.results import DomainResult, EvalResult, EvalSample, wilson_interval
 from ponder.tasks.task import Task
 from ponder.training.rollouts import Rollout, collect

@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ponder.model.decoder import Decoder
 from ponder.model.shared import flat_gradients
-from ponder.recipe.schema import Optimizer
+from ponder.recipe.stages import Optimizer
 from ponder.training.batch import MicroBatch, Sample, micro_batches, pack
 from ponder.training.objectives import Objective, StepCounts, policy_loss
 

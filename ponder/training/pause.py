@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from ponder.recipe.schema import RlStage, SftStage
+from ponder.recipe.stages import RlStage, SftStage
 from ponder.runs.failures import FAILURES_FILE
 from ponder.runs.run import Run, place_of
 from ponder.training.error_budget import MOST, BudgetSpent

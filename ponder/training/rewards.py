@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ponder.recipe.schema import RlStage
+from ponder.recipe.stages import RlStage
 from ponder.training.objectives import Objective
 from ponder.training.rollouts import Rollout
 

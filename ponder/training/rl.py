@@ -9,7 +9,8 @@ import psutil
 from ponder.chat.renderer import Renderer
 from ponder.engine.build import SamplingEngine
 from ponder.engine.protocol import rl_sampling
-from ponder.recipe.schema import Recipe, RlStage
+from ponder.recipe.schema import Recipe
+from ponder.recipe.stages import RlStage
 from ponder.runs.run import Run
 from ponder.training.batch import Sample
 from ponder.training.checkpoint import Progress

@@ -8,7 +8,8 @@ import torch
 
 from ponder.chat.renderer import Renderer
 from ponder.model.config import ModelConfig
-from ponder.recipe.schema import Recipe, RlStage
+from ponder.recipe.schema import Recipe
+from ponder.recipe.stages import RlStage
 from ponder.tasks.task import Task
 from ponder.training.data import TaskPool
 from ponder.training.evaluate import held_out_sampling

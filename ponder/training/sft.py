@@ -5,7 +5,8 @@ from pathlib import Path
 
 from ponder.chat.renderer import Renderer
 from ponder.engine.counting import key
-from ponder.recipe.schema import Recipe, SftStage
+from ponder.recipe.schema import Recipe
+from ponder.recipe.stages import SftStage
 from ponder.runs.run import Run
 from ponder.tasks.mixture import permuted
 from ponder.training.batch import Sample

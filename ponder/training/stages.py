@@ -14,7 +14,8 @@ from ponder.engine.build import SamplingEngine
 from ponder.model.decoder import Decoder
 from ponder.model.weights import load_decoder
 from ponder.recipe.load import dump_recipe, load_recipe
-from ponder.recipe.schema import Recipe, RlStage, SftStage
+from ponder.recipe.schema import Recipe
+from ponder.recipe.stages import RlStage, SftStage
 from ponder.runs.lineage import last_processor, new_lineage
 from ponder.runs.processor import processor
 from ponder.runs.report import write_report

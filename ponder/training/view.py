@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from ponder.recipe.schema import RlStage, SftStage
+from ponder.recipe.stages import RlStage, SftStage
 from ponder.runs.console import failure_table, stage_table
 from ponder.runs.failures import FAILURES_FILE
 from ponder.runs.report import build_report

@@ -14,7 +14,7 @@ from ponder.chat.parser import ParsedOutput
 from ponder.chat.renderer import Prompt
 from ponder.engine.protocol import Completion, Request, rl_sampling
 from ponder.recipe.load import parse_recipe
-from ponder.recipe.schema import RlStage
+from ponder.recipe.stages import RlStage
 from ponder.runs.console import failure_table
 from ponder.runs.failures import FAILURES_FILE, FAILURES_KEPT, add_failures, failure_row, write_failures
 from ponder.runs.html import render_html

@@ -8,7 +8,7 @@ import torch
 
 from ponder.model.config import ModelConfig, RopeConfig
 from ponder.model.decoder import build_random
-from ponder.recipe.schema import Optimizer
+from ponder.recipe.stages import Optimizer
 from ponder.training import learner as learner_module
 from ponder.training.batch import Sample, micro_batches
 from ponder.training.learner import Learner, learning_rate

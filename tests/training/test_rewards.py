@@ -5,7 +5,7 @@ import pytest
 from ponder.chat.parser import ParsedOutput
 from ponder.chat.renderer import Prompt
 from ponder.engine.protocol import Completion, Request, rl_sampling
-from ponder.recipe.schema import RlStage
+from ponder.recipe.stages import RlStage
 from ponder.tasks.task import Task
 from ponder.training.data import _shares, spread
 from ponder.training.objectives import OBJECTIVES
