@@ -7,15 +7,17 @@ import pytest
 
 from ponder.chat.parser import ParsedOutput
 from ponder.chat.renderer import Prompt
-from ponder.engine.protocol import Completion, Request, rl_sampling
+from ponder.engine.protocol import Completion, rl_sampling
+from ponder.evals.held_out import _sample
+from ponder.ledger import Ledger
 from ponder.recipe.load import parse_recipe
 from ponder.sandbox import IsolationError
 from ponder.tasks import Task, program_tasks
 from ponder.training import rollouts
 from ponder.training.data import load_tasks
-from ponder.training.evaluate import _sample
+from ponder.training.references import SelfCheckError, check_references
 from ponder.training.rollouts import Rollout, collect
-from ponder.training.selfcheck import SelfCheckError, check_programs, check_references
+from ponder.training.selfcheck import check_programs
 from ponder.verifiers import Verification
 from ponder.verifiers.verdict import Verdict
 
@@ -87,10 +89,9 @@ def test_limits_that_the_sandbox_will_not_give_stop_the_run():
 
 def test_records_describe_the_tests_and_never_hold_them(tmp_path):
     task = coding({"solution": "secret"}, tests=[{"function": "f", "args": ["x" * 10**6], "expected": 2}] * 50)
-    request = Request((0, 0), (1, 2), rl_sampling(100, frozenset()), 0)
-    completion = Completion(request, [5], [-0.5], "stop")
+    ledger = Ledger.of_turn([1, 2], [5], [-0.5], "stop")
     parsed = ParsedOutput("", "1", (), True, 1)
-    rollout = Rollout(task, 0, 0, Prompt([1, 2], "", True), completion, parsed, Verdict("wrong", 0.0, "because"))
+    rollout = Rollout(task, 0, 0, ledger, parsed, Verdict("wrong", 0.0, "because"))
 
     class Renderer:
         def decode(self, ids):

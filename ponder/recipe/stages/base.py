@@ -8,12 +8,24 @@ from ponder.recipe.strict import Strict
 
 
 class Optimizer(Strict):
-    lr: float = Field(1e-6, gt=0)
-    warmup_steps: int = Field(5, ge=0)
-    decay: Literal["constant", "linear", "cosine"] = "constant"
-    betas: tuple[float, float] = (0.9, 0.95)
-    weight_decay: float = Field(0.0, ge=0)
-    max_grad_norm: float = Field(1.0, gt=0)
+    """AdamW, with a learning rate that warms up and then decays."""
+
+    lr: float = Field(1e-6, gt=0, description="learning rate")
+    warmup_steps: int = Field(5, ge=0, description="updates over which it rises from 0")
+    decay: Literal["constant", "linear", "cosine"] = Field("constant", description="how it goes on from there")
+    min_lr: float | None = Field(None, ge=0, description="where the decay ends; empty: a tenth of lr")
+    betas: tuple[float, float] = Field((0.9, 0.95), description="decay of the first and second moments' averages")
+    eps: float = Field(1e-8, gt=0, description="added to the root of the second moment")
+    weight_decay: float = Field(0.0, ge=0, description="of matrices only, not of norms and biases")
+    max_grad_norm: float = Field(1.0, gt=0, description="longer gradients are shortened to this")
+
+    @model_validator(mode="after")
+    def min_lr_fits(self):
+        if self.min_lr is not None and self.min_lr > self.lr:
+            raise ValueError(f"min_lr ({self.min_lr:g}) cannot exceed lr ({self.lr:g})")
+        if self.min_lr is not None and self.decay == "constant":
+            raise ValueError("min_lr is where a decay ends: set decay to 'linear' or 'cosine'")
+        return self
 
 
 class Plateau(Strict):

@@ -15,9 +15,34 @@ class Objective(Strict):
     """A named loss; the fields below replace its paper's choices where they are set."""
 
     name: ObjectiveName = "dapo"
-    clip_low: float | None = Field(None, ge=0)
-    clip_high: float | None = Field(None, ge=0)
+    advantage: Literal["group_mean_std", "group_mean", "leave_one_out", "batch_whitened", "parts_apart"] | None = Field(
+        None, description="how rewards become advantages; parts_apart standardises each part of a reward by itself"
+    )
+    aggregate: Literal["token", "sequence", "sum", "constant"] | None = Field(
+        None,
+        description="mean over the step's tokens; over sequences of their token means; of their token sums; of these "
+        "divided by max_tokens",
+    )
+    ratio: Literal["token", "sequence"] | None = Field(None, description="learner over sampler, by token or sequence")
+    trust: Literal["clip", "detach", "none"] | None = Field(
+        None, description="PPO's clip; CISPO's clipped weight, detached; or no trust region"
+    )
+    clip_low: float | None = Field(None, ge=0, description="the ratio is held above 1 - clip_low")
+    clip_high: float | None = Field(None, ge=0, description="and below 1 + clip_high")
+    dual_clip: float | None = Field(
+        None,
+        gt=1,
+        description="most that a token with a negative advantage weighs, in sizes of it, such as 3; empty: off",
+    )
     kl: float | None = Field(None, ge=0, description="weight of the KL to the stage's first weights")
+    kl_estimator: Literal["k1", "k2", "k3", "unbiased"] | None = Field(
+        None, description="form of that KL; unbiased: k3 weighted by the ratio, as in DeepSeek-V3.2"
+    )
+    tis_cap: float | None = Field(
+        None,
+        gt=0,
+        description="truncated importance sampling: most weight for a token by learner over sampler, such as 2",
+    )
 
 
 class RlStage(StageBase):
@@ -43,8 +68,9 @@ class RlStage(StageBase):
     )
 
     @model_validator(mode="after")
-    def groups_have_company(self):
-        if self.samples_per_prompt < 2 and self.objective.name in GROUP_OBJECTIVES:
+    def groups_are_large_enough(self):
+        compares = self.objective.advantage or ("batch" if self.objective.name not in GROUP_OBJECTIVES else "group")
+        if self.samples_per_prompt < 2 and not compares.startswith("batch"):
             raise ValueError(
                 f"samples_per_prompt is {self.samples_per_prompt}, but objective {self.objective.name!r} compares the "
                 "samples of one prompt: use at least 2, or the objective 'reinforce_pp'"

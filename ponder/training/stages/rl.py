@@ -1,58 +1,87 @@
-"""One RL stage. `RlTrainer.step` reads in the order of the data: tasks, rollouts, verdicts, advantages, batch, weights."""
+"""A stage of reinforcement learning. `ReinforcementTrainer.step` reads in the order of the data: tasks, rollouts,
+verdicts, advantages, batch, weights."""
 
 import time
-from collections import Counter
 from collections.abc import Sequence
 
 import psutil
 
 from ponder.chat.renderer import Renderer
-from ponder.engine.build import SamplingEngine
 from ponder.engine.protocol import rl_sampling
+from ponder.model.config import ModelConfig
 from ponder.recipe.schema import Recipe
 from ponder.recipe.stages import RlStage
-from ponder.runs.run import Run
+from ponder.tasks.task import Task
 from ponder.training.batch import Sample
 from ponder.training.checkpoint import Progress
-from ponder.training.data import TaskPool
 from ponder.training.error_budget import (
     BudgetSpent,
     count_verdicts,
     extended,
     failure_rows,
     overspent,
-    part_metrics,
     verifier_metrics,
 )
+from ponder.training.first_rollouts import check_ratio, check_signal
+from ponder.training.goals import Reinforcement
 from ponder.training.learner import Learner
 from ponder.training.objectives import resolve
 from ponder.training.rewards import by_group, has_variance, set_advantages, set_rewards
 from ponder.training.rollouts import Collected, Rollout, collect
-from ponder.training.selfcheck import check_ratio, check_signal
-from ponder.verifiers.verification import Verification
+from ponder.training.stages.kind import Parts
+from ponder.training.step_metrics import summarise
 
 
-class RlTrainer:
-    def __init__(
-        self,
-        recipe: Recipe,
-        stage: RlStage,
-        run: Run,
-        pool: TaskPool,
-        engine: SamplingEngine,
-        renderer: Renderer,
-        verification: Verification,
-        learner: Learner,
-    ):
-        self.recipe, self.stage, self.run, self.pool = recipe, stage, run, pool
-        self.engine, self.renderer, self.verification, self.learner = engine, renderer, verification, learner
-        self.objective = resolve(
-            stage.objective.name,
-            clip_low=stage.objective.clip_low,
-            clip_high=stage.objective.clip_high,
-            kl=stage.objective.kl,
+class ReinforcementStage:
+    """What the runner asks of a stage of kind rl (`StageKind`)."""
+
+    def __init__(self, settings: RlStage):
+        self.settings = settings
+        self.longest_answer = settings.max_tokens
+        self.tasks_per_step = settings.prompts_per_step
+        self.verify_timeout = settings.verify_timeout
+        self.error_budget = settings.error_budget
+
+    @property
+    def size(self) -> str:
+        prompts, samples = self.settings.prompts_per_step, self.settings.samples_per_prompt
+        return f"{prompts} prompts x {samples} samples = {prompts * samples} answers a step"
+
+    @property
+    def updates(self) -> int:
+        return self.settings.steps * self.settings.updates_per_step
+
+    @property
+    def needs_reference(self) -> bool:
+        """The weights that the stage began with, where its objective has a KL to them."""
+        return resolve(self.settings.objective).kl != 0
+
+    def texts(self, tasks: Sequence[Task]) -> list[str]:
+        return []  # what will be answered is not known before it is sampled
+
+    def check(self, recipe: Recipe, config: ModelConfig, renderer: Renderer) -> None:
+        try:
+            resolve(self.settings.objective)
+        except ValueError as error:
+            raise ValueError(f"stages.{self.settings.name}.{error}") from None
+
+    def trainer(self, parts: Parts, learner: Learner) -> "ReinforcementTrainer":
+        return ReinforcementTrainer(self.settings, parts, learner)
+
+    def figures(self, metrics: dict[str, float]) -> str:
+        return (
+            f"reward {metrics['reward/mean']:.3f}  length {metrics['length/mean']:.0f}  "
+            f"{metrics['tokens_per_s/sample']:,.0f} tok/s"
         )
-        self.params = rl_sampling(stage.max_tokens, renderer.stop_ids)
+
+
+class ReinforcementTrainer:
+    def __init__(self, stage: RlStage, parts: Parts, learner: Learner):
+        self.stage, self.learner = stage, learner
+        self.recipe, self.run, self.pool, self.renderer = parts.recipe, parts.run, parts.pool, parts.renderer
+        self.engine, self.verification = parts.engine, parts.verification
+        self.objective = resolve(stage.objective)
+        self.params = rl_sampling(stage.max_tokens, parts.renderer.stop_ids)
 
     def step(self, progress: Progress) -> dict[str, float]:
         """One step of the stage; `progress` says which, and moves on.
@@ -64,11 +93,11 @@ class RlTrainer:
         started = time.perf_counter()
         self.engine.refresh()
 
-        collected, judged, drawn = self._collect(number, progress.cursor)
+        collected, verified, drawn = self._collect(number, progress.cursor)
         rollouts = collected.rollouts
-        counts = count_verdicts(judged)
+        counts = count_verdicts(verified)
         recent = extended(progress.verdicts, counts)
-        self.run.record_failures(self.stage.name, number, "training", failure_rows(judged))
+        self.run.record_failures(self.stage.name, number, "training", failure_rows(verified))
         if spent := overspent(counts, recent, self.stage.error_budget):
             raise BudgetSpent(number, spent)
         set_advantages(rollouts, self.objective)
@@ -86,7 +115,7 @@ class RlTrainer:
             **learned,
             "refill/prompts": drawn - progress.cursor - self.stage.prompts_per_step,
             "time/sample_s": collected.sample_seconds,
-            "time/judge_s": collected.judge_seconds,
+            "time/verify_s": collected.verify_seconds,
             "time/learn_s": finished - learning,
             "time/step_s": finished - started,
             "tokens_per_s/sample": collected.sampled_tokens / max(collected.sample_seconds, 1e-9),
@@ -101,25 +130,25 @@ class RlTrainer:
     def _collect(self, number: int, cursor: int) -> tuple[Collected, list[Rollout], int]:
         """A step's rollouts; groups without variance are replaced by those of further prompts, as many as are allowed.
 
-        Returns them with all that were judged on the way, the replaced ones too (a verifier that fails makes groups
+        Returns them with all that were verified on the way, the replaced ones too (a verifier that fails makes groups
         without variance), and the cursor behind the last prompt drawn.
         """
         want = self.stage.prompts_per_step
         total = self._sample(number, cursor, want)
-        judged = list(total.rollouts)
+        verified = list(total.rollouts)
         kept, spent = by_group(total.rollouts), 0
         while spent < self.stage.refill_prompts and (flat := [g for g in kept if not has_variance(g)]):
             extra = min(len(flat), self.stage.refill_prompts - spent)
             more = self._sample(number, cursor + want + spent, extra, first_group=want + spent)
             spent += extra
-            judged += more.rollouts
+            verified += more.rollouts
             fresh = [g for g in by_group(more.rollouts) if has_variance(g)]
             kept = [g for g in kept if has_variance(g)] + fresh + flat[: len(flat) - len(fresh)]
             total.sample_seconds += more.sample_seconds
-            total.judge_seconds += more.judge_seconds
+            total.verify_seconds += more.verify_seconds
             total.sampled_tokens += more.sampled_tokens
         total.rollouts = [rollout for group in kept for rollout in group]
-        return total, judged, cursor + want + spent
+        return total, verified, cursor + want + spent
 
     def _sample(self, number: int, cursor: int, prompts: int, first_group: int = 0) -> Collected:
         tasks = self.pool.draw(cursor, prompts)
@@ -141,42 +170,33 @@ class RlTrainer:
         """The step's updates; where there are several, each learns from its share of the groups."""
         updates = self.stage.updates_per_step
         shares: list[list[Sample]] = [[] for _ in range(updates)]
+        learned = {}
         for index, group in enumerate(by_group(rollouts)):
-            shares[index % updates] += [r.to_sample() for r in group if r.advantage is not None]
-        shares = [share for share in shares if any(any(s.mask) for s in share)]
-        metrics = [
-            self.learner.reinforce(share, self.objective, self.stage.max_tokens, (number - 1) * updates + i + 1)
-            for i, share in enumerate(shares)
+            for rollout in group:
+                if rollout.advantage is not None:
+                    learned[len(learned)] = rollout
+                    shares[index % updates].append(rollout.to_sample(len(learned) - 1))
+        done = [
+            self.learner.learn(
+                share,
+                Reinforcement.of(share, self.objective, self.stage.max_tokens),
+                (number - 1) * updates + i + 1,
+            )
+            for i, share in enumerate(share for share in shares if any(any(s.mask) for s in share))
         ]
-        if not metrics:
-            return {}  # every answer was masked; the step is recorded and teaches nothing
-        averaged = {name: sum(m[name] for m in metrics) / len(metrics) for name in metrics[0]}
-        return {**averaged, "mismatch/max": max(m["mismatch/max"] for m in metrics)}
+        for update in done:
+            for look in update.looks:
+                learned[look.number].look = look
+        return averaged([update.metrics for update in done])
 
 
-def summarise(rollouts: Sequence[Rollout]) -> dict[str, float]:
-    """Rewards, verdicts and lengths of a step."""
-    groups = by_group(rollouts)
-    lengths = [len(r.completion.ids) for r in rollouts]
-    statuses = Counter(r.verdict.status for r in rollouts)
-    metrics = {
-        "reward/mean": _mean([r.reward for r in rollouts if r.reward is not None]),
-        "pass_rate": statuses["correct"] / len(rollouts),
-        "length/mean": _mean(lengths),
-        "length/max": max(lengths),
-        "length/thinking": _mean([r.parsed.reasoning_tokens for r in rollouts]),
-        "groups/zero_variance_share": sum(not has_variance(g) for g in groups) / len(groups),
+def averaged(metrics: Sequence[dict[str, float]]) -> dict[str, float]:
+    """The means over a step's updates, of names that end in `/max` the largest. Empty where every answer was masked: the
+    step is recorded and teaches nothing."""
+    return {
+        name: max(m[name] for m in metrics) if name.endswith("/max") else sum(m[name] for m in metrics) / len(metrics)
+        for name in (metrics[0] if metrics else ())
     }
-    for status, count in statuses.items():
-        metrics[f"status/{status}"] = count / len(rollouts)
-    for domain in sorted({r.task.domain for r in rollouts}):
-        rewards = [r.reward for r in rollouts if r.task.domain == domain and r.reward is not None]
-        metrics[f"reward/{domain}"] = _mean(rewards)
-    return metrics | part_metrics(rollouts)
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values) if values else 0.0
 
 
 def _resident_gb() -> float:
