@@ -5,12 +5,12 @@ import asyncio
 import pytest
 
 from ponder.chat.renderer import Renderer
-from ponder.server.errors import ApiError
-from ponder.server.gateway import Gateway
-from ponder.server.planning import Lengths
-from tests.server.born import ASK, CONTEXT, NAME, Server, engine_of
-from tests.server.test_generation import think_then
+from ponder.server.answer.gateway import Gateway
+from ponder.server.answer.planning import Lengths
+from ponder.server.requests.errors import ApiError
 from tests.server.test_server_bad_input import error_of
+from tests.shared.born import ASK, CONTEXT, NAME, Server, engine_of
+from tests.shared.one_turn import think_then
 
 CHAT = "/v1/chat/completions"
 

@@ -1,0 +1,1 @@
+from tests.shared.fixtures import renderer  # noqa: F401 (fixtures)
