@@ -1,15 +1,9 @@
 """Chains of segments: what ends a thought, what ends an answer, and that nothing depends on how pieces are cut."""
 
-import asyncio
-from contextlib import aclosing
-
 import pytest
 
-from ponder.agents.turn.plan import REPETITION, Structure
-from ponder.server.answer.gateway import Gateway
-from ponder.server.requests.chat import ChatRequest
-from tests.shared.one_turn import CALL, END, THOUGHT, TOOLS, parts, run, think_then
-from tests.shared.scripted import Scripted
+from ponder.agents.turn.plan import REPETITION
+from tests.shared.one_turn import CALL, END, THOUGHT, TOOLS, Anything, parts, run, structure, think_then
 
 
 @pytest.mark.parametrize("piece", [1, 3, 1000])
@@ -135,35 +129,6 @@ def test_a_broken_call_is_content_and_is_told(renderer):
     assert '"arguments": [}' in parts(deltas)[1]
 
 
-class Anything:
-    """A mask that lets everything through: these tests are about when there is one."""
-
-    finished = False
-
-    def allowed(self):
-        raise AssertionError("the scripted engine does not ask")
-
-    def advance(self, token: int) -> None:
-        raise AssertionError("the scripted engine does not tell")
-
-
-def structure(renderer, instead=None, **parts) -> Structure:
-    def answer(ids):
-        if instead is not None:
-            instead.append(ids)
-        return Anything()
-
-    made = {"answer": answer, "call": None} | parts
-    encode = renderer.encode
-    return Structure(
-        **made,
-        close=tuple(encode("\n</think>\n\n")),
-        gap=tuple(encode("\n\n")),
-        call_open=tuple(encode("<tool_call>\n")),
-        call_close=tuple(encode("\n</tool_call>")),
-    )
-
-
 @pytest.mark.parametrize("piece", [1, 1000])
 def test_a_form_begins_where_the_model_closes_its_thought(renderer, piece):
     deltas, answer, engine = run(renderer, think_then("{}"), structure=structure(renderer), piece=piece)
@@ -225,30 +190,6 @@ def test_what_may_come_instead_of_a_form(renderer):
     _, answer, _ = run(renderer, reply, tools=TOOLS, structure=form)
     tool_call = renderer.markers.tool_call
     assert instead == [{tool_call}, {tool_call, *renderer.stop_ids}] and answer.finish_reason == "tool_calls"
-
-
-def test_closing_early_frees_the_engine(renderer):
-    """Also where the engine would never say another word."""
-    engine = Scripted(renderer, think_then("It is 3."))
-    gateway, stuck = Gateway(engine, renderer, "m"), asyncio.Event()
-
-    async def pause():
-        if engine.running == 3:
-            await stuck.wait()
-
-    engine.pause = pause
-
-    async def look():
-        turn = await gateway.chat(ChatRequest(model="m", messages=[{"role": "user", "content": "go"}], n=3))
-        async with aclosing(turn.pieces()) as pieces:
-            async for _ in pieces:
-                if engine.running == 3:
-                    break
-        assert engine.running == 0
-        return gateway.end_thinking(turn.id)
-
-    assert asyncio.run(asyncio.wait_for(look(), 60)) is False
-    assert gateway.end_thinking("chatcmpl-nothing") is None
 
 
 @pytest.mark.parametrize("piece", [1, 1000])

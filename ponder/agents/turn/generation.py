@@ -15,7 +15,8 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Literal
 
-from ponder.agents.turn.plan import REPETITION, Answer, FinishReason, Piece, Plan, Structure, ThinkingEnd
+from ponder.agents.turn.ends import FinishReason, SegmentEnd, ThinkingEnd
+from ponder.agents.turn.plan import REPETITION, Answer, Piece, Plan, Structure
 from ponder.agents.turn.stops import StopText
 from ponder.chat.deltas import Delta
 from ponder.chat.loops import RepeatDetector
@@ -26,6 +27,10 @@ from ponder.engine.protocol import Request
 from ponder.engine.stream import StreamEngine, Tokens
 
 Kind = Literal["thought", "free", "format", "call"]
+# After these the answer is over, whatever the engine would still sample.
+OVER = {SegmentEnd.STOP_TEXT, SegmentEnd.REPETITION, SegmentEnd.CALLS_MADE}
+# Here the model takes its turn for finished.
+FINISHED = {SegmentEnd.TURN_END, SegmentEnd.STOP_ID, SegmentEnd.GRAMMAR_END}
 
 
 class Generation:
@@ -40,7 +45,6 @@ class Generation:
         self._loops = RepeatDetector()
         self._sequence: list[int] = []  # what a further segment continues: `answer.ids`, but no stop id in the middle
         self._must_end: ThinkingEnd | None = None
-        self._halted = False  # the answer is over, whatever the engine would still sample
         self._in_call = False  # the next segment writes the JSON of a call
         self._segments = 0
         self._over = False  # ended, or given up by whoever drew from it
@@ -52,7 +56,7 @@ class Generation:
     def end_thinking(self) -> bool:
         """The user has waited long enough: the answer comes after the next token. False where there is no thinking."""
         if self.thinking:
-            self._must_end = "user"
+            self._must_end = ThinkingEnd.USER
         return self.thinking
 
     async def pieces(self) -> AsyncIterator[Piece]:
@@ -69,32 +73,35 @@ class Generation:
                     yield self._force(forced)
                     forced = ()
                 elif self._room() < 1:
-                    self._finish("length")
+                    self._finish(FinishReason.LENGTH)
                 elif self._budget_left() < 1:
-                    forced = self._end_thought("budget")
+                    forced = self._end_thought(ThinkingEnd.BUDGET)
                 else:
-                    kind, ended = self._kind(), "length"
+                    kind = self._kind()
                     async with aclosing(self._segment(kind)) as segment:
-                        async for piece, ended in segment:  # noqa: B007 (the last `ended` is read below)
+                        async for piece in segment:
                             yield piece
-                    forced = self._after(kind, ended)
+                    forced = self._after(kind, self.answer.segment_ends[-1])
             yield Piece(tuple(self._rest()), Tokens((), ()), thinking=False)
         finally:
             self._over = True
 
-    async def _segment(self, kind: Kind) -> AsyncIterator[tuple[Piece, str]]:
-        """One request to the engine, up to its end or to where it must be cut. With each piece, why it is the last:
-        stop, length, marker (a tag at which something begins) or cut; "" where it is not."""
+    async def _segment(self, kind: Kind) -> AsyncIterator[Piece]:
+        """One request to the engine, up to its end or to where it must be cut; then `segment_ends` says why."""
         request = self._request(kind)
         self._segments += 1
         async with aclosing(self._engine.stream(request)) as stream:
             async for tokens in stream:
                 if self._segments == 1:
                     self.answer.cached_tokens = max(self.answer.cached_tokens, tokens.cached_tokens)
-                piece, ended = self._take(tokens, kind, request.params.stop_ids)
-                yield piece, ended
-                if ended:
-                    return
+                piece, end = self._take(tokens, request.params.stop_ids)
+                if end is None:
+                    yield piece
+                    continue
+                self.answer.segment_ends.append(end)
+                yield piece
+                return
+        raise RuntimeError(f"the engine broke off request {request.id} without saying why")
 
     def _request(self, kind: Kind) -> Request:
         plan, structure = self.plan, self._structure
@@ -139,75 +146,100 @@ class Generation:
             return self._room()
         return self.plan.budget - self._parser.reasoning_tokens
 
-    def _take(self, tokens: Tokens, kind: Kind, stops: frozenset[int | None]) -> tuple[Piece, str]:
-        """Read sampled tokens one by one, so that an answer does not depend on how they were cut into pieces."""
+    def _take(self, tokens: Tokens, stops: frozenset[int | None]) -> tuple[Piece, SegmentEnd | None]:
+        """Read sampled tokens one by one, so that an answer does not depend on how they were cut into pieces. With it,
+        why the segment ends here, if it does."""
         deltas: list[Delta] = []
-        count, ended = 0, ""
+        count, end = 0, None
         for token in tokens.ids:
             count += 1
             self.answer.ids.append(token)
             if token in stops and token in self.plan.params.stop_ids:
-                ended = "stop"
+                end = SegmentEnd.TURN_END
                 if token not in self._turn_ends:
-                    self.answer.stop_reason = token
+                    end, self.answer.stop_reason = SegmentEnd.STOP_ID, token
                 break
             self._sequence.append(token)
             deltas += self._read((token,))
-            if ended := "marker" if token in stops else self._cut(token):
+            if end := self._marker(token) if token in stops else self._cut(token):
                 break
+        else:
+            end = self._engine_end(tokens)
         if count < len(tokens.ids):
             tokens = replace(tokens, ids=tokens.ids[:count], logprobs=tokens.logprobs[:count], top=tokens.top[:count])
-        return Piece(tuple(deltas), tokens, self._parser.thinking), ended or tokens.finish_reason or ""
+        return Piece(tuple(deltas), tokens, self._parser.thinking), end
 
-    def _cut(self, token: int) -> str:
-        """Whether the segment has to end after this token."""
+    def _marker(self, token: int) -> SegmentEnd:
+        return SegmentEnd.THOUGHT_END if token == self._markers.think_end else SegmentEnd.CALL_BEGIN
+
+    def _engine_end(self, tokens: Tokens) -> SegmentEnd | None:
+        """Of a segment that the engine ended, at no stop id."""
+        match tokens.finish_reason:
+            case None:
+                return None
+            case "stop":
+                return SegmentEnd.GRAMMAR_END
+            case "length":
+                return SegmentEnd.LENGTH
+        raise RuntimeError(f"the engine ended a request with {tokens.finish_reason!r}")
+
+    def _cut(self, token: int) -> SegmentEnd | None:
+        """Why the segment has to end after this token, if it has to."""
         loop = self._loops.push((token,))
         if self._parser.thinking:
             if loop:
-                self._must_end = self._must_end or "loop"
-            self._halted = self._parser.wants_stop
-            return "cut" if self._halted or self._must_end or self._budget_left() < 1 else ""
+                self._must_end = self._must_end or ThinkingEnd.LOOP
+            if self._parser.wants_stop:
+                return SegmentEnd.CALLS_MADE
+            if self._must_end in (ThinkingEnd.USER, ThinkingEnd.LOOP):
+                return SegmentEnd(self._must_end)
+            if self._budget_left() < 1:
+                return SegmentEnd.BUDGET if self._room() > 0 else SegmentEnd.LENGTH
+            return None
         if self._stop.found is not None:
             self.answer.stop_reason = self._stop.found
-        elif loop:
+            return SegmentEnd.STOP_TEXT
+        if loop:
             self.answer.stop_reason = REPETITION
-        self._halted = bool(self.answer.stop_reason) or (self.plan.single_call and self.answer.tool_calls > 0)
-        return "cut" if self._halted else ""
+            return SegmentEnd.REPETITION
+        return SegmentEnd.CALLS_MADE if self.plan.single_call and self.answer.tool_calls else None
 
-    def _after(self, kind: Kind, ended: str) -> tuple[int, ...]:
+    def _after(self, kind: Kind, end: SegmentEnd) -> tuple[int, ...]:
         """What follows a segment: the ids to force before the next one, or the end of the answer."""
-        if self._halted:
-            return self._finish("stop")
+        if end in OVER:
+            return self._finish(FinishReason.STOP)
         if self._parser.thinking:
-            return self._after_thought(ended)
-        if kind == "call":
-            if ended != "stop":
-                return self._finish("length")
-            self._in_call = False
-            return self._structure.call_close
-        if kind == "thought" and ended != "stop":
-            return self._opening(gap=True) if ended == "marker" else ()
-        if ended == "marker":
+            return self._after_thought(end)
+        if end is SegmentEnd.THOUGHT_END:
+            return self._opening(gap=True)
+        if end is SegmentEnd.CALL_BEGIN:
             self._in_call = True
             return self._structure.call_open[1:]
-        return self._finish("stop" if ended == "stop" else "length")
+        if end is SegmentEnd.GRAMMAR_END and kind == "call":
+            self._in_call = False
+            return self._structure.call_close
+        if end is SegmentEnd.LENGTH and kind == "thought":
+            return ()  # the request was as long as the budget, and the answer goes on
+        return self._finish(FinishReason.STOP if end in FINISHED else FinishReason.LENGTH)
 
-    def _after_thought(self, ended: str) -> tuple[int, ...]:
-        if ended == "stop":
-            # The model takes its turn for finished. What was asked for in a form is still missing.
+    def _after_thought(self, end: SegmentEnd) -> tuple[int, ...]:
+        if end in FINISHED:
+            # What was asked for in a form is still missing.
             owed = self._structure.answer or self._structure.must_call
             if owed and not self._parser.held_calls:
-                return self._end_thought("model", self._structure.close)
-            return self._finish("stop")
-        return self._end_thought(self._must_end or "budget") if self._room() > 0 else self._finish("length")
+                return self._end_thought(ThinkingEnd.MODEL, self._structure.close)
+            return self._finish(FinishReason.STOP)
+        if self._room() < 1:
+            return self._finish(FinishReason.LENGTH)
+        return self._end_thought(self._must_end or ThinkingEnd.BUDGET)
 
     def _end_thought(self, why: ThinkingEnd, phrase: tuple[int, ...] | None = None) -> tuple[int, ...]:
         """The ids that end it from outside; calls that it has made already are made instead."""
         self._must_end = why
         forced = (*(self.plan.end_phrase if phrase is None else phrase), *self._opening())
         if self._parser.held_calls:
-            return self._finish("stop")
-        return forced if len(forced) < self._room() else self._finish("length")
+            return self._finish(FinishReason.STOP)
+        return forced if len(forced) < self._room() else self._finish(FinishReason.LENGTH)
 
     def _opening(self, gap: bool = False) -> tuple[int, ...]:
         """The ids that are forced at the beginning of the answer; `gap`: the model has just closed its thought."""
@@ -224,14 +256,14 @@ class Generation:
         certain = tuple(() for _ in ids) if self.plan.params.top_logprobs else ()
         tokens = Tokens(ids, (0.0,) * len(ids), certain)
         if self.plan.single_call and self.answer.tool_calls:
-            self._finish("stop")
-        return Piece(tuple(deltas), tokens, self._parser.thinking)
+            self._finish(FinishReason.STOP)
+        return Piece(tuple(deltas), tokens, self._parser.thinking, forced=True)
 
     def _read(self, ids: tuple[int, ...], forced: bool = False) -> list[Delta]:
         was_thinking = self._parser.thinking
         deltas = self._shown(self._parser.push(ids))
         if was_thinking and not self._parser.thinking:
-            self.answer.thinking_end = self._must_end if forced else "model"
+            self.answer.thinking_end = self._must_end if forced else ThinkingEnd.MODEL
             self._loops = RepeatDetector()
         self.answer.reasoning_tokens = self._parser.reasoning_tokens
         return deltas
@@ -255,7 +287,8 @@ class Generation:
 
     def _finish(self, reason: FinishReason) -> tuple[int, ...]:
         if self._parser.thinking:
-            self.answer.thinking_end = "length" if reason == "length" else self._must_end or "model"
+            cut_off = reason is FinishReason.LENGTH
+            self.answer.thinking_end = ThinkingEnd.LENGTH if cut_off else self._must_end or ThinkingEnd.MODEL
         self.answer.finish_reason = reason
         return ()
 
@@ -264,10 +297,10 @@ class Generation:
         answer = self.answer
         deltas = self._shown(self._parser.finish())
         if self._stop.found is not None:
-            answer.stop_reason, answer.finish_reason = self._stop.found, "stop"
+            answer.stop_reason, answer.finish_reason = self._stop.found, FinishReason.STOP
         elif text := self._stop.flush():
             deltas.append(Delta("content", text))
-        if answer.tool_calls and answer.finish_reason == "stop":
-            answer.finish_reason = "tool_calls"
+        if answer.tool_calls and answer.finish_reason is FinishReason.STOP:
+            answer.finish_reason = FinishReason.TOOL_CALLS
         answer.tool_call_errors = tuple(self._parser.tool_call_errors)
         return deltas

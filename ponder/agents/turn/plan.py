@@ -2,15 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
 
+from ponder.agents.turn.ends import FinishReason, SegmentEnd, ThinkingEnd
 from ponder.chat.deltas import Delta, ToolCallError
 from ponder.chat.renderer import Prompt
 from ponder.engine.protocol import SamplingParams, TokenMask
 from ponder.engine.stream import Tokens
 
-FinishReason = Literal["stop", "length", "tool_calls"]
-ThinkingEnd = Literal["model", "budget", "user", "loop", "length"]
 REPETITION = "repetition_detected"  # vLLM's word
 
 
@@ -56,11 +54,13 @@ class Plan:
 @dataclass(frozen=True)
 class Piece:
     """The next part of an answer: what has become certain, and the tokens that came meanwhile. Forced tokens have
-    log-probability 0: they were certain. `thinking`: whether the answer is inside its thought now."""
+    log-probability 0: they were certain. `thinking`: whether the answer is inside its thought now. `forced`: these
+    tokens were not sampled."""
 
     deltas: tuple[Delta, ...]
     tokens: Tokens
     thinking: bool
+    forced: bool = False
 
 
 @dataclass
@@ -69,6 +69,7 @@ class Answer:
 
     ids: list[int] = field(default_factory=list)  # all of the output: sampled and forced, stop ids too
     finish_reason: FinishReason | None = None
+    segment_ends: list[SegmentEnd] = field(default_factory=list)  # of the requests to the engine, in order
     stop_reason: str | int | None = None  # the stop text or the stop id that was asked for, or REPETITION
     thinking_end: ThinkingEnd | None = None  # None: there was no thinking, or it goes on
     reasoning_tokens: int = 0
