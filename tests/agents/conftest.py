@@ -1,1 +1,1 @@
-from tests.shared.fixtures import renderer  # noqa: F401 (fixtures)
+from tests.shared.fixtures import checkpoint, renderer  # noqa: F401 (fixtures)

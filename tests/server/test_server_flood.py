@@ -10,6 +10,7 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
+from ponder.agents.turn.lengths import TooLong
 from ponder.chat.renderer import Renderer
 from ponder.server.answer.gateway import Gateway
 from ponder.server.requests.chat import ChatRequest
@@ -194,9 +195,9 @@ def test_the_first_wrong_value_is_enough(kind, fields):
 def test_what_is_certainly_too_long(renderer, monkeypatch):
     def count(text: str, context: int) -> int | None:
         try:
-            refuse_endless([text], renderer, context, "messages")
-        except ApiError as error:
-            return error.body["error"]["n_prompt_tokens"]
+            refuse_endless([text], renderer, context)
+        except TooLong as error:
+            return error.prompt_tokens
         return None
 
     words = "word " * 2000

@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import Literal
 
 from ponder.agents.turn.ends import FinishReason, SegmentEnd, ThinkingEnd
+from ponder.agents.turn.output_filter import OutputFilter
 from ponder.agents.turn.plan import REPETITION, Answer, Piece, Plan, Structure
 from ponder.agents.turn.stops import StopText
 from ponder.chat.deltas import Delta
@@ -41,7 +42,7 @@ class Generation:
         self._engine, self._parser, self._name = engine, parser, name
         self._turn_ends, self._markers = renderer.stop_ids, renderer.markers
         self._structure = plan.structure or Structure()
-        self._stop = StopText(plan.stops, plan.keep_stop)
+        self._filter = OutputFilter(StopText(plan.stops, plan.keep_stop), plan.single_call)
         self._loops = RepeatDetector()
         self._sequence: list[int] = []  # what a further segment continues: `answer.ids`, but no stop id in the middle
         self._must_end: ThinkingEnd | None = None
@@ -196,8 +197,8 @@ class Generation:
             if self._budget_left() < 1:
                 return SegmentEnd.BUDGET if self._room() > 0 else SegmentEnd.LENGTH
             return None
-        if self._stop.found is not None:
-            self.answer.stop_reason = self._stop.found
+        if self._filter.stop is not None:
+            self.answer.stop_reason = self._filter.stop
             return SegmentEnd.STOP_TEXT
         if loop:
             self.answer.stop_reason = REPETITION
@@ -261,29 +262,12 @@ class Generation:
 
     def _read(self, ids: tuple[int, ...], forced: bool = False) -> list[Delta]:
         was_thinking = self._parser.thinking
-        deltas = self._shown(self._parser.push(ids))
+        deltas = self._filter.push(self._parser.push(ids))
         if was_thinking and not self._parser.thinking:
             self.answer.thinking_end = self._must_end if forced else ThinkingEnd.MODEL
             self._loops = RepeatDetector()
-        self.answer.reasoning_tokens = self._parser.reasoning_tokens
+        self.answer.reasoning_tokens, self.answer.tool_calls = self._parser.reasoning_tokens, self._filter.calls
         return deltas
-
-    def _shown(self, deltas: list[Delta]) -> list[Delta]:
-        """What clients see: content up to a stop string, no more calls than asked for. One that breaks is none."""
-        shown = []
-        for delta in deltas:
-            if delta.kind == "content":
-                if text := self._stop.push(delta.text):
-                    shown.append(replace(delta, text=text))
-                continue
-            if delta.index is not None:
-                if self._stop.found is not None or (self.plan.single_call and self.answer.tool_calls):
-                    continue
-                if text := self._stop.flush():
-                    shown.append(Delta("content", text))
-            shown.append(delta)
-            self.answer.tool_calls += delta.kind == "tool_call_end"
-        return shown
 
     def _finish(self, reason: FinishReason) -> tuple[int, ...]:
         if self._parser.thinking:
@@ -295,11 +279,10 @@ class Generation:
     def _rest(self) -> list[Delta]:
         """What was held back until the end."""
         answer = self.answer
-        deltas = self._shown(self._parser.finish())
-        if self._stop.found is not None:
-            answer.stop_reason, answer.finish_reason = self._stop.found, FinishReason.STOP
-        elif text := self._stop.flush():
-            deltas.append(Delta("content", text))
+        deltas = self._filter.push(self._parser.finish()) + self._filter.finish()
+        answer.tool_calls = self._filter.calls
+        if self._filter.stop is not None:
+            answer.stop_reason, answer.finish_reason = self._filter.stop, FinishReason.STOP
         if answer.tool_calls and answer.finish_reason is FinishReason.STOP:
             answer.finish_reason = FinishReason.TOOL_CALLS
         answer.tool_call_errors = tuple(self._parser.tool_call_errors)

@@ -35,7 +35,7 @@ class Structure:
 class Plan:
     """What one answer is asked for, in ids and numbers; `params.max_tokens` counts everything, thinking too.
 
-    `budget`: most tokens of thinking, None without a bound; `end_phrase`: ids that end a thought from outside,
+    `thinking`: whether the model is asked to think. `budget`: most tokens of thinking, None without a bound; `end_phrase`: ids that end a thought from outside,
     `</think>` among them. `stops`: texts that end the answer, `keep_stop` whether they belong to it.
     """
 
@@ -43,6 +43,7 @@ class Plan:
     params: SamplingParams
     seed: int
     rope_factor: float = 1.0
+    thinking: bool = False
     budget: int | None = None
     end_phrase: tuple[int, ...] = ()
     stops: tuple[str, ...] = ()

@@ -5,17 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ponder.agents.turn.lengths import Lengths
 from ponder.agents.turn.plan import Plan
-from ponder.chat.continuing import continued
+from ponder.agents.turn.planning import plan_turn
 from ponder.chat.parser import OutputParser, ToolMode
 from ponder.chat.renderer import Prompt, Renderer
-from ponder.chat.thinking import end_phrase, resolve_thinking
+from ponder.chat.thinking import resolve_thinking
 from ponder.engine.counting import key
 from ponder.engine.protocol import LEAST_TEMPERATURE, SamplingParams
-from ponder.engine.yarn import smallest_factor
 from ponder.server.answer.structure import Structures
 from ponder.server.requests.chat import ChatRequest, NamedTool, plain_messages
-from ponder.server.requests.errors import ApiError, too_long
+from ponder.server.requests.errors import ApiError, or_refuse
 from ponder.server.requests.fields import Sampling, ThinkingFields
 from ponder.server.requests.oversize import refuse_endless, refuse_endless_messages
 from ponder.server.requests.text import CompletionRequest, GenerateRequest
@@ -25,47 +25,12 @@ GREEDY_WARNING = "greedy decoding makes thinking models repeat themselves; tempe
 
 
 @dataclass(frozen=True)
-class Lengths:
-    """What the engine offers: `context` tokens at factor 1, the factors, ascending, and the `longest` sequence that its
-    memory holds at any factor, in tokens."""
-
-    context: int
-    factors: tuple[float, ...]
-    longest: int
-
-    def at(self, factor: float) -> int:
-        """Most tokens of prompt and answer."""
-        return min(int(self.context * factor), self.longest)
-
-    def fit(self, prompt_tokens: int, asked: int | None, factor: float | None, param: str) -> tuple[float, int]:
-        """The factor of a sequence and its max_tokens. Without `asked` the answer may fill the context of the smallest
-        factor that leaves it a quarter of the context, which a thinking model needs.
-
-        Raises:
-            ApiError: it is too long, or the factor is not offered.
-        """
-        if factor is not None and factor not in self.factors:
-            offered = ", ".join(f"{offer:g}" for offer in self.factors)
-            raise ApiError(400, f"rope_factor {factor:g} is not offered; there are: {offered}", param="rope_factor")
-        factors = self.factors if factor is None else (factor,)
-        room = self.at(factors[-1]) - prompt_tokens
-        if room < 1:
-            raise too_long(prompt_tokens, self.at(factors[-1]), param)
-        if asked is not None and asked > room:
-            raise too_long(prompt_tokens, self.at(factors[-1]), param, asked)
-        wanted = min(self.context // 4, room) if asked is None else asked
-        chosen = smallest_factor(prompt_tokens, wanted, self.context, factors)
-        return chosen, self.at(chosen) - prompt_tokens if asked is None else asked
-
-
-@dataclass(frozen=True)
 class Prepared:
-    """One prompt, ready to be answered n times. `thinking`: whether the model was asked to think."""
+    """One prompt, ready to be answered n times."""
 
     plans: tuple[Plan, ...]
     tools: tuple[dict[str, Any], ...] | None = None
     tool_mode: ToolMode = "strict"
-    thinking: bool = False
     warning: str | None = None
 
     @property
@@ -88,53 +53,42 @@ class Planner:
         Raises:
             ApiError: what the client has to change.
         """
-        policy = _or_refuse(
+        policy = or_refuse(
             lambda: resolve_thinking({name: getattr(request, name) for name in ThinkingFields.model_fields})
         )
         tools = [] if request.tool_choice == "none" else [tool.as_sent() for tool in request.tools or []]
-        asked = request.max_completion_tokens or request.max_tokens
         messages, goes_on = plain_messages(request.messages), request.continue_final_message
-        _or_refuse(lambda: refuse_endless_messages(messages, self.renderer, self.lengths.longest, goes_on), "messages")
-        # Lengths decide whether there is room to think, thinking how the prompt ends: a few tokens, not worth a loop.
-        render = self._continue if goes_on else self._render
-        prompt = render(messages, tools, thinking=policy.enabled)
-        factor, max_tokens = self.lengths.fit(len(prompt.ids), asked, request.rope_factor, "messages")
-        thinking, budget = policy.limits(max_tokens)
-        if policy.enabled and not thinking:
-            prompt = render(messages, tools, thinking=False)
-            factor, max_tokens = self.lengths.fit(len(prompt.ids), asked, request.rope_factor, "messages")
-        structure = self.structures.of_chat(request)
-        if goes_on:
-            thinking = prompt.thinking_open
-        elif structure and thinking and not prompt.thinking_open:
-            prompt = self._opened(prompt)
-            factor, max_tokens = self.lengths.fit(len(prompt.ids), asked, request.rope_factor, "messages")
-        params = self._sampling(request, max_tokens, self.defaults)
+        or_refuse(lambda: refuse_endless_messages(messages, self.renderer, self.lengths.longest, goes_on), "messages")
+        or_refuse(lambda: self.lengths.offered(request.rope_factor), "rope_factor")
+        structure, params = self.structures.of_chat(request), self._sampling(request, self.defaults)
         if request.logprobs:
             params = replace(params, top_logprobs=request.top_logprobs or 0)
-        phrase: tuple[int, ...] = ()
-        if self.renderer.markers.think_end is not None:
-            phrase = end_phrase(self.renderer, None if budget is None else max_tokens - budget)
-        if budget is not None and budget + len(phrase) >= max_tokens:
-            budget = None  # an answer of no tokens is no answer
-        plan = Plan(
-            prompt=prompt,
-            params=params,
-            seed=0,
-            rope_factor=factor,
-            budget=budget,
-            end_phrase=phrase,
+        plan = or_refuse(
+            lambda: plan_turn(
+                self.renderer,
+                self.lengths,
+                messages,
+                tools=tools,
+                policy=policy,
+                params=params,
+                max_tokens=request.max_completion_tokens or request.max_tokens,
+                rope_factor=request.rope_factor,
+                structure=structure,
+                goes_on=goes_on,
+            ),
+            "messages",
+        )
+        plan = replace(
+            plan,
             stops=tuple(request.stop),
             keep_stop=request.include_stop_str_in_output,
-            structure=structure,
             single_call=request.parallel_tool_calls is False or isinstance(request.tool_choice, NamedTool),
         )
-        greedy = params.temperature == 0 and thinking
+        greedy = params.temperature == 0 and plan.thinking
         return Prepared(
             plans=_seeded(plan, request),
             tools=tuple(tools),
             tool_mode=request.tools_in_reasoning,
-            thinking=thinking,
             warning=GREEDY_WARNING if greedy else None,
         )
 
@@ -142,8 +96,8 @@ class Planner:
         """One of a request's prompts. Raises ApiError."""
         if isinstance(prompt, str):
             text = prompt
-            _or_refuse(lambda: refuse_endless([text], self.renderer, self.lengths.longest, "prompt"), "prompt")
-        ids = _or_refuse(lambda: self.renderer.encode(prompt), "prompt") if isinstance(prompt, str) else prompt
+            or_refuse(lambda: refuse_endless([text], self.renderer, self.lengths.longest), "prompt")
+        ids = or_refuse(lambda: self.renderer.encode(prompt), "prompt") if isinstance(prompt, str) else prompt
         plan = self._continued(request, ids, request.max_tokens, self.defaults, "prompt")
         if request.logprobs is not None:
             plan = replace(plan, params=replace(plan.params, top_logprobs=request.logprobs))
@@ -163,30 +117,19 @@ class Planner:
             raise ApiError(400, f"{param} is empty: give at least one token", param=param)
         if max(ids) >= self.vocab_size:
             raise ApiError(400, f"{param} has a token id outside 0..{self.vocab_size - 1}", param=param)
-        factor, most = self.lengths.fit(len(ids), max_tokens, request.rope_factor, param)
+        or_refuse(lambda: self.lengths.offered(request.rope_factor), "rope_factor")
+        factor, most = or_refuse(lambda: self.lengths.fit(len(ids), max_tokens, request.rope_factor), param)
         return Plan(
             # Text that is continued has no parts: a `</think>` in it is a token like others.
             prompt=Prompt(list(ids), "", thinking_open=False),
-            params=self._sampling(request, most, defaults),
+            params=replace(self._sampling(request, defaults), max_tokens=most),
             seed=0,
             rope_factor=factor,
             stops=tuple(request.stop),
             keep_stop=request.include_stop_str_in_output,
         )
 
-    def _render(self, messages: list[dict[str, Any]], tools: list[dict[str, Any]], thinking: bool) -> Prompt:
-        return _or_refuse(lambda: self.renderer.render(messages, tools, thinking=thinking), "messages")
-
-    def _continue(self, messages: list[dict[str, Any]], tools: list[dict[str, Any]], thinking: bool) -> Prompt:
-        return _or_refuse(lambda: continued(self.renderer, messages, tools, thinking), "messages")
-
-    def _opened(self, prompt: Prompt) -> Prompt:
-        """Where a grammar waits for the end of the thought, the thought is opened for the model, so that there is one."""
-        if self.renderer.markers.think is None:
-            return prompt
-        return Prompt([*prompt.ids, *self.renderer.encode("<think>\n")], prompt.text + "<think>\n", thinking_open=True)
-
-    def _sampling(self, request: Sampling, max_tokens: int, defaults: SamplingParams) -> SamplingParams:
+    def _sampling(self, request: Sampling, defaults: SamplingParams) -> SamplingParams:
         named = ("temperature", "top_p", "min_p", "presence_penalty", "frequency_penalty", "repetition_penalty")
         given = {name: value for name in named if (value := getattr(request, name)) is not None}
         if given.get("temperature", 1.0) < LEAST_TEMPERATURE:
@@ -199,9 +142,7 @@ class Planner:
         turn_ends = frozenset() if request.ignore_eos else self.renderer.stop_ids
         stop_ids = turn_ends | set(request.stop_token_ids)
         biases = tuple(request.logit_bias.items())
-        return _or_refuse(
-            lambda: replace(defaults, **given, max_tokens=max_tokens, stop_ids=stop_ids, logit_bias=biases)
-        )
+        return or_refuse(lambda: replace(defaults, **given, stop_ids=stop_ids, logit_bias=biases))
 
 
 def sampling_defaults(generation_config: dict[str, Any]) -> SamplingParams:
@@ -220,11 +161,3 @@ def _seeded(plan: Plan, request: Sampling) -> tuple[Plan, ...]:
     """A plan for each of n answers. A seed gives the same answers again; without one they are new every time."""
     seed = secrets.randbits(64) if request.seed is None else request.seed
     return tuple(replace(plan, seed=key(seed, "choice", choice)) for choice in range(request.n))
-
-
-def _or_refuse(make, param: str | None = None):
-    """What `make` makes; its ValueError is the client's."""
-    try:
-        return make()
-    except ValueError as error:
-        raise ApiError(400, str(error), param=param) from error

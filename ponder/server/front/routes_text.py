@@ -17,7 +17,7 @@ from ponder.server.replies.text import (
     token_strings,
 )
 from ponder.server.requests.chat import plain_messages
-from ponder.server.requests.errors import ApiError
+from ponder.server.requests.errors import ApiError, or_refuse
 from ponder.server.requests.oversize import refuse_endless_messages
 from ponder.server.requests.text import (
     MAX_TOKENIZED,
@@ -72,7 +72,8 @@ def add_text_routes(app: FastAPI, gateway: Gateway) -> None:
 
 def _tokenize(asked: TokenizeRequest, gateway: Gateway) -> list[int]:
     renderer = gateway.renderer
-    try:
+
+    def ids() -> list[int]:
         if asked.prompt is not None:
             return renderer.encode(asked.prompt, asked.add_special_tokens)
         assert asked.messages is not None
@@ -83,5 +84,5 @@ def _tokenize(asked: TokenizeRequest, gateway: Gateway) -> list[int]:
         tools = [tool.as_sent() for tool in asked.tools or []]
         thinking = (asked.chat_template_kwargs or {}).get("enable_thinking") is not False
         return renderer.render(messages, tools, thinking=thinking, generation_prompt=asked.add_generation_prompt).ids
-    except ValueError as error:
-        raise ApiError(400, str(error), param="prompt" if asked.messages is None else "messages") from error
+
+    return or_refuse(ids, "prompt" if asked.messages is None else "messages")

@@ -2,16 +2,18 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
+from ponder.agents.turn.lengths import TooLong
 from ponder.http.ascii_json import AsciiJson
 
+Made = TypeVar("Made")
 TYPES = {
     400: ("invalid_request_error", "invalid_value"),
     401: ("invalid_request_error", "invalid_api_key"),
@@ -77,22 +79,26 @@ class ApiError(Exception):
         return f"data: {json.dumps(self.body)}\n\n"
 
 
-def too_long(
-    prompt_tokens: int, context: int, param: str = "messages", asked: int = 0, at_least: bool = False
-) -> ApiError:
-    """The error of a prompt (and, where `asked`, its answer) that the context cannot hold. `at_least`: nobody has
-    counted all of its tokens."""
-    wanted = f"{'at least ' if at_least else ''}{prompt_tokens} tokens of prompt"
-    wanted += f" and {asked} of answer are asked for" if asked else ""
+def too_long(error: TooLong, param: str | None) -> ApiError:
+    """OpenAI's error for what the context cannot hold."""
     return ApiError(
         400,
-        f"This model's maximum context length is {context} tokens, but {wanted}: shorten the prompt"
-        + (" or lower max_tokens." if asked else "."),
+        str(error),
         code="context_length_exceeded",
         param=param,
-        n_prompt_tokens=prompt_tokens,
-        n_ctx=context,
+        n_prompt_tokens=error.prompt_tokens,
+        n_ctx=error.context,
     )
+
+
+def or_refuse(make: Callable[[], Made], param: str | None = None, code: str | None = None) -> Made:
+    """What `make` makes; its ValueError is the client's. Raises ApiError."""
+    try:
+        return make()
+    except TooLong as error:
+        raise too_long(error, param) from error
+    except ValueError as error:
+        raise ApiError(400, str(error), param=param, code=code) from error
 
 
 def answer_errors(app: FastAPI) -> None:

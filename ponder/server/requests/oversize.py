@@ -10,10 +10,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from ponder.agents.turn.lengths import TooLong
 from ponder.chat.continuing import begun
 from ponder.chat.messages import canonical_messages
 from ponder.chat.renderer import Renderer
-from ponder.server.requests.errors import too_long
 
 LONG = 1 << 15  # characters and values, from which a request is one that takes a while
 # Text in any language has fewer characters to a token, on average; runs of spaces and lines of dashes have more.
@@ -21,26 +21,26 @@ MOST_CHARACTERS = 6
 LEAST_CALL = 4  # tokens: a call is JSON between two markers
 
 
-def refuse_endless(texts: Iterable[str], renderer: Renderer, context: int, param: str, calls: int = 0) -> None:
+def refuse_endless(texts: Iterable[str], renderer: Renderer, context: int, calls: int = 0) -> None:
     """Looks at texts that all go into one prompt, and encodes no more of them than it takes to know. `calls`: how many
     tool calls stand between them.
 
     Raises:
-        ApiError: they are certainly longer than `context` tokens.
+        TooLong: they are certainly longer than `context` tokens.
         ValueError: text that is no Unicode.
     """
     texts = [text.strip() for text in texts]  # some templates strip
     size = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
     least = size // renderer.longest_token + LEAST_CALL * calls
     if least > context:
-        raise too_long(least, context, param, at_least=True)
+        raise TooLong(least, context, at_least=True)
     longest = max(texts, key=len, default="")
     beginning = longest[: MOST_CHARACTERS * context]
     if len(longest) > len(beginning):
         # Where a text is cut, a few tokens are others than in the whole.
         least = len(renderer.encode(beginning)) * 15 // 16
         if least > context:
-            raise too_long(least, context, param, at_least=True)
+            raise TooLong(least, context, at_least=True)
 
 
 def refuse_endless_messages(
@@ -50,7 +50,7 @@ def refuse_endless_messages(
     is continued.
 
     Raises:
-        ApiError: it is certainly longer than `context` tokens.
+        TooLong: it is certainly longer than `context` tokens.
         ValueError: messages that are malformed, or text that is no Unicode.
     """
     texts: list[str] = []
@@ -62,7 +62,7 @@ def refuse_endless_messages(
         texts += (text for message in read for text in _texts(message))
     except RecursionError as error:
         raise ValueError("messages are nested too deeply") from error
-    refuse_endless(texts, renderer, context, "messages", sum(len(message.get("tool_calls", ())) for message in read))
+    refuse_endless(texts, renderer, context, sum(len(message.get("tool_calls", ())) for message in read))
 
 
 def is_long(value: Any) -> bool:
