@@ -60,7 +60,7 @@ def serve(
 ) -> None:
     """Serve a model over OpenAI's API. Ctrl+C finishes what has been taken on."""
     from ponder.clients.page import mount
-    from ponder.server.front.limits import Limits
+    from ponder.server.front.api_keys import Limits
     from ponder.server.start.engine_choice import EngineChoice, parse_factors
     from ponder.server.start.serve import ServeSettings
     from ponder.server.start.serve import serve as serve_http

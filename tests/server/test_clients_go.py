@@ -160,7 +160,7 @@ def test_answer_now(renderer):
 
 
 def test_a_quiet_stream_is_kept_alive(renderer, monkeypatch):
-    monkeypatch.setattr("ponder.server.front.events.KEEP_ALIVE_S", 0.01)
+    monkeypatch.setattr("ponder.server.front.event_stream.KEEP_ALIVE_S", 0.01)
     engine, pinged = Scripted(renderer, think_then("It is 3."), piece=1000), threading.Event()
 
     async def held():

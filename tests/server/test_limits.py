@@ -8,7 +8,8 @@ import httpx
 import openai
 import pytest
 
-from ponder.server.front.limits import Admission, Caller, Keys, Limits
+from ponder.server.front.admission import Admission
+from ponder.server.front.api_keys import Caller, Keys, Limits
 from ponder.server.requests.errors import ApiError
 from tests.sandbox.waiting import wait_until
 from tests.server.test_server_bad_input import error_of
@@ -76,7 +77,7 @@ def test_a_server_that_ends_lets_nobody_in():
 
 
 def test_memory_of_callers_is_bounded(monkeypatch):
-    monkeypatch.setattr("ponder.server.front.limits.MAX_CALLERS", 5)
+    monkeypatch.setattr("ponder.server.front.admission.MAX_CALLERS", 5)
     admission = Admission(clock=lambda: 0.0)
     busy = Caller("busy", Limits(concurrent=1))
     admission.enter(busy)

@@ -7,8 +7,9 @@ import pytest
 
 from ponder.agents.turn.plan import Plan
 from ponder.engine.protocol import SamplingParams
-from ponder.server.answer.whole import MOST_ALTERNATIVES, json_pieces, refuse_large_answers
+from ponder.server.answer.size import MOST_ALTERNATIVES, refuse_large_answers
 from ponder.server.replies import chat, responses, text
+from ponder.server.replies.whole import json_pieces
 from ponder.server.requests.errors import ApiError
 from tests.shared.born import ASK, NAME
 from tests.shared.one_turn import think_then

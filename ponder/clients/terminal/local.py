@@ -8,8 +8,8 @@ from pathlib import Path
 
 import uvicorn
 
+from ponder.server.front.api_keys import Keys
 from ponder.server.front.app import create_app
-from ponder.server.front.limits import Keys
 from ponder.server.start.gateway_for import open_gateway
 
 

@@ -4,10 +4,10 @@ from fastapi import FastAPI, Request, Response
 
 from ponder.http.hanging_up import unless_gone
 from ponder.server.answer.gateway import Gateway
-from ponder.server.answer.whole import whole_answer
-from ponder.server.front.events import STREAMED, EventStream
-from ponder.server.front.gate import owner, tell
+from ponder.server.front.event_stream import STREAMED, EventStream
+from ponder.server.front.middleware import caller_name, log_turn
 from ponder.server.replies.responses import ResponseBuilder, whole_response
+from ponder.server.replies.whole import whole_answer
 from ponder.server.requests.responses import ResponsesRequest, to_chat
 
 
@@ -15,8 +15,8 @@ def add_responses_routes(app: FastAPI, gateway: Gateway) -> None:
     @app.post("/v1/responses", responses=STREAMED)
     async def responses(asked: ResponsesRequest, request: Request) -> Response:
         """A turn of a conversation as output items: reasoning, messages and function calls. Nothing is stored."""
-        turn = await unless_gone(request, gateway.chat(to_chat(asked), owner(request), "resp_"))
-        tell(request, turn, bool(asked.stream))
+        turn = await unless_gone(request, gateway.chat(to_chat(asked), caller_name(request), "resp_"))
+        log_turn(request, turn, bool(asked.stream))
         headers = {"x-warning": turn.prepared.warning} if turn.prepared.warning else {}
         builder = ResponseBuilder(asked, turn, gateway.name)
         if asked.stream:

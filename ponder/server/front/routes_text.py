@@ -5,9 +5,8 @@ from fastapi import FastAPI, Request, Response
 from ponder.http.ascii_json import AsciiJson
 from ponder.http.hanging_up import unless_gone
 from ponder.server.answer.gateway import Gateway
-from ponder.server.answer.whole import whole_answer
-from ponder.server.front.events import STREAMED, EventStream
-from ponder.server.front.gate import tell
+from ponder.server.front.event_stream import STREAMED, EventStream
+from ponder.server.front.middleware import log_turn
 from ponder.server.replies.text import (
     generate_events,
     generate_response,
@@ -16,6 +15,7 @@ from ponder.server.replies.text import (
     text_response,
     token_strings,
 )
+from ponder.server.replies.whole import whole_answer
 from ponder.server.requests.chat import plain_messages
 from ponder.server.requests.errors import ApiError, or_refuse
 from ponder.server.requests.oversize import refuse_endless_messages
@@ -35,7 +35,7 @@ def add_text_routes(app: FastAPI, gateway: Gateway) -> None:
     async def completions(asked: CompletionRequest, request: Request) -> Response:
         """Text or token ids that are continued, without a chat template."""
         turn = await unless_gone(request, gateway.completion(asked, prompts_of(asked)))
-        tell(request, turn, asked.stream)
+        log_turn(request, turn, asked.stream)
         if asked.stream:
             return EventStream(text_events(asked, turn, name, renderer))
         pieces = await unless_gone(request, turn.all_pieces())
@@ -45,7 +45,7 @@ def add_text_routes(app: FastAPI, gateway: Gateway) -> None:
     async def generate(asked: GenerateRequest, request: Request) -> Response:
         """vLLM's way of sampling by token ids: nothing is rendered, nothing parsed."""
         turn = await unless_gone(request, gateway.generate(asked))
-        tell(request, turn, bool(asked.stream))
+        log_turn(request, turn, bool(asked.stream))
         request_id = asked.request_id or turn.id
         if asked.stream:
             return EventStream(generate_events(asked, turn, request_id))

@@ -20,7 +20,7 @@ from ponder.agents.turn.plan import Answer, Piece
 from ponder.chat.deltas import Delta, ToolCallError, text_of
 from ponder.chat.renderer import Renderer
 from ponder.engine.stream import Tokens
-from ponder.server.answer.gateway import Turn
+from ponder.server.answer.turn import Turn
 from ponder.server.requests.chat import ChatRequest
 
 DONE = "data: [DONE]\n\n"

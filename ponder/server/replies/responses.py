@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import Any
 
 from ponder.chat.deltas import Delta
-from ponder.server.answer.gateway import Turn
+from ponder.server.answer.turn import Turn
 from ponder.server.replies.chat import call_id, errors_told
 from ponder.server.requests.errors import ApiError
 from ponder.server.requests.responses import ResponsesRequest

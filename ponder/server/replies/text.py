@@ -7,7 +7,7 @@ from typing import Any
 from ponder.agents.turn.plan import Piece
 from ponder.chat.renderer import Renderer
 from ponder.engine.stream import Tokens
-from ponder.server.answer.gateway import Turn
+from ponder.server.answer.turn import Turn
 from ponder.server.replies.chat import DONE, LEAST_LOGPROB, event, logprob_entries
 from ponder.server.requests.text import CompletionRequest, GenerateRequest
 

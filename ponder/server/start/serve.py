@@ -16,9 +16,10 @@ from rich.console import Console
 
 from ponder.http.listening import address_from_here, address_of, is_loopback, listen
 from ponder.server.answer.gateway import Gateway
+from ponder.server.front.admission import Admission
+from ponder.server.front.api_keys import Keys, Limits
 from ponder.server.front.app import create_app
-from ponder.server.front.gate import access_log
-from ponder.server.front.limits import Admission, Keys, Limits
+from ponder.server.front.middleware import access_log
 from ponder.server.start.checkpoint import find_checkpoint
 from ponder.server.start.engine_choice import EngineChoice
 from ponder.server.start.gateway_for import open_gateway

@@ -1,4 +1,4 @@
-"""Answers that are sent whole: how large they may be, and that nobody waits while a large one is written.
+"""Answers that are sent whole, and that nobody waits while a large one is written.
 
 With log-probabilities an answer of some thousand tokens is a body of many megabytes. To build one and write it as JSON
 takes seconds, in which the event loop would serve nobody: it is done in a thread, and in pieces, since the JSON library
@@ -7,30 +7,12 @@ holds the interpreter's lock for as long as one call takes.
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from fastapi import Response
 
-from ponder.agents.turn.plan import Plan
-from ponder.server.requests.errors import ApiError
-
-# Alternatives to tokens in one body: some 80 bytes each. One answer may fill a context of 32768 with 20 to each token.
-MOST_ALTERNATIVES = 1 << 20
 PIECES_DEPTH = 5  # body, choices, choice, logprobs, their lists: what is inside is small
-
-
-def refuse_large_answers(plans: Sequence[Plan]) -> None:
-    """Raises ApiError where the alternatives that are asked for would make a body that is too large."""
-    alternatives = sum(plan.params.max_tokens * plan.params.top_logprobs for plan in plans)
-    if alternatives > MOST_ALTERNATIVES:
-        raise ApiError(
-            400,
-            f"log-probabilities of up to {alternatives} alternatives (answers, times max_tokens, times alternatives to "
-            f"each token) are more than the {MOST_ALTERNATIVES} of an answer that is sent whole: ask for a stream, or "
-            "lower one of these numbers",
-            param="logprobs",
-        )
 
 
 async def whole_answer(make: Callable[[], dict[str, Any]], headers: dict[str, str] | None = None) -> Response:

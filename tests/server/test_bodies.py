@@ -9,8 +9,8 @@ from contextlib import ExitStack, closing
 import httpx
 import pytest
 
-from ponder.server.front.gate import Body
-from ponder.server.front.limits import Caller, Limits, Uploads
+from ponder.server.front.api_keys import Caller, Limits
+from ponder.server.front.bodies import Body, Uploads
 from ponder.server.requests.errors import ApiError
 from tests.sandbox.waiting import wait_until
 from tests.server.test_server_bad_input import error_of
@@ -56,8 +56,8 @@ def reading(monkeypatch):
 
 
 def test_a_body_that_does_not_come(says, monkeypatch):
-    monkeypatch.setattr("ponder.server.front.gate.BODY_S", 0.2)
-    monkeypatch.setattr("ponder.server.front.gate.DISCARD_S", 0.1)
+    monkeypatch.setattr("ponder.server.front.bodies.BODY_S", 0.2)
+    monkeypatch.setattr("ponder.server.front.bodies.DISCARD_S", 0.1)
     server = says(think_then("It is 3."))
     with begin(server, b"{") as raw:
         told = answer_of(raw)
@@ -68,7 +68,7 @@ def test_a_body_that_does_not_come(says, monkeypatch):
 
 def test_a_body_that_has_begun_takes_no_place(says, monkeypatch, reading):
     """A thousand sockets with a byte each kept everybody out for a minute."""
-    monkeypatch.setattr("ponder.server.front.limits.MAX_IN_FLIGHT", 2)
+    monkeypatch.setattr("ponder.server.front.admission.MAX_IN_FLIGHT", 2)
     server = says(think_then("It is 3."), limits=Limits(concurrent=2))
     with ExitStack() as sockets:
         for _ in range(5):
@@ -80,8 +80,8 @@ def test_a_body_that_has_begun_takes_no_place(says, monkeypatch, reading):
 
 
 def test_large_bodies_of_one_caller(says, monkeypatch, reading):
-    monkeypatch.setattr("ponder.server.front.limits.MAX_UPLOADS", 300_000)
-    monkeypatch.setattr("ponder.server.front.gate.DISCARD_S", 0.1)
+    monkeypatch.setattr("ponder.server.front.bodies.MAX_UPLOADS", 300_000)
+    monkeypatch.setattr("ponder.server.front.bodies.DISCARD_S", 0.1)
     server = says(think_then("It is 3."))
     large = b" " * 250_000
     with closing(begin(server, large, 2**20)) as first:
@@ -98,8 +98,8 @@ def test_large_bodies_of_one_caller(says, monkeypatch, reading):
 
 
 def test_uploads_are_counted_by_caller(monkeypatch):
-    monkeypatch.setattr("ponder.server.front.limits.MAX_UPLOADS", 100)
-    monkeypatch.setattr("ponder.server.front.limits.SMALL_UPLOAD", 10)
+    monkeypatch.setattr("ponder.server.front.bodies.MAX_UPLOADS", 100)
+    monkeypatch.setattr("ponder.server.front.bodies.SMALL_UPLOAD", 10)
     uploads, alice, bob = Uploads(), Caller("alice", Limits()), Caller("bob", Limits())
     with uploads.of(alice) as one, uploads.of(alice) as two, uploads.of(bob) as other:
         for size in (5, 10, 50, 70):
@@ -113,7 +113,7 @@ def test_uploads_are_counted_by_caller(monkeypatch):
 
 
 def test_all_places_taken(says, monkeypatch):
-    monkeypatch.setattr("ponder.server.front.limits.MAX_IN_FLIGHT", 1)
+    monkeypatch.setattr("ponder.server.front.admission.MAX_IN_FLIGHT", 1)
     server, gate = says(think_then("It is 3.")), threading.Event()
     server.gateway.engine.pause = lambda: asyncio.to_thread(gate.wait)
     try:
@@ -131,7 +131,7 @@ def test_all_places_taken(says, monkeypatch):
 
 def test_who_reads_nothing_is_given_up(says, monkeypatch):
     """The row is free, though the client has not hung up, and its place is, too."""
-    monkeypatch.setattr("ponder.server.front.events.STALLED_S", 0.2)
+    monkeypatch.setattr("ponder.server.front.event_stream.STALLED_S", 0.2)
     numbers = " ".join(map(str, range(5_000)))  # nothing that repeats itself
     server = says(think_then(numbers), piece=100, context=10**6, limits=Limits(concurrent=1))
     server.listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # of its connections, too
@@ -148,7 +148,7 @@ def test_who_reads_nothing_is_given_up(says, monkeypatch):
 def test_work_for_who_has_gone_leaves_the_queue(says, monkeypatch):
     """One long text is encoded at a time; what waits behind it for a client that has hung up is never begun."""
     logged: list[str] = []
-    monkeypatch.setattr("ponder.server.front.gate.access_log.info", logged.append)
+    monkeypatch.setattr("ponder.server.front.middleware.access_log.info", logged.append)
     server, busy, go_on, begun = says(think_then("It is 3.")), threading.Event(), threading.Event(), []
     renderer = server.gateway.renderer
     first, gone, last = ({"prompt": f"{name} " * 30_000} for name in ("first", "gone", "last"))
