@@ -20,7 +20,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 
 @dataclass(frozen=True)
-class Slot:
+class Rows:
     """Where a checkpoint's tensor lives: rows `start` to `start + shape[0]` of one of our parameters."""
 
     parameter: str
@@ -28,35 +28,35 @@ class Slot:
     shape: tuple[int, ...]
 
 
-def checkpoint_layout(config: ModelConfig) -> dict[str, Slot]:
+def checkpoint_layout(config: ModelConfig) -> dict[str, Rows]:
     """Every tensor name of the Hugging Face checkpoint, and its place in the decoder (q, k, v and gate, up are fused)."""
     hidden, inner = config.hidden_size, config.intermediate_size
     q_rows, kv_rows = config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim
-    layout = {"model.embed_tokens.weight": Slot("embed.weight", 0, (config.vocab_size, hidden))}
+    layout = {"model.embed_tokens.weight": Rows("embed.weight", 0, (config.vocab_size, hidden))}
     for i in range(config.num_layers):
         theirs, ours = f"model.layers.{i}", f"layers.{i}"
-        layout[f"{theirs}.input_layernorm.weight"] = Slot(f"{ours}.input_norm.weight", 0, (hidden,))
+        layout[f"{theirs}.input_layernorm.weight"] = Rows(f"{ours}.input_norm.weight", 0, (hidden,))
         start = 0
         for name, rows in (("q", q_rows), ("k", kv_rows), ("v", kv_rows)):
             source, target = f"{theirs}.self_attn.{name}_proj", f"{ours}.attention.qkv_proj"
-            layout[f"{source}.weight"] = Slot(f"{target}.weight", start, (rows, hidden))
+            layout[f"{source}.weight"] = Rows(f"{target}.weight", start, (rows, hidden))
             if config.qkv_bias:
-                layout[f"{source}.bias"] = Slot(f"{target}.bias", start, (rows,))
+                layout[f"{source}.bias"] = Rows(f"{target}.bias", start, (rows,))
             start += rows
-        layout[f"{theirs}.self_attn.o_proj.weight"] = Slot(f"{ours}.attention.o_proj.weight", 0, (hidden, q_rows))
+        layout[f"{theirs}.self_attn.o_proj.weight"] = Rows(f"{ours}.attention.o_proj.weight", 0, (hidden, q_rows))
         if config.output_bias:
-            layout[f"{theirs}.self_attn.o_proj.bias"] = Slot(f"{ours}.attention.o_proj.bias", 0, (hidden,))
+            layout[f"{theirs}.self_attn.o_proj.bias"] = Rows(f"{ours}.attention.o_proj.bias", 0, (hidden,))
         if config.qk_norm:
             for name in ("q_norm", "k_norm"):
-                slot = Slot(f"{ours}.attention.{name}.weight", 0, (config.head_dim,))
-                layout[f"{theirs}.self_attn.{name}.weight"] = slot
-        layout[f"{theirs}.post_attention_layernorm.weight"] = Slot(f"{ours}.post_norm.weight", 0, (hidden,))
-        layout[f"{theirs}.mlp.gate_proj.weight"] = Slot(f"{ours}.mlp.gate_up_proj.weight", 0, (inner, hidden))
-        layout[f"{theirs}.mlp.up_proj.weight"] = Slot(f"{ours}.mlp.gate_up_proj.weight", inner, (inner, hidden))
-        layout[f"{theirs}.mlp.down_proj.weight"] = Slot(f"{ours}.mlp.down_proj.weight", 0, (hidden, inner))
-    layout["model.norm.weight"] = Slot("norm.weight", 0, (hidden,))
+                place = Rows(f"{ours}.attention.{name}.weight", 0, (config.head_dim,))
+                layout[f"{theirs}.self_attn.{name}.weight"] = place
+        layout[f"{theirs}.post_attention_layernorm.weight"] = Rows(f"{ours}.post_norm.weight", 0, (hidden,))
+        layout[f"{theirs}.mlp.gate_proj.weight"] = Rows(f"{ours}.mlp.gate_up_proj.weight", 0, (inner, hidden))
+        layout[f"{theirs}.mlp.up_proj.weight"] = Rows(f"{ours}.mlp.gate_up_proj.weight", inner, (inner, hidden))
+        layout[f"{theirs}.mlp.down_proj.weight"] = Rows(f"{ours}.mlp.down_proj.weight", 0, (hidden, inner))
+    layout["model.norm.weight"] = Rows("norm.weight", 0, (hidden,))
     if not config.tie_embeddings:
-        layout["lm_head.weight"] = Slot("lm_head.weight", 0, (config.vocab_size, hidden))
+        layout["lm_head.weight"] = Rows("lm_head.weight", 0, (config.vocab_size, hidden))
     return layout
 
 
@@ -76,10 +76,10 @@ def load_decoder(directory: str | Path, dtype: str | None = None, device: str = 
     decoder = build_empty(config).to(DTYPES[dtype or config.dtype]).to_empty(device=device)
     parameters = dict(decoder.named_parameters())
     with torch.no_grad():
-        for name, slot in layout.items():
+        for name, place in layout.items():
             # A file is opened anew for each tensor: closing it drops its mapped pages, so that only one model is resident.
             with safe_open(files[name], framework="pt") as shard:
-                rows = parameters[slot.parameter][slot.start : slot.start + slot.shape[0]]
+                rows = parameters[place.parameter][place.start : place.start + place.shape[0]]
                 rows.copy_(shard.get_tensor(name))
     return decoder.eval()
 
@@ -93,8 +93,8 @@ def save_decoder(decoder: Decoder, directory: Path) -> None:
     (directory / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
     tensors = {
-        name: parameters[slot.parameter].detach()[slot.start : slot.start + slot.shape[0]]
-        for name, slot in layout.items()
+        name: parameters[place.parameter].detach()[place.start : place.start + place.shape[0]]
+        for name, place in layout.items()
     }
     shards = list(_shards(tensors))
     total = sum(tensor.nbytes for tensor in tensors.values())
@@ -158,7 +158,7 @@ def _names(file: Path) -> list[str]:
         raise ValueError(f"{file} is not a whole safetensors file: {error}") from None
 
 
-def _check_tensors(config: ModelConfig, layout: dict[str, Slot], files: dict[str, Path]) -> None:
+def _check_tensors(config: ModelConfig, layout: dict[str, Rows], files: dict[str, Path]) -> None:
     # Copies of tied heads and rotary tables stand in some checkpoints; both are derived, so both may be passed over.
     derived = {
         n for n in files if n.endswith("rotary_emb.inv_freq") or (config.tie_embeddings and n == "lm_head.weight")
