@@ -115,6 +115,11 @@ class Renderer:
         files = {path.relative_to(directory).as_posix(): path.read_bytes() for path in paths if path.is_file()}
         return cls(files, str(directory))
 
+    @property
+    def files(self) -> dict[str, bytes]:
+        """Contents of the tokenizer's files by name, as they were read."""
+        return dict(self._files)
+
     def save(self, directory: str | Path) -> None:
         """Writes the tokenizer's files, as they were read, into a checkpoint directory."""
         for name, content in self._files.items():

@@ -37,7 +37,25 @@ class Model(Strict):
     dtype: Literal["float32", "bfloat16"] = Field(
         "float32", description="the learner's; in bfloat16 the small updates of RL round away, so it is for trials only"
     )
+    save_dtype: Literal["float32", "bfloat16", "float16"] | None = Field(
+        None,
+        description="of the weights in checkpoints; empty: that of the model that came in, float32 for a newborn. What "
+        "a resume needs is kept exactly beside them",
+    )
+    add_tokens: list[str] = Field(
+        [],
+        description="texts that become tokens of a model that comes in, such as [<think>, </think>]; its vocabulary "
+        "grows by those that it lacks",
+    )
     device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    @model_validator(mode="after")
+    def newborn_has_its_tokens(self):
+        if self.add_tokens and self.path is None:
+            raise ValueError(
+                "add_tokens is for a model that comes in (path); a newborn has the tags of thoughts and calls"
+            )
+        return self
 
 
 # ---- the tasks ----

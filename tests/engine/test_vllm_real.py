@@ -27,7 +27,7 @@ from ponder.model.decoder import build_random
 from ponder.model.weights import load_decoder, save_decoder
 from ponder.server.answer.gateway import Gateway
 from ponder.server.requests.chat import ChatRequest
-from tests.engine.test_vllm import Mask, collect, ids_of, until
+from tests.engine.vllm_asking import Mask, collect, ids_of, until
 
 PYTHON = os.environ.get("PONDER_VLLM_PYTHON")
 pytestmark = pytest.mark.skipif(

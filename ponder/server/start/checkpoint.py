@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ponder.model.directory import why_no_model
 from ponder.runs.run import Run
 
 
@@ -18,4 +19,7 @@ def find_checkpoint(path: Path) -> Path:
         if checkpoint is None:
             raise ValueError(f"the run {path} has no checkpoint yet")
         return checkpoint
-    raise ValueError(f"{path} is neither a checkpoint (with a config.json) nor a run directory")
+    why = why_no_model(path)
+    raise ValueError(
+        f"{path} is neither a checkpoint (with a config.json) nor a run directory" + (f": {why}" if why else "")
+    )
