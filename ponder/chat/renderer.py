@@ -1,6 +1,5 @@
 """Messages to token ids, through the checkpoint's own tokenizer and chat template."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,27 +8,18 @@ from typing import Any, Literal
 
 from tokenizers import Tokenizer
 
+from ponder.chat.markers import Markers
 from ponder.chat.messages import canonical_messages, split_thinking
 from ponder.chat.placeholders import Placeholders, spellings
 from ponder.chat.plain_tokenizer import without_added_tokens
-from ponder.chat.template import NAMED_TEMPLATES, TEMPLATE_FILE, compile_template, run_template, template_sources
+from ponder.chat.template import compile_template, run_template, template_sources
 from ponder.chat.token_bytes import token_bytes
+from ponder.chat.tokenizer_files import json_object_in, read_files, token_text, tokenizer_in
 from ponder.chat.tool_calls import format_tool_call
 
 LONG_TEXT = 1 << 14  # characters
 # An assistant's message may hold these: the model wrote them, and templates look for them.
 ASSISTANT_TAGS = ("<think>", "</think>", "<tool_call>", "</tool_call>")
-TOKENIZER_FILES = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    TEMPLATE_FILE,
-    "generation_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "merges.txt",
-    "tokenizer.model",
-)
 
 
 @dataclass(frozen=True)
@@ -41,29 +31,6 @@ class Prompt:
     thinking_open: bool
 
 
-@dataclass(frozen=True)
-class Markers:
-    """Token ids of the tags around thoughts, tool calls and tool results; None where the tokenizer has no such token.
-
-    The tags of a pair are both there or both None.
-    """
-
-    think: int | None = None
-    think_end: int | None = None
-    tool_call: int | None = None
-    tool_call_end: int | None = None
-    tool_response: int | None = None
-    tool_response_end: int | None = None
-
-    @classmethod
-    def of(cls, tokenizer: Tokenizer) -> "Markers":
-        markers: list[int | None] = []
-        for name in ("think", "tool_call", "tool_response"):
-            pair = tokenizer.token_to_id(f"<{name}>"), tokenizer.token_to_id(f"</{name}>")
-            markers += (None, None) if None in pair else pair
-        return cls(*markers)
-
-
 class Renderer:
     """A checkpoint's tokenizer, chat template and special tokens. Made by `Renderer.load`; it never changes.
 
@@ -73,16 +40,16 @@ class Renderer:
 
     def __init__(self, files: Mapping[str, bytes], origin: str):
         """`files`: contents by file name, as in a checkpoint directory; `origin`: where they are from, for errors."""
-        config = _json_object(files, "tokenizer_config.json", origin)
+        config = json_object_in(files, "tokenizer_config.json", origin)
         self.origin = origin
         self._files = dict(files)
-        self.tokenizer = _tokenizer(files, origin)
+        self.tokenizer = tokenizer_in(files, origin)
         self._without_added_tokens = without_added_tokens(self.tokenizer)
         sources = template_sources(files, config, origin)
         self._templates = {name: compile_template(source, origin) for name, source in sources.items()}
         self._reads_reasoning = frozenset(name for name, source in sources.items() if "reasoning_content" in source)
         names = ("bos_token", "eos_token", "unk_token", "pad_token")
-        self._special_tokens = {name: text for name in names if (text := _token_text(config.get(name)))}
+        self._special_tokens = {name: text for name in names if (text := token_text(config.get(name)))}
         added = self.tokenizer.get_added_tokens_decoder()
         self._special_ids = frozenset(token for token, about in added.items() if about.special)
 
@@ -101,7 +68,7 @@ class Renderer:
         eos, chatml = self._special_tokens.get("eos_token", ""), self.tokenizer.token_to_id("<|im_end|>")
         self.turn_end = chatml if chatml is not None else self.tokenizer.token_to_id(eos)
         ends = {self.tokenizer.token_to_id(text) for text in (eos, "<|im_end|>", "<|endoftext|>")}
-        listed = _json_object(files, "generation_config.json", origin).get("eos_token_id")
+        listed = json_object_in(files, "generation_config.json", origin).get("eos_token_id")
         self.stop_ids = frozenset((ends | set(listed if isinstance(listed, list) else [listed])) - {None})
 
     @classmethod
@@ -110,10 +77,7 @@ class Renderer:
 
         Raises ValueError with the remedy: no tokenizer.json, no chat template, broken JSON or Jinja.
         """
-        directory = Path(directory)
-        paths = [directory / name for name in TOKENIZER_FILES] + sorted(directory.glob(f"{NAMED_TEMPLATES}/*.jinja"))
-        files = {path.relative_to(directory).as_posix(): path.read_bytes() for path in paths if path.is_file()}
-        return cls(files, str(directory))
+        return cls(read_files(Path(directory)), str(directory))
 
     def save(self, directory: str | Path) -> None:
         """Writes the tokenizer's files, as they were read, into a checkpoint directory."""
@@ -274,32 +238,3 @@ def _ids(tokenizer: Tokenizer, text: str, special: bool = False) -> list[int]:
         return tokenizer.encode_batch_fast([text], add_special_tokens=special)[0].ids
     except TypeError as error:
         raise ValueError("the text holds half of a surrogate pair (\\ud800-\\udfff); send whole characters") from error
-
-
-def _tokenizer(files: Mapping[str, bytes], origin: str) -> Tokenizer:
-    if "tokenizer.json" not in files:
-        raise ValueError(f"no tokenizer.json in {origin}; give the directory of a Hugging Face checkpoint that has one")
-    try:
-        tokenizer = Tokenizer.from_buffer(files["tokenizer.json"])
-    except Exception as error:  # the library raises nothing more specific
-        raise ValueError(
-            f"{origin}/tokenizer.json is broken: {error}; copy it again from the model's source"
-        ) from error
-    tokenizer.no_truncation()  # limits that were saved with the tokenizer would cut prompts in silence
-    tokenizer.no_padding()
-    return tokenizer
-
-
-def _json_object(files: Mapping[str, bytes], name: str, origin: str) -> dict[str, Any]:
-    try:
-        value = json.loads(files.get(name, b"{}"))
-    except ValueError as error:
-        raise ValueError(f"{origin}/{name} is broken JSON: {error}; copy it again from the model's source") from error
-    if not isinstance(value, dict):
-        raise ValueError(f"{origin}/{name} holds {type(value).__name__}; it must be a JSON object")
-    return value
-
-
-def _token_text(token: str | Mapping[str, Any] | None) -> str | None:
-    """Special tokens are written as text or as `{"content": text, ...}`."""
-    return token.get("content") if isinstance(token, Mapping) else token
