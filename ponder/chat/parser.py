@@ -24,12 +24,12 @@ and so is what follows it, until it is certain: where `</think>` comes later the
 where the output ends first they become calls. `</think>` ends the thought wherever it stands, even in a candidate.
 """
 
-import codecs
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from ponder.chat.deltas import Delta, ParsedOutput, ToolCallError, joined_neighbours, text_of
+from ponder.chat.elements import Element, ElementReader
 from ponder.chat.renderer import Renderer
 from ponder.chat.tool_calls import ToolCall, ToolCallReader, required_arguments
 
@@ -66,19 +66,12 @@ def parsed_output(deltas: Sequence[Delta], parser: "OutputParser") -> ParsedOutp
     )
 
 
-class _Element(NamedTuple):
-    """A run of text, or a tag in its spelling."""
-
-    text: str
-    tag: bool
-
-
 @dataclass
 class _Block:
     """A tool call that is open. `index` is set once its start has been told."""
 
     reader: ToolCallReader = field(default_factory=ToolCallReader)
-    elements: list[_Element] = field(default_factory=list)
+    elements: list[Element] = field(default_factory=list)
     name_checked: bool = False
     index: int | None = None
 
@@ -103,18 +96,10 @@ class OutputParser:
         self.reasoning_tokens = 0
         self.tool_call_errors: list[ToolCallError] = []
         self.held_calls = 0
-        self._renderer = renderer
+        self._tool_response = renderer.markers.tool_response
         self._required = None if tools is None else required_arguments(tools)
         self._act = tool_mode == "act"
-        markers = renderer.markers
-        self._tags = {
-            markers.think: "<think>",
-            markers.think_end: "</think>",
-            markers.tool_call: "<tool_call>",
-            markers.tool_call_end: "</tool_call>",
-        }
-        self._unshown = renderer.stop_ids - self._tags.keys()
-        self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
+        self._elements = ElementReader(renderer)
         self._untouched = True  # nothing has been written yet: the place for the model's own <think>
         self._after_tag = thinking_open  # newlines that come now are separators
         self._line_start = True  # inside the thought
@@ -140,24 +125,18 @@ class OutputParser:
     def push(self, ids: Iterable[int]) -> list[Delta]:
         """What has become certain with these ids: complete characters, pieces of calls, in order."""
         for token in ids:
-            was_thinking = self.thinking
+            was_thinking, unshown = self.thinking, token in self._elements.unshown
             if self._held and self._block is None:
-                over = token in self._unshown or token == self._renderer.markers.tool_response
-                self._since_call += GRACE_TOKENS if over else 1
-            if token in self._unshown:
+                self._since_call += GRACE_TOKENS if unshown or token == self._tool_response else 1
+            if unshown:
                 continue
-            if token in self._tags:
-                # A character cut by a tag never completes.
-                self._text(self._utf8.decode(b"", final=True))
-                self._read([_Element(self._tags[token], tag=True)])
-            else:
-                self._text(self._utf8.decode(self._renderer.token_bytes(token)))
+            self._read(self._elements.read(token))
             self.reasoning_tokens += was_thinking or self.thinking
         return self._take()
 
     def finish(self) -> list[Delta]:
         """The rest: what was held back, U+FFFD for an incomplete character, an unclosed tool call as text."""
-        self._text(self._utf8.decode(b"", final=True))
+        self._read(self._elements.rest())
         while self._block is not None:
             self._read(self._give_up(self._block, "the call is never closed"))
         self._make_held_calls()
@@ -165,18 +144,10 @@ class OutputParser:
         self._newlines = 0
         return self._take()
 
-    def _text(self, text: str) -> None:
-        if self._block is None:
-            self._write(text)
-        else:
-            self._read([_Element(text, tag=False)])
-
-    def _read(self, elements: Sequence[_Element]) -> None:
+    def _read(self, elements: Sequence[Element]) -> None:
         waiting = list(reversed(elements))
         while waiting:
             element = waiting.pop()
-            if not element.text:
-                continue
             if self._block is not None:
                 # What was inside a block that turned out to be none is read again, as the text that it is. Each
                 # <tool_call> opens a block once, and of two open ones that overlap one is in a string where the other
@@ -215,13 +186,13 @@ class OutputParser:
             self._newlines = 0
         self._newlines += len(text) - len(shown)
 
-    def _in_block(self, block: _Block, element: _Element) -> list[_Element]:
+    def _in_block(self, block: _Block, element: Element) -> list[Element]:
         """Reads on in an open call; returns what has to be read again where it is none."""
         block.elements.append(element)
         try:
-            if self.thinking and element == _Element("</think>", tag=True):
+            if self.thinking and element == Element("</think>", tag=True):
                 raise ValueError("the thought ends inside the call")
-            if element == _Element("</tool_call>", tag=True):
+            if element == Element("</tool_call>", tag=True):
                 self._close(block, block.reader.close())
                 return []
             block.reader.feed(element.text)
@@ -257,7 +228,7 @@ class OutputParser:
             self._newlines, self._after_tag = 0, True
         self._block = None
 
-    def _give_up(self, block: _Block, reason: str) -> list[_Element]:
+    def _give_up(self, block: _Block, reason: str) -> list[Element]:
         """Makes the call's opening text, and returns what was inside, to be read again."""
         self._block = None
         error = ToolCallError(reason, block.reader.name, block.index)
