@@ -1,8 +1,10 @@
-"""Token ids of the tags in a model's language."""
+"""The tags in a model's language: as tokens of their own, or as text."""
 
 from dataclasses import dataclass
 
 from tokenizers import Tokenizer
+
+THINK, THINK_END = "<think>", "</think>"
 
 
 @dataclass(frozen=True)
@@ -26,3 +28,8 @@ class Markers:
             pair = tokenizer.token_to_id(f"<{name}>"), tokenizer.token_to_id(f"</{name}>")
             markers += (None, None) if None in pair else pair
         return cls(*markers)
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """The tags that a model of this tokenizer writes as text, letter by letter: those of thoughts, or none."""
+        return (THINK, THINK_END) if self.think is None else ()

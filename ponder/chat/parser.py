@@ -1,14 +1,16 @@
 """What a model wrote, told apart by token ids: reasoning, content and tool calls, while it is still writing.
 
-Tags are found by id, never in text. Where thinking begins is known from the renderer, not guessed. The texts of all
-deltas, with the markers between them, are the decoded output; only separators are left out, and these are
+Tags are found by id. Where the tokenizer has no tokens for those of thoughts they are found in the text, to the same
+effect (ponder.chat.elements). Where thinking begins is known from the renderer, not guessed. The texts of all deltas,
+with the markers between them, are the decoded output; only separators are left out, and these are
 
 - stop ids, wherever they stand (tags, where a model stops at them, stay tags);
-- a `<think>` before any other output: the model repeats what the prompt has opened, or opens the thought itself;
+- a `<think>` before which there is nothing but white space, and that: the model repeats what the prompt has opened, or
+  opens the thought itself. It opens one nowhere else: a later `<think>` is talk about the tag;
 - newlines directly after `<think>`, `</think>` and a tool call, and those directly before a tool call in the answer;
 - newlines at the start where the prompt has opened the thought, since they directly follow its `<think>`.
 
-Every other tag out of its place is plain text.
+A thought ends with its first `</think>`, in quotation marks or not. Every other tag out of its place is plain text.
 
 **Tool calls in the answer** are told as they are written: a call begins when its name is complete and one of `tools`, and
 its arguments follow piece by piece. Where it turns out later that it is no call (broken JSON, no `</tool_call>`), it
@@ -37,8 +39,7 @@ __all__ = ["Delta", "OutputParser", "ParsedOutput", "ToolCall", "ToolCallError",
 
 ToolMode = Literal["strict", "act"]
 
-# Tokens that a model may write after a call in its thought before the gateway stops it: enough to come to `</think>`
-# if it is about to, and not so many that an answer which will be thrown away costs much.
+# Tokens after a call in the thought until the gateway stops: enough for a `</think>`, few to throw away.
 GRACE_TOKENS = 64
 
 
@@ -100,7 +101,9 @@ class OutputParser:
         self._required = None if tools is None else required_arguments(tools)
         self._act = tool_mode == "act"
         self._elements = ElementReader(renderer)
-        self._untouched = True  # nothing has been written yet: the place for the model's own <think>
+        self._tokens = 0  # read so far, without stop ids
+        self._begun = False  # something other than white space has been written: no <think> opens a thought any more
+        self._lead: list[str] = []  # the white space before that
         self._after_tag = thinking_open  # newlines that come now are separators
         self._line_start = True  # inside the thought
         self._newlines = 0  # at the end of the content, held back: a tool call may follow
@@ -115,28 +118,30 @@ class OutputParser:
     def wants_stop(self) -> bool:
         """Whether to stop sampling, because a call was made inside the thought and nothing of use will follow.
 
-        Usually a model ends its turn after its calls, calls again, or closes the thought; none of these needs help. So
-        this is True only where it has ended its turn and is sampled on, invents the result (`<tool_response>`), or
-        has written GRACE_TOKENS more. Stopping is safe at any token and `finish` then makes the calls; who does not
-        stop loses nothing either, but sees no reasoning until the end. Always False with "strict".
+        True only where the model has ended its turn and is sampled on, invents the result (`<tool_response>`), or has
+        written GRACE_TOKENS more. Stopping is safe at any token and `finish` then makes the calls; who does not stop
+        loses nothing either, but sees no reasoning until the end. Always False with "strict".
         """
         return bool(self._held) and self._block is None and self._since_call >= GRACE_TOKENS
 
     def push(self, ids: Iterable[int]) -> list[Delta]:
         """What has become certain with these ids: complete characters, pieces of calls, in order."""
         for token in ids:
-            was_thinking, unshown = self.thinking, token in self._elements.unshown
+            unshown = token in self._elements.unshown
             if self._held and self._block is None:
                 self._since_call += GRACE_TOKENS if unshown or token == self._tool_response else 1
             if unshown:
                 continue
+            self._tokens += 1
             self._read(self._elements.read(token))
-            self.reasoning_tokens += was_thinking or self.thinking
+            if self.thinking:
+                self.reasoning_tokens = self._tokens
         return self._take()
 
     def finish(self) -> list[Delta]:
         """The rest: what was held back, U+FFFD for an incomplete character, an unclosed tool call as text."""
         self._read(self._elements.rest())
+        self._begin()
         while self._block is not None:
             self._read(self._give_up(self._block, "the call is never closed"))
         self._make_held_calls()
@@ -159,23 +164,37 @@ class OutputParser:
                 self._write(element.text)
 
     def _tag(self, tag: str) -> None:
-        untouched, self._untouched = self._untouched, False
-        if tag == "<think>" and untouched:
+        if tag == "<think>" and not self._begun:
+            self._lead, self._begun = [], True
             self.thinking = self._after_tag = self._line_start = True
-        elif tag == "</think>" and self.thinking:
+            return
+        self._begin()
+        if tag == "</think>" and self.thinking:
             self._drop_held_calls()
             self.thinking, self._after_tag = False, True
+            self.reasoning_tokens = self._tokens
         elif tag == "<tool_call>" and (not self.thinking or (self._act and self._line_start)):
             self._block = _Block()
         else:
             self._write(tag)
 
+    def _begin(self) -> None:
+        """The output has begun: the white space before it was no place for a <think>."""
+        self._begun = True
+        self._write("".join(self._lead))
+        self._lead = []
+
     def _write(self, text: str) -> None:
+        if not self._begun:
+            if text.isspace():
+                self._lead.append(text)
+                return
+            self._begin()
         if self._after_tag:
             text = text.lstrip("\n")
         if not text:
             return
-        self._untouched = self._after_tag = False
+        self._after_tag = False
         if self.thinking:
             self._line_start = text.endswith("\n")
             self._think(text)
