@@ -152,8 +152,11 @@ class Generation:
                     self.answer.stop_reason = token
                 break
             self._sequence.append(token)
+            was_thinking = self._parser.thinking
             deltas += self._read((token,))
-            if ended := "marker" if token in stops else self._cut(token):
+            # A tag that is written as text ends the thought with no token that could be a stop.
+            closed = self.plan.structure is not None and was_thinking and not self._parser.thinking
+            if ended := "marker" if token in stops or closed else self._cut(token):
                 break
         if count < len(tokens.ids):
             tokens = replace(tokens, ids=tokens.ids[:count], logprobs=tokens.logprobs[:count], top=tokens.top[:count])

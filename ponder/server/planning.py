@@ -112,9 +112,9 @@ class Planner:
         params = self._sampling(request, max_tokens, self.defaults)
         if request.logprobs:
             params = replace(params, top_logprobs=request.top_logprobs or 0)
-        phrase: tuple[int, ...] = ()
-        if self.renderer.markers.think_end is not None:
-            phrase = end_phrase(self.renderer, None if budget is None else max_tokens - budget)
+        if not thinking and self.renderer.markers.written:
+            budget = 0  # nothing in the prompt keeps this model from a <think>: where it writes one, it ends at once
+        phrase = end_phrase(self.renderer, None if budget is None else max_tokens - budget)
         if budget is not None and budget + len(phrase) >= max_tokens:
             budget = None  # an answer of no tokens is no answer
         plan = Plan(
@@ -184,7 +184,7 @@ class Planner:
         """Where a grammar waits for the end of the thought, the thought is opened for the model, so that there is one."""
         if self.renderer.markers.think is None:
             return prompt
-        return Prompt([*prompt.ids, *self.renderer.encode("<think>\n")], prompt.text + "<think>\n", thinking_open=True)
+        return Prompt([*prompt.ids, *self.renderer.encode_written("<think>\n")], prompt.text + "<think>\n", thinking_open=True)
 
     def _sampling(self, request: Sampling, max_tokens: int, defaults: SamplingParams) -> SamplingParams:
         named = ("temperature", "top_p", "min_p", "presence_penalty", "frequency_penalty", "repetition_penalty")

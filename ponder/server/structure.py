@@ -53,7 +53,7 @@ class Structures:
             call = self._compile("json_schema", _call_schema(tools, all_strict=must_call), "tools")
         if call is None and answer is None:
             return None
-        encode, ends = self._renderer.encode, self._renderer.stop_ids
+        encode, ends = self._renderer.encode_written, self._renderer.stop_ids
         return Structure(
             answer=None if answer is None or must_call else lambda instead: _OrInstead(answer(), instead, ends),
             call=call,
