@@ -30,5 +30,5 @@ def test_a_lossy_tokenizer_is_refused_with_what_is_lost(tmp_path):
     (directory / "tokenizer.json").write_text(json.dumps(saved))
     renderer = Renderer.load(directory)
     check_chat_form(renderer, asks("So 4."), 512, longest=8, context=512)
-    with pytest.raises(SelfCheckError, match="\U0001f914.* comes back as"):
+    with pytest.raises(SelfCheckError, match="comes back as"):
         check_chat_form(renderer, asks("So \U0001f914?"), 512, longest=8, context=512)
