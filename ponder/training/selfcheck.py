@@ -66,10 +66,10 @@ def check_chat_form(renderer: Renderer, tasks: Sequence[Task], vocab_size: int, 
         )
     for task in tasks:
         prompt = renderer.render(task.messages, task.tools)
-        if renderer.encode(renderer.decode(prompt.ids)) != prompt.ids:
+        if difference := renderer.round_trip_difference(task.messages, task.tools):
             raise SelfCheckError(
                 f"a prompt changes on the way to token ids and back, so training would not see what was asked: "
-                f"{prompt.text[:200]!r}"
+                f"{difference}. Is the tokenizer the model's own? The prompt: {prompt.text[:200]!r}"
             )
         if len(prompt.ids) + longest > context:
             raise SelfCheckError(

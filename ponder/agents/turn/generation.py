@@ -161,8 +161,15 @@ class Generation:
                     end, self.answer.stop_reason = SegmentEnd.STOP_ID, token
                 break
             self._sequence.append(token)
+            was_thinking = self._parser.thinking
             deltas += self._read((token,))
-            if end := self._marker(token) if token in stops else self._cut(token):
+            # A tag that is written as text ends the thought with no token that could be a stop.
+            closed = self.plan.structure is not None and was_thinking and not self._parser.thinking
+            if token in stops:
+                end = self._marker(token)
+            else:
+                end = SegmentEnd.THOUGHT_END if closed else self._cut(token)
+            if end:
                 break
         else:
             end = self._engine_end(tokens)

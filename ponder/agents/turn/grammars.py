@@ -61,7 +61,7 @@ class Grammars:
         self, answer: MakeMask | None = None, call: MakeMask | None = None, must_call: bool = False
     ) -> Structure:
         """Of a turn whose answer has a form, whose calls have one, or that must be a call."""
-        encode, ends = self._renderer.encode, self._renderer.stop_ids
+        encode, ends = self._renderer.encode_written, self._renderer.stop_ids
         return Structure(
             answer=None if answer is None or must_call else lambda instead: _OrInstead(answer(), instead, ends),
             call=call,

@@ -56,9 +56,9 @@ def plan_turn(
     elif structure and thinking and not prompt.thinking_open:
         prompt = _opened(renderer, prompt)
         factor, most = lengths.fit(len(prompt.ids), max_tokens, rope_factor)
-    phrase: tuple[int, ...] = ()
-    if renderer.markers.think_end is not None:
-        phrase = end_phrase(renderer, None if budget is None else most - budget)
+    if not thinking and renderer.markers.written:
+        budget = 0  # nothing in the prompt keeps this model from a <think>: where it writes one, it ends at once
+    phrase = end_phrase(renderer, None if budget is None else most - budget)
     if budget is not None and budget + len(phrase) >= most:
         budget = None  # an answer of no tokens is no answer
     return Plan(
@@ -83,4 +83,4 @@ def _opened(renderer: Renderer, prompt: Prompt) -> Prompt:
     """Where a grammar waits for the end of the thought, the thought is opened for the model, so that there is one."""
     if renderer.markers.think is None:
         return prompt
-    return Prompt([*prompt.ids, *renderer.encode("<think>\n")], prompt.text + "<think>\n", thinking_open=True)
+    return Prompt([*prompt.ids, *renderer.encode_written("<think>\n")], prompt.text + "<think>\n", thinking_open=True)
