@@ -11,10 +11,15 @@ from ponder.recipe.schema import SandboxSettings
 from ponder.sandbox.levels import IsolationError
 from ponder.tasks.suggest import unknown_name
 from ponder.tasks.task import Task
-from ponder.verifiers import choice, code, function_calls, gates, gym, instructions, math
-from ponder.verifiers.code import Program
-from ponder.verifiers.code_runs import CodeRuns
+from ponder.verifiers import instructions, math
+from ponder.verifiers.choice import verifier as choice
+from ponder.verifiers.code import verifier as code
+from ponder.verifiers.code.runs import CodeRuns
+from ponder.verifiers.code.verifier import Program
 from ponder.verifiers.compose import compose, done_with
+from ponder.verifiers.format import verifier as gates
+from ponder.verifiers.function_calls import verifier as function_calls
+from ponder.verifiers.gym import verifier as gym
 from ponder.verifiers.pool import WorkerPool
 from ponder.verifiers.response import Job, Response
 from ponder.verifiers.verdict import Verdict

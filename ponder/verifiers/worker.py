@@ -64,11 +64,11 @@ def _load(kind: str) -> Callable[[dict], dict]:
 
         return run
     if kind == "math_verify":
-        from ponder.verifiers.oracles.math_verify import compare as compare_plainly
+        from ponder.verifiers.audit.oracles.math_verify import compare as compare_plainly
 
         return compare_plainly
     if kind == "reasoning_gym":
-        from ponder.verifiers.gym_score import score
+        from ponder.verifiers.gym.score import score
 
         return score
     raise ValueError(f"unknown kind of job {kind!r}")

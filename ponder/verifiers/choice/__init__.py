@@ -1,0 +1,1 @@
+"""The choice verifier: which letter a response settles on."""

@@ -1,0 +1,1 @@
+"""The code verifier: the program of a response, against tests, in a sandbox."""

@@ -1,0 +1,1 @@
+"""Gates: whether a response has the right form."""

@@ -1,0 +1,1 @@
+"""The reasoning_gym verifier: the scorers of reasoning-gym's own families."""
