@@ -1,7 +1,7 @@
 """Before anything is learned: is this run able to learn at all? Each check says what to change when it fails."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import chain
 
 import torch
@@ -28,7 +28,7 @@ def check_tasks(recipe: Recipe, pool: TaskPool, verification: Verification) -> N
     """What can be known of the tasks before a model is there: every reference at hand, and of tasks that are made as they
     are asked for those of the first step and those held out."""
     made = [task for task in first_tasks(recipe, pool) if not task.place]
-    check_programs(verification, chain(*pool.at_hand, made))
+    verification.prepare(chain(*pool.at_hand, made))
     check_references(verification, chain(*pool.at_hand, made))
 
 
@@ -44,22 +44,6 @@ def check_before_training(recipe: Recipe, pool: TaskPool, config: ModelConfig, r
     tasks = first_tasks(recipe, pool)
     longest = max([stage.max_tokens for stage in stages] + [held_out_sampling(recipe, renderer.stop_ids).max_tokens])
     check_chat_form(renderer, tasks, config.vocab_size, longest, config.max_positions)
-
-
-def check_programs(verification: Verification, tasks: Iterable[Task]) -> None:
-    """Where programs are to be judged, the sandbox must start here, and grant the limits that the tasks ask for."""
-    coding = [task for task in tasks if task.verifier == "code"]
-    if not coding:
-        return
-    verification.code.start()
-    for task in coding:
-        try:
-            verification.code.check(task)
-        except ValueError as error:
-            place = f"{task.place}: " if task.place else ""
-            raise SelfCheckError(
-                f"{place}no program can be judged by a task's tests: {error}\n  {task.question[:200]}"
-            ) from None
 
 
 def check_chat_form(renderer: Renderer, tasks: Sequence[Task], vocab_size: int, longest: int, context: int) -> None:

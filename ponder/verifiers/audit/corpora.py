@@ -4,17 +4,18 @@ from importlib.resources import as_file, files
 
 from ponder.tasks.jsonl import read_rows
 from ponder.verifiers.files.rows import LabelledPair, pair_of
+from ponder.verifiers.table import VERIFIERS
 
-CORPORA = ("math", "choice", "instructions", "function_calls")
+CORPUS = files("ponder.verifiers.audit") / "corpus"
+CORPORA = tuple(name for name in VERIFIERS if (CORPUS / f"{name}.jsonl").is_file())
 
 
 def load_corpus(verifier: str) -> list[LabelledPair]:
-    """The verifier's pairs. A row of instructions is one pair for each instruction, strict and loose."""
+    """The verifier's pairs. A row that has labels for each of its instructions, "strict" and "loose", is so many pairs."""
     assert verifier in CORPORA, verifier
-    with as_file(files("ponder.verifiers.audit") / "corpus" / f"{verifier}.jsonl") as path:
+    with as_file(CORPUS / f"{verifier}.jsonl") as path:
         rows = [row for _, row in read_rows(path)]
-    if verifier == "instructions":
-        rows = [single for row in rows for single in _single_instructions(row)]
+    rows = [single for row in rows for single in (_single_instructions(row) if "strict" in row else [row])]
     return [pair_of(row, verifier, "response", "reference", str(number)) for number, row in enumerate(rows, 1)]
 
 

@@ -11,6 +11,7 @@ from ponder.verifiers.function_calls import verifier as function_calls
 from ponder.verifiers.instructions import INSTRUCTIONS
 from ponder.verifiers.pool import WorkerPool
 
+MATH_VERIFY = "ponder.verifiers.audit.oracles.math_verify:compare"  # in worker processes: it may hang
 BFCL_TYPES = {"object": "dict", "number": "float"}  # its checker knows no others
 
 
@@ -36,7 +37,7 @@ def _math(pairs: Sequence[LabelledPair]) -> list[Opinion]:
     """math-verify in worker processes, with the deadline that counts as a hang."""
     with WorkerPool(workers=2, deadline_s=HANG_S) as pool:
         futures = [
-            pool.submit({"kind": "math_verify", "reference": str(pair.task.reference), "text": pair.response.content})
+            pool.submit({"run": MATH_VERIFY, "reference": str(pair.task.reference), "text": pair.response.content})
             for pair in pairs
         ]
         results = [future.result() for future in futures]

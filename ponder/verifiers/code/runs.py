@@ -3,6 +3,7 @@
 import os
 import threading
 from collections import OrderedDict
+from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -14,9 +15,10 @@ from ponder.sandbox.client import Sandbox
 from ponder.sandbox.job import Job, Report
 from ponder.sandbox.levels import IsolationError
 from ponder.tasks.task import Task
-from ponder.verifiers.code.verifier import Program, describe_tests, job_of, verdict_of
+from ponder.verifiers.code.verifier import describe_tests, job_of, verdict_of
 from ponder.verifiers.score_rule import scores_fraction
 from ponder.verifiers.verdict import Verdict
+from ponder.verifiers.verifier import Submission
 
 TOKEN = "PONDER_SANDBOX_TOKEN"  # the environment variable that holds a remote sandbox's token
 KEPT_VERDICTS = 4_096
@@ -40,7 +42,7 @@ class _Tests:
 
 
 class CodeRuns:
-    """Verdicts on programs. The sandbox starts with the first program, not before."""
+    """Verdicts on programs: the grader of the code verifier. The sandbox starts with the first program, not before."""
 
     def __init__(self, settings: SandboxSettings | None = None):
         self._settings = settings or SandboxSettings()
@@ -73,14 +75,26 @@ class CodeRuns:
             if not self._settings.urls and asked is not None and asked > most:
                 raise ValueError(f"they ask for limits.{name} {asked:g}: set sandbox.{name} to that, not {most:g}")
 
-    def submit(self, program: Program) -> Future[Verdict]:
+    def prepare(self, tasks: Iterable[Task]) -> None:
+        """Starts the sandbox. ValueError where there is none to be had, or a task's limits are beyond its own."""
+        self.start()
+        for task in tasks:
+            try:
+                self.check(task)
+            except ValueError as error:
+                place = f"{task.place}: " if task.place else ""
+                raise ValueError(
+                    f"{place}no program can be judged by a task's tests: {error}\n  {task.question[:200]}"
+                ) from None
+
+    def submit(self, submission: Submission) -> Future[Verdict]:
         """The future verdict on a program; returns at once.
 
         Raises ValueError for a task without usable tests, IsolationError where the sandbox cannot start.
         """
         future: Future[Verdict] = Future()
-        tests = self._tests_of(program.task)
-        key = (tests.number, blake2b(program.source.encode("utf-8", "surrogatepass"), digest_size=16).digest())
+        tests = self._tests_of(submission.task)
+        key = (tests.number, blake2b(submission.parsed.encode("utf-8", "surrogatepass"), digest_size=16).digest())
         sandbox = self._started()
         with self._lock:
             if (verdict := self._verdicts.get(key)) is not None:
@@ -92,7 +106,7 @@ class CodeRuns:
                 return future
             self._waiting[key] = [future]
             self.runs += 1
-        job = tests.job.model_copy(update={"source": program.source})
+        job = tests.job.model_copy(update={"source": submission.parsed})
         try:
             report = sandbox.submit(job)
         except IsolationError as error:

@@ -11,7 +11,6 @@ A task of this verifier has as reference the tests (ponder.tasks.code_tests), an
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
@@ -21,6 +20,7 @@ from ponder.tasks.task import Task
 from ponder.verifiers.response import Response
 from ponder.verifiers.score_rule import scores_fraction
 from ponder.verifiers.verdict import Verdict
+from ponder.verifiers.verifier import Submission
 
 FENCE = re.compile(r"[ \t]*(`{3,}(?=[^`]*$)|~{3,})(.*)", re.DOTALL)
 TEST_LINE = re.compile(r'File "tests\.py", line ([1-9][0-9]{0,6})\b')
@@ -39,14 +39,6 @@ OUTCOMES = {
     "output_limit": "output limit",
     "compile_error": "compile error",
 }
-
-
-@dataclass(frozen=True)
-class Program:
-    """A program left to the sandbox, and the task that it is for."""
-
-    task: Task
-    source: str
 
 
 def extract_program(content: str) -> str | None:
@@ -79,13 +71,13 @@ def _tag(info: str) -> str:
     return words[0].lower() if words else ""
 
 
-def decide(task: Task, response: Response) -> Verdict | Program:
-    """The program for the sandbox to judge, or the verdict on a response that has none."""
+def decide(task: Task, response: Response) -> Verdict | Submission:
+    """The response with its program, for the sandbox to judge, or the verdict on one that has none."""
     if task.metadata.get("whole_content"):
         source = response.content
     elif (source := extract_program(response.content)) is None:
         return Verdict("unparseable", 0.0, "the content has no closed fence with a program in it at its end")
-    return Program(task, source)
+    return Submission(task, response, source)
 
 
 def job_of(task: Task) -> Job:

@@ -19,6 +19,7 @@ from ponder.tasks.jsonl import read_rows
 from ponder.tasks.task import Task
 from ponder.verifiers.api import task_of
 from ponder.verifiers.response import Response, as_response
+from ponder.verifiers.table import VERIFIERS
 
 MAX_JOINED = 20_000_000  # characters
 
@@ -64,11 +65,9 @@ def pair_of(row: Mapping[str, Any], verifier: str, response: str, reference: str
         text: Any = _joined(row["response_parts"])
     else:
         text = _field(row, response, "response")
-    if verifier == "instructions" and reference not in row and "instruction_id_list" in row:
-        expected: Any = {name: row[name] for name in ("instruction_id_list", "kwargs") if name in row}
-    elif verifier in ("format", "length"):
-        expected = row.get(reference)
-    else:
+    try:
+        expected = row[reference] if reference in row else VERIFIERS[verifier].row_reference(row)
+    except KeyError:
         expected = _field(row, reference, "reference")
     label = row.get("label")
     if label not in (None, "any") and not isinstance(label, bool):

@@ -11,10 +11,10 @@ from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from ponder.tasks.suggest import unknown_name
 from ponder.verifiers.audit.measure import Judged, measure, verify_pairs
 from ponder.verifiers.files.rows import LabelledPair, read_pairs, shown
-from ponder.verifiers.verification import VERIFIERS, Verification
+from ponder.verifiers.table import known_verifier
+from ponder.verifiers.verification import Verification
 
 MAX_REASON = 240  # characters
 MAX_RESPONSE = 160
@@ -32,8 +32,7 @@ def verify_file(
     everything: bool = False,
 ) -> list[Judged]:
     """Judges and prints: of labelled rows those that disagree, unless `everything` is asked for. ValueError for an unknown verifier, and for what the file lacks, before anything is judged."""
-    if verifier not in VERIFIERS:
-        raise ValueError(unknown_name("verifier", verifier, VERIFIERS))
+    known_verifier(verifier)
     pairs = read_pairs(path, verifier, response, reference)
     if not pairs:
         raise ValueError(f"{path} holds no rows")

@@ -2,8 +2,9 @@
 
 from ponder.tasks.task import Task
 from ponder.verifiers.math import extract_answer
-from ponder.verifiers.response import Job, Response
+from ponder.verifiers.response import Response
 from ponder.verifiers.verdict import Verdict
+from ponder.verifiers.verifier import Job
 
 MAX_ANSWER = 20_000
 
@@ -21,7 +22,7 @@ def decide(task: Task, response: Response) -> Verdict | Job:
     if not task.metadata.keys() >= {"family", "settings", "entry"}:
         raise ValueError("the reasoning_gym verifier needs a task made by ponder.tasks.gym_tasks, with its metadata")
     scorer = {key: task.metadata[key] for key in ("family", "settings", "entry")}
-    return Job({"kind": "reasoning_gym", "answer": answer, **scorer}, answer, reference)
+    return Job({"run": "ponder.verifiers.gym.score:score", "answer": answer, **scorer}, answer, reference)
 
 
 def find_answer(content: str) -> str:

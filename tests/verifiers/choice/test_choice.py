@@ -13,7 +13,9 @@ from ponder.verifiers.choice.verifier import decide, reference_letter
 from ponder.verifiers.response import Response, split_response
 
 DEV_PAIRS = Path(__file__).parents[4] / "shared" / "data" / "agreement_dev" / "mcq_pairs.jsonl"
-CORPUS = [json.loads(line) for line in (files("ponder.verifiers.audit") / "corpus" / "choice.jsonl").open(encoding="utf-8")]
+CORPUS = [
+    json.loads(line) for line in (files("ponder.verifiers.audit") / "corpus" / "choice.jsonl").open(encoding="utf-8")
+]
 
 
 def status(content: str, reference: str, choices: list[str] | None = None) -> str:

@@ -103,7 +103,7 @@ def test_equal_programs_for_equal_tests_run_once(fake):
             future.set_result(PASSED)
         assert {future.result().status for future in [*same, *others]} == {"correct"}
         assert verification.submit(coding(score="fraction"), wrote("x")).done(), "kept after it has ended"
-        assert verification.code.runs == 5
+        assert verification.grader("code").runs == 5
 
 
 def test_an_error_is_never_kept(fake):
@@ -189,11 +189,11 @@ def test_closing_cancels_what_is_not_in(fake):
 
 def test_limits_beyond_the_sandboxs_are_named_before_training():
     with Verification() as verification:
-        verification.code.check(coding())
+        verification.grader("code").check(coding())
         task = coding()
         task.reference["limits"] = {"timeout_s": 60}
         with pytest.raises(ValueError, match=r"limits.timeout_s 60: set sandbox.timeout_s"):
-            verification.code.check(task)
+            verification.grader("code").check(task)
 
 
 # ---- through the real sandbox ----
@@ -240,10 +240,10 @@ def test_references_of_programs_from_several_threads(verification):
     pairs = [(task, reference_response(task)) for task in tasks]
     found = []
     threads = [threading.Thread(target=lambda: found.append(verification.verify_all(pairs))) for _ in range(3)]
-    before = verification.code.runs
+    before = verification.grader("code").runs
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert [verdict.status for verdicts in found for verdict in verdicts] == ["correct"] * 90
-    assert verification.code.runs - before == 30
+    assert verification.grader("code").runs - before == 30

@@ -104,7 +104,7 @@ def test_extraction_is_linear():
 
 def test_programs_and_unparseable_responses():
     program = decide(coding(), said("```python\nx\n```"))
-    assert (program.source, program.task) == ("x\n", coding())
+    assert (program.parsed, program.task) == ("x\n", coding())
     verdict = decide(coding(), said("def f(x): return x + 1"))
     assert (verdict.status, verdict.score) == ("unparseable", 0.0)
     assert "fence" in verdict.reason
@@ -112,8 +112,8 @@ def test_programs_and_unparseable_responses():
 
 def test_the_whole_content_where_the_task_says_so():
     task = coding(metadata={"whole_content": True})
-    assert decide(task, said("print(1)\n")).source == "print(1)\n"
-    assert decide(task, said("```\nprint(1)\n```")).source == "```\nprint(1)\n```"
+    assert decide(task, said("print(1)\n")).parsed == "print(1)\n"
+    assert decide(task, said("```\nprint(1)\n```")).parsed == "```\nprint(1)\n```"
 
 
 def report(outcome: str, passed: int = 0, total: int = 2, **result) -> Report:

@@ -7,6 +7,7 @@ from ponder.tasks.gym import NEEDS_HASH_SEED, from_json_value, to_json_value
 from ponder.verifiers import Response, Verification, reference_response
 from ponder.verifiers.gym.verifier import find_answer
 
+SCORE = "ponder.verifiers.gym.score:score"  # the function that worker processes run
 NO_EXAMPLE = {"boxnet", "rush_hour"}
 
 
@@ -68,7 +69,7 @@ def test_every_family_scores_its_own_answer_in_the_worker(verification):
             assert reference_response(task) is None
             futures[family] = None
             continue
-        request = {"kind": "reasoning_gym", "answer": task.reference.strip()} | task.metadata
+        request = {"run": SCORE, "answer": task.reference.strip()} | task.metadata
         futures[family] = verification.pool.submit(request)
     assert {family for family, future in futures.items() if future is None} == NO_EXAMPLE
     results = {family: future.result() for family, future in futures.items() if future is not None}
@@ -111,7 +112,7 @@ def metadata_of(family: str) -> dict:
     ],
 )
 def test_scorers_that_evaluate_answers_get_literals_only(verification, family, answer):
-    result = verification.pool.submit({"kind": "reasoning_gym", "answer": answer, **metadata_of(family)}).result()
+    result = verification.pool.submit({"run": SCORE, "answer": answer, **metadata_of(family)}).result()
     assert result["status"] == "wrong"
     assert result["score"] < 0.2
 
@@ -127,14 +128,12 @@ def test_scorers_that_evaluate_answers_get_literals_only(verification, family, a
     ],
 )
 def test_scorers_that_evaluate_formulas_get_formulas_only(verification, family, answer):
-    result = verification.pool.submit({"kind": "reasoning_gym", "answer": answer, **metadata_of(family)}).result()
+    result = verification.pool.submit({"run": SCORE, "answer": answer, **metadata_of(family)}).result()
     assert result == {"status": "unparseable", "score": 0.0, "reason": "the answer is not a plain formula"}
 
 
 def test_not_a_number_is_no_answer(verification):
-    result = verification.pool.submit(
-        {"kind": "reasoning_gym", "answer": "nan", **metadata_of("complex_arithmetic")}
-    ).result()
+    result = verification.pool.submit({"run": SCORE, "answer": "nan", **metadata_of("complex_arithmetic")}).result()
     assert result == {"status": "unparseable", "score": 0.0, "reason": "the answer is not a number"}
 
 

@@ -13,7 +13,7 @@ from ponder.tasks import Task
 from ponder.verifiers import Response, Verification
 from ponder.verifiers.instructions import INSTRUCTIONS, check, check_loose, decide, follow
 from ponder.verifiers.instructions.languages import detect
-from ponder.verifiers.response import Job
+from ponder.verifiers.verifier import Job
 
 ROWS = [
     json.loads(line)

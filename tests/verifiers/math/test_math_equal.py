@@ -8,7 +8,7 @@ import pytest
 from ponder.tasks import Task
 from ponder.verifiers import Response, Verdict
 from ponder.verifiers.math import compare, decide, reference_text
-from ponder.verifiers.response import Job
+from ponder.verifiers.verifier import Job
 from tests.verifiers.math.math_right import RIGHT
 from tests.verifiers.math.math_wrong import WRONG
 
@@ -108,7 +108,11 @@ def test_powers_are_compared_without_writing_them_out():
 def test_only_references_with_integrals_and_limits_go_to_a_worker():
     job = compare(r"\frac{1}{2}", r"\int_0^1 x\,dx")
     assert isinstance(job, Job)
-    assert job.request == {"kind": "math", "reference": r"\int_0^1 x\,dx", "answer": r"\frac{1}{2}"}
+    assert job.request == {
+        "run": "ponder.verifiers.math.fallback:compare",
+        "reference": r"\int_0^1 x\,dx",
+        "answer": r"\frac{1}{2}",
+    }
     for asked in (r"\lim_{x\to 0}\frac{\sin x}{x}", r"\sum_{n=1}^{\infty}\frac{1}{n^2}", r"\frac{d}{dx} x^2"):
         assert isinstance(compare("7", asked), Job)
         # An answer alone must not send anybody to work: its running out of time would take it out of the loss.

@@ -10,7 +10,7 @@ from ponder.verifiers.math import budget, compare
 from ponder.verifiers.math.equality import same
 from ponder.verifiers.math.parse import parse
 from ponder.verifiers.math.tree import OverBudget, Unreadable
-from ponder.verifiers.response import Job
+from ponder.verifiers.verifier import Job
 
 REFERENCES = ["7", r"\sqrt{2}", "x^2+1", "(1,2)", "[0,1)", "1,2,3", r"\text{Evelyn}", "x<2", "y=2x+3", "50\\%", "52_8"]
 SOUP = r"""
