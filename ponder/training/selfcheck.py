@@ -1,6 +1,6 @@
 """Before anything is learned: is this run able to learn at all? Each check says what to change when it fails."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import chain
 
 from ponder.chat.renderer import Renderer
@@ -18,7 +18,7 @@ def check_tasks(stages: Sequence[StageKind], pool: TaskPool, verification: Verif
     """What can be known of the tasks before a model is there: every reference at hand, and of tasks that are made as they
     are asked for those of the first step and those held out."""
     made = [task for task in first_tasks(stages, pool) if not task.place]
-    check_programs(verification, chain(*pool.at_hand, made))
+    verification.prepare(chain(*pool.at_hand, made))
     check_references(verification, chain(*pool.at_hand, made))
 
 
@@ -37,22 +37,6 @@ def check_before_training(
     check_chat_form(renderer, tasks, config.vocab_size, max(longest_answer, evaluated), config.max_positions)
     for stage in stages:
         stage.check(recipe, config, renderer)
-
-
-def check_programs(verification: Verification, tasks: Iterable[Task]) -> None:
-    """Where programs are to be judged, the sandbox must start here, and grant the limits that the tasks ask for."""
-    coding = [task for task in tasks if task.verifier == "code"]
-    if not coding:
-        return
-    verification.code.start()
-    for task in coding:
-        try:
-            verification.code.check(task)
-        except ValueError as error:
-            place = f"{task.place}: " if task.place else ""
-            raise SelfCheckError(
-                f"{place}no program can be judged by a task's tests: {error}\n  {task.question[:200]}"
-            ) from None
 
 
 def check_chat_form(renderer: Renderer, tasks: Sequence[Task], vocab_size: int, longest: int, context: int) -> None:

@@ -92,7 +92,7 @@ def test_limits_of_all_programming_tasks_are_looked_at(tmp_path, verification):
     rows = [{"prompt": f"Write f{n}.", "tests": [{"function": "f", "expected": n}]} for n in range(90)]
     rows[80]["limits"] = {"memory_mb": 4096}
     mine = recipe(kind="jsonl", path=write(tmp_path / "rows.jsonl", rows), verifier="code")
-    with pytest.raises(SelfCheckError, match=r"line 81: .*limits\.memory_mb 4096"):
+    with pytest.raises(ValueError, match=r"line 81: .*limits\.memory_mb 4096"):
         check_tasks(stages_of(mine), load_tasks(mine), verification)
 
 
