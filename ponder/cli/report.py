@@ -11,8 +11,9 @@ def report(
     json: Annotated[bool, typer.Option("--json", help="print the report as JSON instead of a table")] = False,
 ) -> None:
     """Held-out accuracy after each stage with 95% intervals; writes report.json, curves.png and report.html."""
-    from ponder.runs.report import build_report, write_report
+    from ponder.runs.report import write_report
     from ponder.runs.run import Run
+    from ponder.runs.summary import build_report
 
     run = Run.open(path)
     paths = write_report(run)

@@ -11,9 +11,10 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from ponder.runs.html_style import SCRIPT, STYLE
-from ponder.runs.report import headline
+from ponder.runs.places import BIRTH
 from ponder.runs.results import EvalResult, EvalSample
-from ponder.runs.run import BIRTH, Run
+from ponder.runs.run import Run
+from ponder.runs.summary import headline
 from ponder.runs.wording import duration, percent, printable, span, spread, title
 
 if TYPE_CHECKING:
@@ -40,14 +41,12 @@ _WORDS = {
 }
 
 
-def render_html(run: Run, report: dict[str, Any]) -> str:
-    """The page for a run, given `report.build_report(run)`."""
-    from ponder.runs.curves import draw_svgs
-
+def render_html(run: Run, report: dict[str, Any], pictures: list[tuple["Panel", str]]) -> str:
+    """The page for a run, given `summary.build_report(run)` and `curves.draw_svgs(run)`."""
     digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; img-src data:"
     name = _text(report["recipe_name"])
-    curves = "".join(_figure(panel, svg) for panel, svg in draw_svgs(run))
+    curves = "".join(_figure(panel, svg) for panel, svg in pictures)
     return f"""<!doctype html>
 <html lang="en">
 <head>

@@ -30,6 +30,18 @@ def new_lineage(recipe_text: str, *, seed: int, parent: Path | str | None = None
     }
 
 
+def resumed(lineage: dict[str, Any], stage: str, step: int, changed: dict[str, list[Any]] | None) -> dict[str, Any]:
+    """The lineage with a further resumption, from now, at (`stage`, `step`): with the pause that it ends, and the
+    settings that are changed with it ({field: [before, after]})."""
+    resumption = {"time": now(), "stage": stage, "step": step, "processor": processor()}
+    if "paused" in lineage:
+        resumption["paused"] = lineage["paused"]
+    if changed:
+        resumption["changed"] = changed
+    without_pause = {key: value for key, value in lineage.items() if key != "paused"}
+    return {**without_pause, "resumed": [*lineage.get("resumed", []), resumption]}
+
+
 def last_processor(lineage: dict[str, Any]) -> str | None:
     """What computed a run's last steps; None where the run is of a version that did not note it."""
     entries = [lineage, *lineage.get("resumed", [])]

@@ -12,8 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from ponder.runs.metrics import Row
+from ponder.runs.places import BIRTH
 from ponder.runs.results import EvalResult
-from ponder.runs.run import BIRTH, Run
+from ponder.runs.run import Run
 from ponder.runs.wording import percent, printable, spread, title
 
 COLOURS = {  # report.html has a CSS variable for each, so that the page can turn dark

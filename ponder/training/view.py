@@ -9,9 +9,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ponder.recipe.schema import RlStage, SftStage
 from ponder.runs.console import failure_table, stage_table
 from ponder.runs.failures import FAILURES_FILE
-from ponder.runs.report import build_report
 from ponder.runs.results import EvalResult
 from ponder.runs.run import Run
+from ponder.runs.summary import build_report
 from ponder.training.checkpoint import Progress as StageProgress
 from ponder.training.pause import Paused
 

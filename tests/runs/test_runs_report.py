@@ -17,7 +17,8 @@ from ponder.runs import Run, wilson_interval
 from ponder.runs.console import stage_table
 from ponder.runs.lineage import new_lineage
 from ponder.runs.panels import panels
-from ponder.runs.report import build_report, write_report
+from ponder.runs.report import write_report
+from ponder.runs.summary import build_report
 from ponder.runs.wording import duration, percent, printable
 from tests.runs.synthetic import HOSTILE, RECIPE, eval_result, rl_metrics, rollout, sft_metrics, write_run
 
