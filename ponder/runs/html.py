@@ -275,7 +275,7 @@ def _phases(seconds: dict[str, float]) -> str:
     total = sum(seconds.values())
     if not total:
         return ""
-    words = {"sample": "sampling answers", "judge": "judging them", "learn": "learning"}
+    words = {"sample": "sampling answers", "verify": "waiting for verdicts", "learn": "learning"}
     parts = "".join(f'<i class="{phase}" style="flex-grow:{part / total:.4f}"></i>' for phase, part in seconds.items())
     labels = "".join(
         f'<li><i class="{phase}"></i>{words[phase]} {duration(part)}, {percent(part / total)}</li>'

@@ -108,7 +108,7 @@ dd { margin: 0; overflow-wrap: anywhere; }
 .phases ul { display: flex; flex-wrap: wrap; gap: .3rem 1.5rem; padding: 0; margin: .6rem 0 0; list-style: none;
   font-size: .875rem; color: var(--muted); }
 .phases li i { display: inline-block; width: .6rem; height: .6rem; margin-right: .45rem; border-radius: 1rem; }
-.phases .sample { background: var(--length); } .phases .judge { background: var(--entropy); }
+.phases .sample { background: var(--length); } .phases .verify { background: var(--entropy); }
 .phases .learn { background: var(--learned); }
 .recipe pre { margin-top: .6rem; padding: 1rem; border-radius: .5rem; background: var(--tint); max-height: 40rem; }
 footer { margin-top: 4rem; padding-top: 1rem; border-top: 1px solid var(--rule); }

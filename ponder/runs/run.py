@@ -135,6 +135,7 @@ class Run:
         data = result.to_dict() if isinstance(result, EvalResult) else result
         checked = EvalResult.from_dict(data)
         _write_json(self.path / "evals" / f"{checked_stage(checked.stage)}-{checked.step:06d}.json", data)
+        self._log.show_evaluation(checked)
 
     def record_failures(self, stage: str, step: int, during: str, rows: list[dict[str, Any]]) -> None:
         """Keep answers that a verifier failed on, as `failures.failure_row` makes them. `during` is "training" or
@@ -185,7 +186,7 @@ class Run:
                     f"{path} is later than the checkpoint to resume from ({stage}, step {step}). "
                     f"To go back behind it, move it out of {path.parent} first."
                 )
-        rewound = drop_later(self.path, self._log, is_later)
+        rewound = drop_later(self.path, self._log, self._eval_files(), is_later)
         _write_json(self.path / "lineage.json", resumed(self.lineage, stage, step, changed))
         return rewound
 
@@ -205,8 +206,7 @@ class Run:
 
     def evals(self) -> list[EvalResult]:
         """All evaluations, birth first, then in the order of training."""
-        paths = self._in_order(step_files(self.path / "evals", ".json"))
-        return [EvalResult.from_dict(json.loads(path.read_bytes()), str(path)) for path in paths]
+        return [EvalResult.from_dict(json.loads(path.read_bytes()), str(path)) for path in self._eval_files()]
 
     def rollouts(self, stage: str, step: int) -> list[dict[str, Any]]:
         """A step's rollouts as they were recorded."""
@@ -226,6 +226,9 @@ class Run:
 
     def latest_checkpoint(self) -> Path | None:
         return next(reversed(self.checkpoints()), None)
+
+    def _eval_files(self) -> list[Path]:
+        return self._in_order(step_files(self.path / "evals", ".json"))
 
     def _in_order(self, paths: list[Path]) -> list[Path]:
         order = {stage: index for index, stage in enumerate([BIRTH, *self._stage_order()])}

@@ -38,7 +38,7 @@ def build_report(run: Run) -> dict[str, Any]:
             ),
             "peak_rss_gb": max((_number(row, "memory/rss_gb") for row in rows), default=0.0) or None,
             "phase_seconds": {
-                phase: sum(_number(row, f"time/{phase}_s") for row in rows) for phase in ("sample", "judge", "learn")
+                phase: sum(_number(row, f"time/{phase}_s") for row in rows) for phase in ("sample", "verify", "learn")
             },
         },
     }

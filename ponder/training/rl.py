@@ -85,7 +85,7 @@ class RlTrainer:
             **learned,
             "refill/prompts": drawn - progress.cursor - self.stage.prompts_per_step,
             "time/sample_s": collected.sample_seconds,
-            "time/judge_s": collected.judge_seconds,
+            "time/verify_s": collected.judge_seconds,
             "time/learn_s": finished - learning,
             "time/step_s": finished - started,
             "tokens_per_s/sample": collected.sampled_tokens / max(collected.sample_seconds, 1e-9),

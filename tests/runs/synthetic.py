@@ -5,6 +5,7 @@ from typing import Any
 
 from ponder.runs import Run, wilson_interval
 from ponder.runs.lineage import new_lineage
+from ponder.runs.meanings import STATUSES
 
 RECIPE = """name: tiny
 seed: 7
@@ -81,10 +82,13 @@ def sft_metrics(step: int) -> dict[str, float]:
 
 def rl_metrics(step: int) -> dict[str, float]:
     return {
-        "reward/mean": 0.1 * step,
+        "reward/mean": 0.1 * step + 0.1,
+        "reward/std": 0.3,
         "reward/addition": 0.1 * step,
         "reward/chain_sum": 0.05 * step,
         "pass_rate": 0.1 * step,
+        "truncated_share": 0.5 / step,
+        **dict.fromkeys([f"status/{status}" for status in STATUSES], 1 / len(STATUSES)),
         "length/mean": 20.0 + step,
         "length/max": 60,
         "entropy": 0.5 / step,
@@ -92,7 +96,7 @@ def rl_metrics(step: int) -> dict[str, float]:
         "grad_norm": 0.3,
         "groups/zero_variance_share": 0.25,
         "time/sample_s": 1.0,
-        "time/judge_s": 0.25,
+        "time/verify_s": 0.25,
         "time/learn_s": 0.75,
         "time/step_s": 2.0,
         "tokens_per_s/sample": 1000.0,

@@ -78,7 +78,7 @@ def test_report_has_birth_first_and_the_last_evaluation_of_each_stage(tmp_path: 
     totals = report["totals"]
     assert (totals["steps"], totals["seconds"], totals["gain"], totals["rollouts"]) == (8, 16.0, 0.5, 8)
     assert totals["sampled_tokens"] == 4000 and totals["peak_rss_gb"] == pytest.approx(0.54)
-    assert totals["phase_seconds"] == {"sample": 4.0, "judge": 1.0, "learn": 3.0}
+    assert totals["phase_seconds"] == {"sample": 4.0, "verify": 1.0, "learn": 3.0}
 
 
 def test_report_counts_steps_after_the_last_evaluation(tmp_path: Path):

@@ -89,8 +89,33 @@ def test_metrics_come_back_flat_and_in_tensorboard(tmp_path: Path):
     }  # fmt: skip
     scalars = tensorboard_scalars(run)
     assert scalars["cold_start/loss"] == [(step, pytest.approx(2 / step)) for step in range(1, 5)]
-    assert scalars["math/reward/mean"] == [(step, pytest.approx(0.1 * step)) for step in range(1, 6)]
+    assert scalars["math/reward/mean"] == [
+        *((step, pytest.approx(0.1 * step + 0.1)) for step in range(1, 5)),
+        (5, 0.5),
+    ]
     assert math.isnan(scalars["math/loss"][0][1])
+    assert {"math/pass_rate", "math/truncated_share", "math/reward/mean", "math/status/unparseable"} <= scalars.keys()
+
+
+def test_tensorboard_has_the_evaluations_too(tmp_path: Path):
+    run = write_run(tmp_path / "tiny")
+    part = eval_result("math", 5)["by_domain"]["addition"]
+    run.record_eval(eval_result("math", 5, correct=2, by_domain={"addition": part, "half \ud83d": part}))
+    scalars = tensorboard_scalars(run)
+    assert scalars["birth/eval/accuracy"] == [(0, 0.0)]
+    assert scalars["math/eval/accuracy"] == [(2, 0.25), (4, 0.5), (5, 0.25)]
+    assert scalars["math/eval/accuracy/half \ufffd"] == [(5, 0.375)]
+    assert (scalars["math/eval/length"][0], scalars["math/eval/truncated_share"][0]) == ((2, 23.5), (2, 0.25))
+    run.rewind(STAGES, "math", 4)
+    assert tensorboard_scalars(run)["math/eval/accuracy"] == [(2, 0.25), (4, 0.5)]
+
+
+def test_a_metric_without_a_meaning_is_not_recorded(tmp_path: Path):
+    run = write_run(tmp_path / "tiny")
+    before = run.metrics()
+    with pytest.raises(AssertionError, match="metrics without a meaning: rewards/mean, status/perfect; say what they"):
+        run.record("math", 5, {"pass_rate": 0.5, "rewards/mean": 0.5, "status/perfect": 1.0})
+    assert run.metrics() == before
 
 
 def test_steps_are_never_recorded_twice(tmp_path: Path):
