@@ -121,7 +121,7 @@ class Run:
         self._log.append(checked_stage(stage), step, metrics)
 
     def record_rollouts(self, stage: str, step: int, rows: list[dict[str, Any]]) -> None:
-        """Store a step's rollouts; each row holds exactly the columns of `rollouts.schema`."""
+        """Store a step's rollouts; each row holds the columns of `rollouts.schema`."""
         self.lock()
         write_rollouts(rollout_file(self.path, stage, step), rows)
 

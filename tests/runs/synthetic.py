@@ -71,6 +71,12 @@ def rollout(**changes: Any) -> dict[str, Any]:
         "truncated": False,
         "group": 0,
         "sample": 1,
+        "learner_logprobs": [-0.5, -0.125],
+        "entropy": [0.75, 0.5],
+        "spans": [{"kind": "prompt", "start": 0, "end": 3}, {"kind": "policy", "start": 3, "end": 5}],
+        "stop_reason": "stop",
+        "weights_version": 3,
+        "reward_parts": '{"math": 1.0}',
     }
     assert changes.keys() <= row.keys()
     return {**row, **changes}

@@ -21,6 +21,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from ponder.runs import EvalResult, Run
 from ponder.runs.lineage import fingerprint, new_lineage
+from ponder.runs.rollouts import OPTIONAL
 from tests.runs.synthetic import RECIPE, contents, eval_result, rollout, write_run, write_stage
 
 STAGES = ["cold_start", "math"]
@@ -140,13 +141,19 @@ def test_rollouts_survive_the_round_trip(tmp_path: Path):
     assert types["logprobs"] == "list<element: float>" and types["mask"] == "list<element: int8>"
     assert types["score"] == types["reward"] == types["advantage"] == "float" and types["truncated"] == "bool"
     assert types["group"] == types["sample"] == "int32"
-    assert {field.name for field in table.schema if field.nullable} == {"score", "reward", "advantage"}
+    assert types["learner_logprobs"] == types["entropy"] == "list<element: float>"
+    assert types["spans"].startswith("list<element: struct<kind: string") and types["weights_version"] == "int32"
+    nullable = {field.name for field in table.schema if field.nullable}
+    assert nullable == {"score", "reward", "advantage", *OPTIONAL}
     assert pyarrow.parquet.ParquetFile(path).metadata.row_group(0).column(0).compression == "ZSTD"
     assert run.rollouts("math", 12) == [
         {**rows[0], "prompt_ids": [0, 1, 2], "logprobs": [-0.5, -0.25], "mask": [1, 0]},
         rows[1],
         {**rows[2], "text": "half a pair \ufffd and a \x00"},
     ]
+    bare = {name: value for name, value in rollout().items() if name not in OPTIONAL}
+    run.record_rollouts("math", 14, [bare, rollout()])
+    assert run.rollouts("math", 14) == [{**bare, **dict.fromkeys(OPTIONAL)}, rollout()]
     with pytest.raises(AssertionError, match=r"wrong columns.*'answer'"):
         run.record_rollouts("math", 13, [{**rollout(), "answer": "2"}])
 
