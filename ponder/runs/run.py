@@ -6,9 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ponder import __version__
 from ponder.runs.atomic import clean_leftovers, replacing_directory, write_text
 from ponder.runs.failures import FAILURES_FILE, add_failures, read_failures
-from ponder.runs.lineage import now, resumed
+from ponder.runs.lineage import FORMAT, format_of, now, resumed
 from ponder.runs.lock import RunLock
 from ponder.runs.metrics import MetricsLog, Row, read_rows
 from ponder.runs.places import (
@@ -48,7 +49,7 @@ class Run:
         run = cls(Path(path))
         refuse_occupied(run.path)
         run.path.mkdir(parents=True, exist_ok=True)
-        run.lock()
+        run._take_lock()
         try:
             refuse_occupied(run.path)
             _write_json(run.path / "lineage.json", lineage)
@@ -63,27 +64,38 @@ class Run:
         """Open an existing run for reading; it turns to writing with the first write.
 
         Raises:
-            ValueError: `path` is not a run directory.
+            ValueError: `path` is not a run directory, or is of a newer Ponder.
         """
         path = Path(path)
         if not is_run(path):
             reason = "there is no lineage.json" if path.is_dir() else "there is no such directory"
             raise ValueError(f"{path} is not a run: {reason}. Start one with: ponder train RECIPE --run {path}")
-        return cls(path)
+        run = cls(path)
+        if run.format > FORMAT:
+            raise ValueError(
+                f"{path} was made by a newer Ponder ({run.lineage.get('ponder')}): its format is {run.format}, and this "
+                f"one, {__version__}, knows formats up to {FORMAT}. Update Ponder to open it."
+            )
+        return run
 
     def lock(self) -> None:
         """Take the right to write, and tidy up after a killed predecessor. To resume, call this before looking for the
         latest checkpoint: tidying up can bring back one that a kill caught in the middle of its replacement.
 
         Raises:
-            ValueError: another process holds it.
+            ValueError: another process holds it, or the run is of an older format.
         """
         if self._lock is None:
-            self._lock = RunLock(self.path)
-            for directory in [self.path, *(path for path in self.path.glob("*") if path.is_dir())]:
-                clean_leftovers(directory)
-            for directory in self.path.glob("rollouts/*/"):
-                clean_leftovers(directory)
+            if refusal := self.read_only_because():
+                raise ValueError(refusal)
+            self._take_lock()
+
+    def _take_lock(self) -> None:
+        self._lock = RunLock(self.path)
+        for directory in [self.path, *(path for path in self.path.glob("*") if path.is_dir())]:
+            clean_leftovers(directory)
+        for directory in self.path.glob("rollouts/*/"):
+            clean_leftovers(directory)
 
     def close(self) -> None:
         """Close the files and give up the lock. Safe to call twice."""
@@ -108,7 +120,33 @@ class Run:
 
     @property
     def lineage(self) -> dict[str, Any]:
-        return json.loads((self.path / "lineage.json").read_bytes())
+        path = self.path / "lineage.json"
+        try:
+            lineage = json.loads(path.read_bytes())
+        except ValueError as error:
+            raise ValueError(f"{path} is damaged: {error}") from None
+        if not isinstance(lineage, dict):
+            raise ValueError(f"{path} is damaged: it must hold an object")
+        return lineage
+
+    @property
+    def format(self) -> int:
+        """Of its files; 1 of the runs of Ponder 0.1.0, which do not say."""
+        return format_of(self.lineage)
+
+    def read_only_because(self) -> str | None:
+        """Why this version cannot train the run further, and what it can do with it; None where it can."""
+        if self.format == FORMAT:
+            return None
+        checkpoint = self.latest_checkpoint()
+        further = (
+            f" To train its weights further, start a run with --set model.path={checkpoint}." if checkpoint else ""
+        )
+        return (
+            f"{self.path} was made by Ponder {self.lineage.get('ponder')}, and its format ({self.format}) is older than "
+            f"that of the runs that this one, {__version__}, can train ({FORMAT}). ponder report, chat, generate and serve "
+            f"work on it as before.{further}"
+        )
 
     # Writing
 
