@@ -35,10 +35,10 @@ def report(
         return
     from rich.console import Console
 
-    from ponder.runs.console import stage_table
+    from ponder.runs.console import run_tables
 
     console = Console()
-    console.print(stage_table(built))
+    console.print(run_tables(built, console.width))
     if built["paused"]:
         how = run.read_only_because() or f"When that is mended: ponder resume {path}"
         said = f"Paused. {built['paused']['reason']} {how}"

@@ -46,6 +46,7 @@ thead th { color: var(--muted); font-size: .82rem; font-weight: 500; }
 th:first-child { text-align: left; }
 th small { display: block; font-weight: 400; }
 td:last-child, thead th:last-child { padding-right: 0; }
+.training { margin-top: 1.6rem; max-width: 40rem; }
 .bar { display: inline-block; position: relative; width: 6rem; height: .5rem; margin-left: .6rem; border-radius: 1rem;
   background: var(--rule); vertical-align: middle; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 .bar i { position: absolute; inset-block: 0; left: calc(var(--low) * 100%); right: calc((1 - var(--high)) * 100%);

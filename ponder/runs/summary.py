@@ -1,30 +1,36 @@
 """What a run achieved, as plain data."""
 
+import math
 from typing import Any
 
+from ponder.runs.lineage import born_here
 from ponder.runs.metrics import Row
 from ponder.runs.places import BIRTH
 from ponder.runs.results import EvalResult
 from ponder.runs.rollouts import count_rollouts
 from ponder.runs.run import Run
-from ponder.runs.wording import percent, printable, title
+from ponder.runs.wording import moment, percent, printable, title
 
 
 def build_report(run: Run) -> dict[str, Any]:
-    """Summarise a run, finished or not: its stages (birth first, if it was evaluated) and totals.
+    """Summarise a run, finished or not: its stages (the first model first, if it was evaluated) and totals.
 
-    A stage's accuracy is that of its last evaluation, None before the first. Seconds exclude birth's evaluation.
+    A stage's accuracy is that of its last evaluation, None before the first. Seconds exclude the first model's evaluation.
+    `training` of an RL stage has what its last steps were like: means over the last tenth of them. `born` says whether the
+    first model was born in this run, and each stage's `title` what to call it accordingly.
     `paused` says where and why, of a run that has paused itself. `failures` lists the verifiers that failed on answers,
     by stage: of how many verdicts, and how often with an error and a timeout.
     """
     rows, evals = run.metrics(), run.evals()
     names = list(dict.fromkeys([*(result.stage for result in evals if result.stage == BIRTH), *run.stages()]))
     names += [result.stage for result in evals if result.stage not in names]
-    stages = [_stage(name, rows, evals) for name in dict.fromkeys(names)]
+    born = born_here(run.lineage)
+    stages = [_stage(name, rows, evals, born) for name in dict.fromkeys(names)]
     measured = [stage for stage in stages if stage["accuracy"] is not None]
     return {
         "run": str(run.path),
         "recipe_name": recipe_name(run),
+        "born": born,
         "stages": stages,
         "paused": run.lineage.get("paused"),
         "failures": _failures(rows, evals),
@@ -58,14 +64,11 @@ def headline(report: dict[str, Any]) -> str:
     measured = [stage for stage in report["stages"] if stage["accuracy"] is not None]
     if not measured:
         return f"{report['totals']['steps']} steps, no evaluation yet"
-    parts = [
-        f"{percent(stage['accuracy'])} {'at birth' if stage['name'] == BIRTH else 'after ' + title(stage['name'])}"
-        for stage in measured
-    ]
+    parts = [f"{percent(stage['accuracy'])} {moment(stage['name'], report['born'])}" for stage in measured]
     return f"Held-out accuracy: {', '.join(parts)}"
 
 
-def _stage(name: str, rows: list[Row], evals: list[EvalResult]) -> dict[str, Any]:
+def _stage(name: str, rows: list[Row], evals: list[EvalResult], born: bool) -> dict[str, Any]:
     own_rows = [row for row in rows if row["stage"] == name]
     own_evals = [result for result in evals if result.stage == name]
     last = own_evals[-1] if own_evals else None
@@ -73,6 +76,7 @@ def _stage(name: str, rows: list[Row], evals: list[EvalResult]) -> dict[str, Any
     after_last = sum(_number(row, "time/step_s") for row in own_rows if row["step"] > measured_until)
     return {
         "name": name,
+        "title": title(name, born),
         "accuracy": last.accuracy if last else None,
         "interval": list(last.interval) if last else None,
         "by_domain": {
@@ -84,7 +88,26 @@ def _stage(name: str, rows: list[Row], evals: list[EvalResult]) -> dict[str, Any
         "count": last.count if last else 0,
         "mean_tokens": last.mean_tokens if last else None,
         "truncated_share": last.truncated_share if last else None,
+        "training": _training([row for row in own_rows if "pass_rate" in row]),
         "kind": "rl" if any("reward/mean" in row for row in own_rows) else "birth" if name == BIRTH else "sft",
+    }
+
+
+def _training(rows: list[Row]) -> dict[str, Any] | None:
+    """What the answers of a stage's last steps were like; None of a stage without."""
+    last = rows[-math.ceil(len(rows) / 10) :]
+    if not last:
+        return None
+
+    def mean(name: str) -> float | None:
+        values = [row[name] for row in last if row.get(name) is not None]
+        return sum(values) / len(values) if values else None
+
+    return {
+        "steps": len(last),
+        "pass_rate": mean("pass_rate"),
+        "truncated_share": mean("truncated_share"),
+        "reward": mean("reward/mean"),
     }
 
 
