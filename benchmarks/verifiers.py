@@ -118,8 +118,8 @@ def rates(seconds: list[float]) -> str:
 def waiting(run: Path) -> None:
     """The share of the RL steps' time between the last sampled token and the last verdict."""
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    steps = [row for row in rows if "time/judge_s" in row]
-    share = sum(row["time/judge_s"] for row in steps) / sum(row["time/step_s"] for row in steps)
+    steps = [row for row in rows if "time/verify_s" in row]
+    share = sum(row["time/verify_s"] for row in steps) / sum(row["time/step_s"] for row in steps)
     print(f"\n{run}: {share:.1%} of {len(steps)} RL steps' time is spent waiting for verdicts")
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from ponder.runs.console import failure_table, stage_table
+from ponder.runs.console import failure_table, run_tables
 from ponder.runs.failures import FAILURES_FILE
-from ponder.runs.report import build_report
 from ponder.runs.results import EvalResult
 from ponder.runs.run import Run
+from ponder.runs.summary import build_report
 from ponder.training.checkpoint import Progress as StageProgress
 from ponder.training.pause import Paused
 from ponder.training.stages.kind import StageKind
@@ -90,7 +90,7 @@ class View:
             self.console.print(f"  - {way}", highlight=False, markup=False, soft_wrap=True)
 
     def report(self, run: Run, paths: list[Path]) -> None:
-        self.console.print(stage_table(build_report(run)))
+        self.console.print(run_tables(build_report(run), self.console.width))
         for path in paths:
             self.console.print(f"  {path}", style="dim", highlight=False, markup=False, soft_wrap=True)
         self.console.print(f"Talk to it: ponder chat {run.path}", highlight=False, markup=False, soft_wrap=True)

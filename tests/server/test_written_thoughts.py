@@ -4,12 +4,13 @@ import json
 
 import pytest
 
+from ponder.agents.turn.lengths import Lengths
 from ponder.chat.renderer import Renderer
 from ponder.engine.protocol import SamplingParams
-from ponder.server.planning import Lengths, Planner
-from ponder.server.requests import ChatRequest
+from ponder.server.answer.planning import Planner
+from ponder.server.requests.chat import ChatRequest
 from tests.chat.built import CHATML, qwen_like
-from tests.server.test_generation import END, THOUGHT, parts, run, think_then
+from tests.shared.one_turn import END, THOUGHT, parts, run, think_then
 
 
 @pytest.fixture(scope="module")

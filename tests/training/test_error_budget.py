@@ -18,8 +18,8 @@ from ponder.runs.console import failure_table
 from ponder.runs.failures import FAILURES_FILE, FAILURES_KEPT, add_failures, failure_row, write_failures
 from ponder.runs.html import render_html
 from ponder.runs.lineage import new_lineage
-from ponder.runs.report import build_report
 from ponder.runs.run import Run
+from ponder.runs.summary import build_report
 from ponder.tasks.task import Task
 from ponder.training.changes import changed_fields
 from ponder.training.error_budget import (
@@ -262,7 +262,7 @@ def test_a_page_of_hostile_samples_is_only_text(tmp_path):
             {"stage": "math", "during": "training", "verifier": "math", "verdicts": 96, "error": 8, "timeout": 16}
         ]
         assert report["paused"]["reason"] == SCRIPT
-        page = render_html(run, report)
+        page = render_html(run, report, [])
     assert "<img" not in page and page.count(escape(SCRIPT)) == 2 and "\x1b" not in page
     assert "<td>96</td><td>8</td><td>16</td>" in page
 
