@@ -184,7 +184,9 @@ class Planner:
         """Where a grammar waits for the end of the thought, the thought is opened for the model, so that there is one."""
         if self.renderer.markers.think is None:
             return prompt
-        return Prompt([*prompt.ids, *self.renderer.encode_written("<think>\n")], prompt.text + "<think>\n", thinking_open=True)
+        return Prompt(
+            [*prompt.ids, *self.renderer.encode_written("<think>\n")], prompt.text + "<think>\n", thinking_open=True
+        )
 
     def _sampling(self, request: Sampling, max_tokens: int, defaults: SamplingParams) -> SamplingParams:
         named = ("temperature", "top_p", "min_p", "presence_penalty", "frequency_penalty", "repetition_penalty")
