@@ -19,7 +19,8 @@ from headline import headline
 from math_verify import parse, verify
 
 from ponder.tasks import Task, jsonl_tasks
-from ponder.tasks.jsonl import find_file, read_rows
+from ponder.tasks.benchmarks import find_file
+from ponder.tasks.jsonl import read_rows
 from ponder.verifiers import Response, Verification
 from ponder.verifiers.audit.corpora import CORPORA, load_corpus
 from ponder.verifiers.audit.measure import verify_pairs

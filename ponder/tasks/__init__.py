@@ -1,8 +1,9 @@
 """Tasks: what there is to solve, where it comes from, and how it is mixed and split."""
 
+from ponder.tasks.benchmarks import BENCHMARKS
+from ponder.tasks.file_tasks import jsonl_tasks
 from ponder.tasks.gym import gym_tasks
 from ponder.tasks.hub import hub_tasks
-from ponder.tasks.jsonl import BENCHMARKS, jsonl_tasks
 from ponder.tasks.mixture import Mixture
 from ponder.tasks.programs import program_tasks
 from ponder.tasks.prompts import PROMPTS, ask, check_prompt

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from ponder.tasks.jsonl import listed_faults
+from ponder.tasks.faults import listed_faults
 from ponder.tasks.rows import reader_for
 from ponder.tasks.task import LazyTasks, Task
 

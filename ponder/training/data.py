@@ -77,7 +77,7 @@ def _read(name: str, source: Source) -> Sequence[Task]:
                     source.family, source.settings, source.size, source.seed, domain, prompt, source.verifier
                 )
             case JsonlSource():
-                from ponder.tasks.jsonl import jsonl_tasks
+                from ponder.tasks.file_tasks import jsonl_tasks
 
                 return jsonl_tasks(source.path, source.fields or None, domain, source.prompt, source.verifier)
             case HubSource():

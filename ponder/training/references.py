@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from hashlib import blake2b
 from itertools import islice
 
-from ponder.tasks.jsonl import listed_faults
+from ponder.tasks.faults import listed_faults
 from ponder.tasks.task import Task
 from ponder.training.data import spread
 from ponder.verifiers.response import Response

@@ -129,7 +129,7 @@ class _Training:
         self.verification = _verification(self.recipe)
         try:
             with self._stop_signals(), self.view:
-                if progress.stage == BIRTH:
+                if progress.stage == BIRTH and self.recipe.held_out.at_start:
                     self._evaluate_fully(progress)
                 for stage in self._remaining(progress):
                     if progress.stage != stage.settings.name:
@@ -158,12 +158,14 @@ class _Training:
             metrics = self._step(stage, trainer, progress)
             progress.seconds += time.perf_counter() - began
             progress.done = progress.step >= stage.settings.steps
+            best = False
             if not progress.done and stage.settings.eval_every and progress.step % stage.settings.eval_every == 0:
-                self._evaluate_on_the_way(stage, progress)
+                best = self._evaluate_on_the_way(stage, progress)
             self.view.step(stage, progress, metrics)
             if progress.done:
                 self._evaluate_fully(progress)
-            if progress.done or self.stop_asked or progress.step % stage.settings.save_every == 0:
+            due = progress.step % stage.settings.save_every == 0 or (best and stage.settings.keep_best)
+            if progress.done or self.stop_asked or due:
                 self._save(stage, trainer, progress)
             if self.stop_asked:
                 raise Stopped(
@@ -230,9 +232,12 @@ class _Training:
 
     def _evaluate(self, progress: Progress, problems: int) -> EvalResult:
         self.engine.refresh()
+        tasks = spread(self.pool.held_out, problems)
+        self.view.evaluating(len(tasks) * self.recipe.held_out.samples)
         result, rollouts = evaluate(
             self._collect_held_out,
-            spread(self.pool.held_out, problems),
+            tasks,
+            self.recipe.held_out.samples,
             self._held_out_sampling,
             progress.stage,
             progress.step,
