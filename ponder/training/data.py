@@ -1,6 +1,6 @@
 """The recipe's sources as tasks to train on and tasks held out, which never meet."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
@@ -37,8 +37,9 @@ class TaskPool:
         return frozenset(task.id for task in self.held_out)
 
 
-def load_tasks(recipe: Recipe) -> TaskPool:
-    """
+def load_tasks(recipe: Recipe, keep: Callable[[Task], bool] | None = None) -> TaskPool:
+    """`keep`: which tasks of the sources at hand to keep; None is all.
+
     Raises:
         ValueError: a source that cannot be read, too few held-out problems, or tasks on both sides; by source name.
     """
@@ -46,6 +47,7 @@ def load_tasks(recipe: Recipe) -> TaskPool:
     for name, source in recipe.sources.items():
         tasks = _with_metadata(_read(name, source), _metadata_of(source))
         if not isinstance(tasks, LazyTasks) or tasks.at_hand:
+            tasks = tasks if keep is None else _kept(name, tasks, keep)
             at_hand.append(tasks)
         match source.part:
             case "train":
@@ -62,6 +64,17 @@ def load_tasks(recipe: Recipe) -> TaskPool:
         if isinstance(tasks, list):
             refuse_overlap(tasks, held_out.values())
     return TaskPool(Mixture(train, recipe.seed), list(held_out.values()), at_hand)
+
+
+def _kept(name: str, tasks: Sequence[Task], keep: Callable[[Task], bool]) -> Sequence[Task]:
+    kept = [i for i, task in enumerate(tasks) if keep(task)]
+    if not kept:
+        raise ValueError(
+            f"sources.{name}: every row was left out, since its prompt is too long; raise max_prompt_tokens"
+        )
+    if not isinstance(tasks, LazyTasks):
+        return [tasks[i] for i in kept]
+    return LazyTasks(len(kept), lambda i: tasks[kept[i]], tasks.source, at_hand=True)
 
 
 def _read(name: str, source: Source) -> Sequence[Task]:

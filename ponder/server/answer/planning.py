@@ -129,25 +129,7 @@ class Planner:
             keep_stop=request.include_stop_str_in_output,
         )
 
-<<<<<<< HEAD:ponder/server/answer/planning.py
     def _sampling(self, request: Sampling, defaults: SamplingParams) -> SamplingParams:
-=======
-    def _render(self, messages: list[dict[str, Any]], tools: list[dict[str, Any]], thinking: bool) -> Prompt:
-        return _or_refuse(lambda: self.renderer.render(messages, tools, thinking=thinking), "messages")
-
-    def _continue(self, messages: list[dict[str, Any]], tools: list[dict[str, Any]], thinking: bool) -> Prompt:
-        return _or_refuse(lambda: continued(self.renderer, messages, tools, thinking), "messages")
-
-    def _opened(self, prompt: Prompt) -> Prompt:
-        """Where a grammar waits for the end of the thought, the thought is opened for the model, so that there is one."""
-        if self.renderer.markers.think is None:
-            return prompt
-        return Prompt(
-            [*prompt.ids, *self.renderer.encode_written("<think>\n")], prompt.text + "<think>\n", thinking_open=True
-        )
-
-    def _sampling(self, request: Sampling, max_tokens: int, defaults: SamplingParams) -> SamplingParams:
->>>>>>> chat:ponder/server/planning.py
         named = ("temperature", "top_p", "min_p", "presence_penalty", "frequency_penalty", "repetition_penalty")
         given = {name: value for name in named if (value := getattr(request, name)) is not None}
         if given.get("temperature", 1.0) < LEAST_TEMPERATURE:
