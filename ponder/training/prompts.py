@@ -36,11 +36,11 @@ def check_prompts_fit(
     longer = list(dict.fromkeys(f"{place}: {length} tokens" for place, length in measured if length > room))
     if longer:
         largest = max(length for _, length in measured)
+        shorter = f"Lower max_tokens to {context - largest} or less, or leave" if largest < context else "Leave"
         raise SelfCheckError(
             f"{listed_faults(longer, 'prompts are too long')}\n"
-            f"With max_tokens {longest_answer} the model's context of {context} leaves {max(0, room)} for a prompt. Lower "
-            f"max_tokens to {max(0, context - largest)} or less, or leave these rows out with max_prompt_tokens: "
-            f"{max(1, room)} at the top of the recipe"
+            f"With max_tokens {longest_answer} the model's context of {context} leaves {max(0, room)} for a prompt. "
+            f"{shorter} these rows out with max_prompt_tokens: {max(1, room)} at the top of the recipe"
         )
 
 
