@@ -145,7 +145,15 @@ class _Worker:
     def __init__(self, deadline_s: float, memory_bytes: int):
         self._last_words = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "ponder.verifiers.worker", str(deadline_s), str(memory_bytes)],
+            [
+                sys.executable,
+                "-P",
+                "-m",
+                "ponder.verifiers.worker",
+                str(deadline_s),
+                str(memory_bytes),
+                str(os.getpid()),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._last_words,
