@@ -77,7 +77,7 @@ class WorkerProcess:
         self._deadline_s = deadline_s
         self._said, self._hears, self._late = b"", True, ""
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", program.module, str(deadline_s), str(program.memory_bytes)],
+            [sys.executable, "-P", "-m", program.module, str(deadline_s), str(program.memory_bytes), str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
