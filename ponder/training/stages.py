@@ -30,8 +30,9 @@ from ponder.training.learner import Learner
 from ponder.training.objectives import OBJECTIVES
 from ponder.training.pause import budget_spent, is_saved, not_finite
 from ponder.training.replicas import Replicas
+from ponder.training.reward_files import KEY, changed_files, reward_files
 from ponder.training.rl import RlTrainer
-from ponder.training.selfcheck import check_before_training, check_tasks
+from ponder.training.selfcheck import check_before_training, check_tasks, first_tasks
 from ponder.training.sft import SftTrainer
 from ponder.training.view import View
 from ponder.verifiers.verification import Verification
@@ -58,7 +59,10 @@ def start(recipe: Recipe, path: Path, view: View) -> Run:
         check_tasks(recipe, pool, verification)
     decoder, renderer = _first_model(recipe, pool)
     check_before_training(recipe, pool, decoder.config, renderer)
-    with Run.create(path, text, new_lineage(text, seed=recipe.seed, parent=parent)) as run:
+    lineage = new_lineage(text, seed=recipe.seed, parent=parent)
+    if files := reward_files(recipe):
+        lineage[KEY] = files
+    with Run.create(path, text, lineage) as run:
         progress = Progress(BIRTH, done=True)
         save_checkpoint(run, progress, decoder, renderer)
         _Training(recipe, run, pool, decoder, renderer, view).go_on_from(progress)
@@ -85,6 +89,10 @@ def resume(path: Path, view: View, overrides: Sequence[str] = ()) -> Run:
         decoder = load_decoder(checkpoint, device=_device(recipe))
         # All that may be refused comes before anything of the run is changed.
         pool, renderer = load_tasks(recipe), Renderer.load(checkpoint)
+        files = changed_files(run.lineage, recipe)
+        if reward_files(recipe):
+            with _verification(recipe) as verification:
+                verification.prepare(first_tasks(recipe, pool))
         stage_order = [stage.name for stage in recipe.stages]
         before = last_processor(run.lineage)
         if before and before != processor():
@@ -92,7 +100,11 @@ def resume(path: Path, view: View, overrides: Sequence[str] = ()) -> Run:
                 f"This processor is another than that of the run's last steps ({before}): what follows may differ in its "
                 f"last digits from what they would have led to. Here: {processor()}"
             )
-        view.say(str(run.rewind(stage_order, progress.stage, progress.step, changed)))
+        for file, (then, now) in files.items():
+            view.say(
+                f"{file} has changed (sha256 {then[:12]}..., now {now[:12]}...): what follows is judged by it as it is"
+            )
+        view.say(str(run.rewind(stage_order, progress.stage, progress.step, changed | files)))
         if changed:
             run.change_recipe(dump_recipe(recipe))
         _Training(recipe, run, pool, decoder, renderer, view).go_on_from(progress)
