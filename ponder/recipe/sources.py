@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from ponder.recipe.reward import Reward
+from ponder.recipe.reward import GymVerifier, Reward, RowVerifier
 from ponder.recipe.strict import Strict
 
 
@@ -32,10 +32,9 @@ class GymSource(SourceBase):
     settings: dict[str, Any] = Field({})
     size: int = Field(100_000, ge=1)
     seed: int = 0
-    verifier: Literal["math", "reasoning_gym"] = "math"
+    verifier: GymVerifier = Field("math", description="math, reasoning_gym, or {python: FILE.py:FUNCTION}")
 
 
-RowVerifier = Literal["math", "choice", "instructions", "function_calls", "code"]
 CallForm = Literal["auto", "hermes", "mistral", "llama", "qwen_coder", "deepseek", "tagged", "json", "python"]
 CALL_FORM = Field(
     "auto",
@@ -52,7 +51,7 @@ class JsonlSource(SourceBase):
     verifier: RowVerifier | None = Field(
         None,
         description="empty: that of a known benchmark, else math; code finds the tests in a row by its form, "
-        "instructions reads IFEval's fields, function_calls those of BFCL",
+        "instructions reads IFEval's fields, function_calls those of BFCL; {python: FILE.py:FUNCTION} is your own",
     )
     call_form: CallForm = CALL_FORM
 

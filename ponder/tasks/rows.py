@@ -7,6 +7,7 @@ from typing import Any
 from ponder.tasks.code_rows import ROLES, CodeRowReader, code_row_reader
 from ponder.tasks.code_tests import check_tests
 from ponder.tasks.prompts import ask_messages, check_prompt
+from ponder.tasks.python_rows import PythonRowReader, python_row_reader
 from ponder.tasks.rule_rows import PROMPT_FIELDS, RuleRowReader, rule_row_reader
 from ponder.tasks.suggest import unknown_name
 from ponder.tasks.task import Task
@@ -65,14 +66,16 @@ def reader_for(
     domain: str | None,
     prompt: str | None,
     verifier: str | None,
-) -> RowReader | CodeRowReader | RuleRowReader:
+) -> RowReader | CodeRowReader | RuleRowReader | PythonRowReader:
     """A reader for rows like `first_row`: of programming tasks where the verifier is "code", of what rules judge where
-    it is one of theirs, else of questions with answers (`row_reader`). ValueError."""
+    it is one of theirs, of anything for a function of the user's own ("python"), else of questions with answers (`row_reader`). ValueError."""
     named = (fields or {}).get("verifier")
     if verifier is None and named not in first_row:
         verifier = named
     if verifier == "code":
         return code_row_reader(fields, source=source, domain=domain, prompt=prompt)
+    if verifier == "python":
+        return python_row_reader(fields, source=source, domain=domain, prompt=prompt)
     if verifier in PROMPT_FIELDS:
         return rule_row_reader(fields, verifier, source=source, domain=domain, prompt=prompt)
     return row_reader(first_row, fields, place=place, source=source, domain=domain, prompt=prompt, verifier=verifier)

@@ -5,12 +5,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
+from ponder.recipe.python_function import PythonFunction
 from ponder.recipe.reward import REWARD
 from ponder.recipe.schema import Recipe
 from ponder.recipe.sources import GymSource, HubSource, JsonlSource, ProgramsSource, Source
 from ponder.tasks.mixture import Mixture
 from ponder.tasks.split import held_out_sample, refuse_overlap, split
 from ponder.tasks.task import LazyTasks, Task
+from ponder.verifiers.python.function import with_digests
 
 
 @dataclass(frozen=True)
@@ -87,17 +89,17 @@ def _read(name: str, source: Source) -> Sequence[Task]:
 
                 prompt = source.prompt or "boxed"
                 return gym_tasks(
-                    source.family, source.settings, source.size, source.seed, domain, prompt, source.verifier
+                    source.family, source.settings, source.size, source.seed, domain, prompt, _verifier(source)
                 )
             case JsonlSource():
                 from ponder.tasks.file_tasks import jsonl_tasks
 
-                return jsonl_tasks(source.path, source.fields or None, domain, source.prompt, source.verifier)
+                return jsonl_tasks(source.path, source.fields or None, domain, source.prompt, _verifier(source))
             case HubSource():
                 from ponder.tasks.hub import hub_tasks
 
                 return hub_tasks(
-                    source.name, source.split, source.fields or None, domain, source.prompt, source.verifier
+                    source.name, source.split, source.fields or None, domain, source.prompt, _verifier(source)
                 )
             case ProgramsSource():
                 from ponder.tasks.programs import program_tasks
@@ -116,9 +118,16 @@ def _read(name: str, source: Source) -> Sequence[Task]:
         raise ValueError(f"sources.{name}: {error}") from None
 
 
+def _verifier(source: GymSource | JsonlSource | HubSource) -> str | None:
+    return "python" if isinstance(source.verifier, PythonFunction) else source.verifier
+
+
 def _metadata_of(source: Source) -> dict[str, Any]:
     """What of a source's settings travels with its tasks, for verification to see."""
-    metadata = {} if source.reward == "task" else {"reward": REWARD.dump_python(source.reward, mode="json")}
+    reward, verifier = with_digests(source.reward), with_digests(getattr(source, "verifier", None))
+    metadata = {} if reward == "task" else {"reward": REWARD.dump_python(reward, mode="json")}
+    if isinstance(verifier, PythonFunction):
+        metadata["python"] = verifier.model_dump()
     call_form = getattr(source, "call_form", "auto")
     return metadata if call_form == "auto" else metadata | {"call_form": call_form}
 

@@ -16,7 +16,8 @@ from ponder.training.checkpoint import Progress, load_progress, save_checkpoint
 from ponder.training.data import load_tasks
 from ponder.training.first_model import device_of, first_model
 from ponder.training.prompts import load_fitting_tasks
-from ponder.training.selfcheck import check_before_training, check_tasks
+from ponder.training.reward_files import KEY, changed_files, reward_files
+from ponder.training.selfcheck import check_before_training, check_tasks, first_tasks
 from ponder.training.stages.kinds import stages_of
 from ponder.training.stages.runner import Training
 from ponder.training.stages.verifying import verification_for
@@ -40,7 +41,10 @@ def start(recipe: Recipe, path: Path, view: View) -> Run:
     decoder, renderer = first_model(recipe, pool, stages)
     pool = load_fitting_tasks(recipe, pool, renderer, view.say)
     check_before_training(recipe, stages, pool, decoder.config, renderer)
-    with Run.create(path, text, new_lineage(text, seed=recipe.seed, parent=parent)) as run:
+    lineage = new_lineage(text, seed=recipe.seed, parent=parent)
+    if files := reward_files(recipe):
+        lineage[KEY] = files
+    with Run.create(path, text, lineage) as run:
         try:
             progress = Progress(BIRTH, done=True)
             save_checkpoint(run, progress, decoder, renderer)
@@ -82,14 +86,22 @@ def resume(path: Path, view: View, overrides: Sequence[str] = ()) -> Run:
         pool = load_fitting_tasks(recipe, load_tasks(recipe), renderer, view.say)
         if changed:
             check_before_training(recipe, stages, pool, decoder.config, renderer)
+        files = changed_files(run.lineage, recipe)
+        if reward_files(recipe):
+            with verification_for(recipe) as verification:
+                verification.prepare(first_tasks(stages, pool))
         last = last_processor(run.lineage)
         if last and last != processor():
             view.say(
                 f"This processor is another than that of the run's last steps ({last}): what follows may differ in its "
                 f"last digits from what they would have led to. Here: {processor()}"
             )
+        for file, (then, now) in files.items():
+            view.say(
+                f"{file} has changed (sha256 {then[:12]}..., now {now[:12]}...): what follows is judged by it as it is"
+            )
         order = [stage.name for stage in recipe.stages]
-        view.say(str(run.rewind(order, progress.stage, progress.step, changed)))
+        view.say(str(run.rewind(order, progress.stage, progress.step, changed | files)))
         if changed:
             run.change_recipe(dump_recipe(recipe))
         Training(recipe, run, pool, decoder, renderer, view).go_on_from(progress)

@@ -13,9 +13,8 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 
-from ponder.verifiers.wire import failure, receive, send
-
 from ponder.engine.orphans import end_with_parent
+from ponder.verifiers.wire import failure, receive, send
 
 FORBIDDEN = (
     *("os.exec", "os.fork", "os.kill", "os.posix_spawn", "os.remove", "os.rename", "os.rmdir", "os.system"),
