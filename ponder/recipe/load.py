@@ -126,7 +126,8 @@ def _model_at(model: type[BaseModel], loc: tuple) -> type[BaseModel] | None:
     """Follow a pydantic location through the schema's JSON form, which knows unions, lists and mappings alike."""
     from ponder.recipe import reward, schema, sources
 
-    tags = {"gym": sources.GymSource, "jsonl": sources.JsonlSource, "hub": sources.HubSource}
+    tags = {"gym": sources.GymSource, "hub": sources.HubSource}
+    tags |= dict.fromkeys(("files", "jsonl"), sources.FileSource)
     tags |= {"programs": sources.ProgramsSource, "sft": schema.SftStage, "rl": schema.RlStage}
     tags |= {"<check>": reward.Check, "<gate>": reward.Gate, "<product>": reward.Product, "<sum>": reward.WeightedSum}
     current: type[BaseModel] | None = model
