@@ -127,7 +127,8 @@ def _model_at(model: type[BaseModel], loc: tuple) -> type[BaseModel] | None:
     """Follow a pydantic location through the schema's JSON form, which knows unions, lists and mappings alike."""
     from ponder.recipe import reward, sources, stages
 
-    tags = {"gym": sources.GymSource, "jsonl": sources.JsonlSource, "hub": sources.HubSource}
+    tags = {"gym": sources.GymSource, "hub": sources.HubSource}
+    tags |= dict.fromkeys(("files", "jsonl"), sources.FileSource)
     tags |= {"programs": sources.ProgramsSource, **stages.STAGES}
     tags |= {"<check>": reward.Check, "<gate>": reward.Gate, "<product>": reward.Product, "<sum>": reward.WeightedSum}
     tags["<python>"] = reward.PythonFunction

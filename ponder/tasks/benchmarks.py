@@ -3,8 +3,6 @@
 import os
 from pathlib import Path
 
-from ponder.tasks.suggest import unknown_name
-
 # Field mappings of benchmark files that are found by name alone (NAME.jsonl in a data directory).
 BENCHMARKS: dict[str, dict[str, str]] = {
     "gsm8k_test": {"prompt": "question", "answer": "answer"},
@@ -24,15 +22,8 @@ def data_directories() -> list[Path]:
     return [*named, Path("data"), Path("..", "shared", "data")]
 
 
-def find_file(path: str | Path) -> Path:
-    """The file itself, or the benchmark file of that name; ValueError with the places searched."""
-    if Path(path).is_file():
-        return Path(path)
-    if Path(path).is_dir():
-        raise ValueError(f"{path} is a directory: name one JSON Lines file in it")
-    name = str(path)
-    if name not in BENCHMARKS:
-        raise ValueError(f"{path}: no such file. {unknown_name('benchmark', name, BENCHMARKS)}")
+def find_benchmark(name: str) -> Path:
+    """The file of the benchmark of that name; ValueError with the places searched."""
     searched = data_directories()
     for directory in searched:
         if (directory / f"{name}.jsonl").is_file():
