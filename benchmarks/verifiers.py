@@ -21,9 +21,9 @@ from math_verify import parse, verify
 from ponder.tasks import Task, jsonl_tasks
 from ponder.tasks.jsonl import find_file, read_rows
 from ponder.verifiers import Response, Verification
-from ponder.verifiers.audit.corpus import CORPORA, load_corpus
-from ponder.verifiers.measure import verify_pairs
-from ponder.verifiers.rows import LabelledPair
+from ponder.verifiers.audit.corpora import CORPORA, load_corpus
+from ponder.verifiers.audit.measure import verify_pairs
+from ponder.verifiers.files.rows import LabelledPair
 
 Pair = tuple[str, str]  # response, reference
 

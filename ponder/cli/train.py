@@ -31,9 +31,9 @@ def train(
         raise ValueError(
             f"{path} already holds a run. Resume it with: ponder resume {path}, or name another with --run NAME"
         )
-    from ponder.training import stages
+    from ponder.training.stages import runner
 
-    _follow(lambda view: stages.start(loaded, path, view))
+    _follow(lambda view: runner.start(loaded, path, view))
 
 
 def resume(
@@ -47,16 +47,16 @@ def resume(
 
     --set may change error_budget, verify_timeout and optimizer of a stage, and the sandbox; the run keeps note of it.
     """
-    from ponder.training import stages
+    from ponder.training.stages import runner
 
-    _follow(lambda view: stages.resume(path, view, set_ or ()))
+    _follow(lambda view: runner.resume(path, view, set_ or ()))
 
 
 def _follow(work) -> None:
     from rich.console import Console
 
     from ponder.training.pause import Paused
-    from ponder.training.stages import Stopped
+    from ponder.training.stages.runner import Stopped
     from ponder.training.view import View
 
     console = Console()

@@ -38,7 +38,7 @@ def verify(
 
         good = audit_verifiers([verifier] if verifier else [], rows, json)
     else:
-        from ponder.verifiers.verify_file import verify_file
+        from ponder.verifiers.files.verify_file import verify_file
 
         if verifier is None:
             raise ValueError(f"say which verifier is to judge {file}: --verifier math, for instance")

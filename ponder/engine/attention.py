@@ -6,18 +6,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ponder.engine.invariance import LENGTH_BUCKET, Forms, add_values, attend_whole, round_up, score_keys
-from ponder.engine.kv_cache import KVCache, Seat
+from ponder.engine.kernels import LENGTH_BUCKET, Forms, add_values, attend_whole, round_up, score_keys
+from ponder.engine.kv_cache import KVCache, Slot
 
 
 class Prefill:
-    """Prompts padded to one bucketed width; each prompt's keys and values go to all seats that share it."""
+    """Prompts padded to one bucketed width; each prompt's keys and values go to the slots of all sequences that share it."""
 
-    def __init__(self, width: int, seats: Sequence[Sequence[Seat]], device: torch.device, forms: Forms):
-        """seats: of each prompt"""
-        self.prompts, self.width, self.forms = len(seats), width, forms
+    def __init__(self, width: int, slots: Sequence[Sequence[Slot]], device: torch.device, forms: Forms):
+        """slots: of each prompt"""
+        self.prompts, self.width, self.forms = len(slots), width, forms
         of_cache: dict[KVCache, list[tuple[int, int]]] = {}
-        for prompt, shared in enumerate(seats):
+        for prompt, shared in enumerate(slots):
             for cache, row in shared:
                 of_cache.setdefault(cache, []).append((prompt, row))
         self.parts = [(cache, *torch.tensor(pairs, device=device).unbind(1)) for cache, pairs in of_cache.items()]
@@ -37,11 +37,11 @@ class Extend:
     Each sequence attends by itself, over a length that is its own: kernels choose their order by it (law 4).
     """
 
-    def __init__(self, width: int, sequences: Sequence[tuple[Seat, int, int]], device: torch.device):
+    def __init__(self, width: int, sequences: Sequence[tuple[Slot, int, int]], device: torch.device):
         """
         Args:
             width: new tokens of each sequence, padding included
-            sequences: seat, tokens that are cached, new tokens
+            sequences: slot, tokens that are cached, new tokens
         """
         self.width, self.sequences = width, sequences
         places = torch.arange(width, device=device)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ponder.engine.counting import uniforms
-from ponder.engine.invariance import ROW_TILE, round_up
+from ponder.engine.kernels import ROW_TILE, round_up
 from ponder.engine.protocol import Completion
 from ponder.engine.sampler import SamplerState
 from ponder.model.decoder import Decoder

@@ -1,5 +1,5 @@
-"""Numbers of a sequence that do not depend on its company (law 4): the forms that the engine's arithmetic may take, and
-which of them this processor's kernels allow.
+"""Batch invariance: numbers of a sequence that do not depend on what else is in the batch (law 4). The engine's
+arithmetic has several forms (engine/kernels.py); here it is tried which of them this processor's kernels allow.
 
 Libraries add a product up in an order that they choose by its shape, by the processor, and by the number of threads, and
 float sums depend on their order. What was seen, each with torch 2.13:
@@ -27,111 +27,25 @@ import math
 import platform
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ponder.engine.kernels import (
+    LENGTH_BUCKET,
+    ROW_TILE,
+    SAFE,
+    Forms,
+    add_values,
+    attend_whole,
+    round_up,
+    score_keys,
+    thread_count,
+)
 from ponder.model.config import ModelConfig
 from ponder.model.decoder import Decoder, in_tiles, swiglu
 from ponder.model.rope import rotate
-
-ROW_TILE = 16
-LENGTH_BUCKET = 32
-TORCH_SMALL = 4096  # multiplications of a batch of products, up to which torch keeps bfloat16 from oneDNN
-
-
-@dataclass(frozen=True)
-class Forms:
-    """How the engine computes. None is all at once, which is fastest.
-
-    Attributes:
-        threads: of each step
-        rows: of the token stream that go through the decoder's kernels at a time (`in_tiles`)
-        keys: positions that a product with keys takes at a time
-        values: positions that a product with values takes at a time, added up in order
-        prompts: prompts of one width that attend at a time
-    """
-
-    threads: int = 1
-    rows: int | None = None
-    keys: int | None = None
-    values: int | None = None
-    prompts: int | None = None
-
-
-# Equal shapes only, whatever the company.
-SAFE = Forms(threads=1, rows=ROW_TILE, keys=LENGTH_BUCKET, values=LENGTH_BUCKET, prompts=1)
-
-
-def round_up(n: int, multiple: int) -> int:
-    return -(-n // multiple) * multiple
-
-
-# ---- the forms ----
-
-
-def batched_product(a: Tensor, b: Tensor) -> Tensor:
-    """Matrix products of rows and heads # [rows, kv_heads, ...]; one row has copies beside it where torch would give its
-    small product to another kernel than those of many."""
-    if a.dtype == torch.float32 or a.numel() * b.shape[-1] > TORCH_SMALL:
-        return torch.matmul(a, b)
-    return torch.matmul(a.repeat(ROW_TILE, 1, 1, 1), b.repeat(ROW_TILE, 1, 1, 1))[: len(a)]
-
-
-def score_keys(q: Tensor, keys: Tensor, step: int | None) -> Tensor:
-    """q # [rows, kv_heads, group, head_dim], keys # [rows, kv_heads, length, head_dim] -> [rows, kv_heads, group, length]"""
-    keys = keys.transpose(-1, -2)
-    if step is None or keys.shape[-1] <= step:
-        return batched_product(q, keys)
-    return torch.cat([batched_product(q, some) for some in keys.split(step, dim=-1)], dim=-1)
-
-
-def add_values(weights: Tensor, values: Tensor, step: int | None) -> Tensor:
-    """weights # [rows, kv_heads, group, length], values # [rows, kv_heads, length, head_dim] -> their product # [rows,
-    kv_heads, group, head_dim]: with a step that is small enough, positions of weight 0 at the end change nothing."""
-    length = weights.shape[-1]
-    if step is None or length <= step:
-        return batched_product(weights, values)
-    if weights.dtype != torch.float32:  # rounded to bfloat16 once, at the end
-        total = torch.zeros(())
-        for some_weights, some_values in zip(weights.split(step, -1), values.split(step, -2), strict=True):
-            total = total + batched_product(some_weights, some_values).float()
-        return total.to(weights.dtype)
-    rows = weights.shape[:2]
-    weights, values = weights.flatten(0, 1), values.flatten(0, 1)
-    out = torch.bmm(weights[..., :step], values[:, :step])
-    for start in range(step, length, step):
-        out.baddbmm_(weights[..., start : start + step], values[:, start : start + step])
-    return out.unflatten(0, rows)
-
-
-def attend_whole(q: Tensor, k: Tensor, v: Tensor, prompts: int | None) -> Tensor:
-    """Causal attention of prompts of one width, `prompts` at a time: q # [prompts, heads, width, head_dim], k and v with
-    kv_heads -> as q"""
-
-    def some(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=q.shape[1] != k.shape[1])
-
-    return in_tiles(some, prompts, q, k, v)
-
-
-@contextmanager
-def thread_count(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    if count == before:
-        yield
-        return
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-# ---- the choice ----
 
 TRIED_LENGTHS = (*range(32, 449, 32), 512, 544, 640, 768, 800, 1024)  # of one sequence and two
 MANY, FEW_LENGTHS = 20, (32, 64, 224, 416, 800, 1024)
@@ -140,7 +54,7 @@ TILES = (2, 4, 7, 20)  # of rows side by side
 
 
 def choose_forms(decoder: Decoder, threads: int | None = None) -> Forms:
-    """The fastest forms with which a sequence's numbers are the same in any company, on this machine. Takes 0.02 to
+    """The fastest forms with which a sequence's numbers are the same in any batch, on this machine. Takes 0.02 to
     0.3 s for models of up to 135e6 parameters, 0.4 to 1.3 s at 0.5e9 (2 cores), once in a process for each kind. What a GPU's
     kernels do is not tried.
 

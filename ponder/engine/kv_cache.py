@@ -1,9 +1,9 @@
-"""Keys and values of the running sequences, one row each."""
+"""The KV cache: keys and values of the running sequences, one row each."""
 
 import torch
 from torch import Tensor
 
-from ponder.engine.invariance import LENGTH_BUCKET, ROW_TILE, round_up
+from ponder.engine.kernels import LENGTH_BUCKET, ROW_TILE, round_up
 from ponder.model.config import ModelConfig
 
 
@@ -31,23 +31,23 @@ class KVCache:
         self.resize(0, 0)
 
     def resize(
-        self, rows: int, length: int, adopted: "KVCache | None" = None, target: int = 0, tokens: int = 0
+        self, rows: int, length: int, inserted: "KVCache | None" = None, target: int = 0, tokens: int = 0
     ) -> None:
         """Exactly so many rows, so long; what of the old lies within stays.
 
         Args:
-            adopted: a cache whose first row's first `tokens` become the row `target`. It is emptied, layer by layer, so
+            inserted: a cache whose first row's first `tokens` become the row `target`. It is emptied, layer by layer, so
                 that no more than one layer is held twice.
         """
         for layer in range(len(self.keys)):
             self.keys[layer] = self._resized(self.keys[layer], rows, length)
             self.values[layer] = self._resized(self.values[layer], rows, length)
-            if adopted:
-                for ours, theirs in ((self.keys, adopted.keys), (self.values, adopted.values)):
+            if inserted:
+                for ours, theirs in ((self.keys, inserted.keys), (self.values, inserted.values)):
                     ours[layer][target, :, :tokens] = theirs[layer][0, :, :tokens]
                     theirs[layer] = theirs[layer].new_zeros(0, self.kv_heads, 0, self.head_dim)
-        if adopted:
-            adopted.rows = adopted.length = 0
+        if inserted:
+            inserted.rows = inserted.length = 0
         self.rows, self.length = rows, length
 
     def _resized(self, old: Tensor, rows: int, length: int) -> Tensor:
@@ -66,4 +66,4 @@ class KVCache:
                 to[target, :, :length] = of[source, :, :length]
 
 
-Seat = tuple[KVCache, int]  # a sequence's row
+Slot = tuple[KVCache, int]  # the row of one sequence

@@ -1,7 +1,7 @@
 """The running sequences by their length: each lane has a rectangle of keys and values of its own.
 
 In one rectangle a long sequence makes every row long, in memory and in the work of each step. A sequence stands in the
-lane that its present length fits, and climbs to the next when it outgrows it: its row is copied, so nothing changes.
+lane that its present length fits, and moves up to the next when it outgrows it: its row is copied, so nothing changes.
 """
 
 import bisect
@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from ponder.engine.attention import Decode
-from ponder.engine.invariance import LENGTH_BUCKET, Forms, round_up
-from ponder.engine.kv_cache import KVCache, Seat
+from ponder.engine.kernels import LENGTH_BUCKET, Forms, round_up
+from ponder.engine.kv_cache import KVCache, Slot
 from ponder.engine.protocol import Completion
 
 FIRST_BOUND = 256  # tokens; each further lane is twice as long
@@ -56,7 +56,7 @@ class Lanes:
         bounds: most tokens of a sequence of each lane, ascending
         make_cache: of one lane
         fitted: each rectangle is as long as its sequences may become in it, and at most a third larger than they need.
-            Else there is one lane, whose caller reserves room for newcomers, and which keeps what it has until `release`
+            Else there is one lane, whose caller reserves room for new sequences, and which keeps what it has until `release`
     """
 
     def __init__(self, bounds: Sequence[int], make_cache: Callable[[], KVCache], forms: Forms, fitted: bool = True):
@@ -68,7 +68,7 @@ class Lanes:
     def lane_of(self, tokens: int) -> int:
         return bisect.bisect_left(self.bounds, tokens)
 
-    def enter(self, completions: Sequence[Completion], lane: int = 0) -> int:
+    def append(self, completions: Sequence[Completion], lane: int = 0) -> int:
         """Gives them the next rows of a lane; returns the first."""
         first = self.counts[lane]
         place = sum(self.counts[: lane + 1])
@@ -76,7 +76,7 @@ class Lanes:
         self.counts[lane] += len(completions)
         return first
 
-    def place(self, place: int) -> tuple[int, int]:
+    def slot_of(self, place: int) -> tuple[int, int]:
         """Lane and row of a place in `running`."""
         for lane, count in enumerate(self.counts):
             if place < count:
@@ -84,9 +84,9 @@ class Lanes:
             place -= count
         raise IndexError(place)
 
-    def leave(self, place: int) -> None:
+    def remove(self, place: int) -> None:
         """Free a row: the lane's last one moves into it. A lane without rows holds no memory."""
-        lane, row = self.place(place)
+        lane, row = self.slot_of(place)
         self.counts[lane] -= 1
         last = self.running.pop(place - row + self.counts[lane])
         if row < self.counts[lane]:
@@ -95,23 +95,23 @@ class Lanes:
         if self.fitted:
             self._fit(lane)
 
-    def seat(self, completions: Sequence[Completion]) -> list[Seat]:
-        """Rows for newcomers, in the lanes where their first tokens fit."""
+    def allocate(self, completions: Sequence[Completion]) -> list[Slot]:
+        """Rows for new sequences, in the lanes where their first tokens fit."""
         lanes = [self.lane_of(first_tokens(completion)) for completion in completions]
-        rows = [self.enter([completion], lane) for completion, lane in zip(completions, lanes, strict=True)]
+        rows = [self.append([completion], lane) for completion, lane in zip(completions, lanes, strict=True)]
         for lane in set(lanes):
             self._fit(lane)
         return [(self.caches[lane], row) for lane, row in zip(lanes, rows, strict=True)]
 
-    def adopt(self, completion: Completion, cache: KVCache) -> None:
+    def insert(self, completion: Completion, cache: KVCache) -> None:
         """Take in a sequence whose prompt has been computed in the first row of a cache of its own, which is emptied."""
         lane = self.lane_of(first_tokens(completion))
-        self.enter([completion], lane)
+        self.append([completion], lane)
         self._fit(lane, cache)
 
-    def _fit(self, lane: int, adopted: KVCache | None = None) -> None:
+    def _fit(self, lane: int, inserted: KVCache | None = None) -> None:
         """Make a lane's rectangle large enough, or smaller. Sequences come and go one at a time, so there is an eighth
-        of the rows to spare, and up to a third more than is needed stays. What is adopted is the last row's."""
+        of the rows to spare, and up to a third more than is needed stays. What is inserted becomes the last row."""
         cache, rows, end = self.caches[lane], self.counts[lane], sum(self.counts[: lane + 1])
         inside = self.running[end - rows : end]
         most = max((min(most_tokens(completion), self.bounds[lane]) for completion in inside), default=0)
@@ -120,25 +120,25 @@ class Lanes:
             size = (cache.rows, cache.length)
         else:
             size = (rows * 9 // 8, length)
-        if adopted:
-            cache.resize(*size, adopted, rows - 1, _cached(inside[-1]))
+        if inserted:
+            cache.resize(*size, inserted, rows - 1, _cached(inside[-1]))
         elif size != (cache.rows, cache.length):
             cache.resize(*size)
 
-    def climb(self) -> bool:
+    def move_up(self) -> bool:
         """Move the sequences whose next token does not fit their lane any more; whether there were any."""
         outgrown = [
             place
             for place, completion in enumerate(self.running)
-            if _cached(completion) + 1 > self.bounds[self.place(place)[0]]
+            if _cached(completion) + 1 > self.bounds[self.slot_of(place)[0]]
         ]
         for place in reversed(outgrown):
-            completion, (lane, row) = self.running[place], self.place(place)
+            completion, (lane, row) = self.running[place], self.slot_of(place)
             higher = self.lane_of(_cached(completion) + 1)
-            target = self.enter([completion], higher)  # a place behind
+            target = self.append([completion], higher)  # a place behind
             self._fit(higher)
             self.caches[higher].copy_row(self.caches[lane], row, target, _cached(completion))
-            self.leave(place)
+            self.remove(place)
         return bool(outgrown)
 
     def decode(self, positions: Tensor, longest: int, limit: int) -> "Decode | DecodeLanes":

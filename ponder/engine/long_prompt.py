@@ -1,11 +1,11 @@
-"""A prompt that is computed a chunk at a time, so that others are sampled meanwhile."""
+"""Chunked prefill: a prompt that is computed a chunk at a time, so that others are sampled meanwhile."""
 
 import torch
 from torch import Tensor
 
 from ponder.engine.attention import Extend
 from ponder.engine.batch import factor_indices
-from ponder.engine.invariance import LENGTH_BUCKET, ROW_TILE, Forms, round_up
+from ponder.engine.kernels import LENGTH_BUCKET, ROW_TILE, Forms, round_up
 from ponder.engine.kv_cache import KVCache
 from ponder.engine.prefill import EXTEND_TOKENS
 from ponder.engine.prefix import BLOCK, PrefixCache
@@ -33,10 +33,10 @@ class LongPrompt:
         self.completion, self.decoder, self.prefixes = completion, decoder, prefixes
         self.cache = KVCache(decoder.config, decoder.device, decoder.dtype)
         self.cache.resize(1, round_up(len(request.prompt), LENGTH_BUCKET))
-        slots = prefixes.find(request.prompt, request.rope_factor) if prefixes else []
-        self.done = completion.cached_tokens = len(slots) * BLOCK
-        if prefixes and slots:
-            prefixes.load(slots, self.cache, 0)
+        blocks = prefixes.find(request.prompt, request.rope_factor) if prefixes else []
+        self.done = completion.cached_tokens = len(blocks) * BLOCK
+        if prefixes and blocks:
+            prefixes.load(blocks, self.cache, 0)
 
     def advance(self, tokens: int) -> Tensor | None:
         """Compute so many tokens more, in whole parts, one at least; at the prompt's end, logits of the next token

@@ -1,4 +1,5 @@
-"""Keys and values of sequences that have left, kept for those that begin alike: a conversation's next turn.
+"""Prefix caching: keys and values of sequences that have finished, kept for those that begin alike: a conversation's next
+turn.
 
 For serving only. The weights must not change while anything is kept: an engine that a learner updates has none.
 """
@@ -35,7 +36,7 @@ class PrefixCache:
         self.keys = [torch.empty(shape, device=device, dtype=dtype).zero_() for _ in range(config.num_layers)]
         self.values = [torch.empty(shape, device=device, dtype=dtype).zero_() for _ in range(config.num_layers)]
         self.free = list(range(shape[0]))
-        self.slots: OrderedDict[bytes, int] = OrderedDict()  # least recently used first
+        self.blocks: OrderedDict[bytes, int] = OrderedDict()  # their numbers; least recently used first
         self.queries = self.hits = 0  # tokens looked up, tokens found
 
     def kept(self, tokens: Sequence[int], factor: float) -> int:
@@ -43,20 +44,20 @@ class PrefixCache:
         return len(self._chain(tokens, factor)) * BLOCK
 
     def find(self, tokens: Sequence[int], factor: float) -> list[int]:
-        """Slots of the longest kept beginning of a prompt. At least one token is left over: its logits are needed."""
+        """Numbers of the blocks of the longest kept beginning of a prompt. At least one token is left over: its logits are needed."""
         chain = self._chain(tokens, factor)
         self._touch(chain)
         self.queries += len(tokens)
         self.hits += len(chain) * BLOCK
-        return [self.slots[name] for name in chain]
+        return [self.blocks[name] for name in chain]
 
     def _chain(self, tokens: Sequence[int], factor: float) -> list[bytes]:
-        return list(itertools.takewhile(self.slots.__contains__, _names(tokens[: len(tokens) - 1], factor)))
+        return list(itertools.takewhile(self.blocks.__contains__, _names(tokens[: len(tokens) - 1], factor)))
 
-    def load(self, slots: list[int], cache: KVCache, row: int) -> None:
+    def load(self, numbers: list[int], cache: KVCache, row: int) -> None:
         """Copy blocks to the beginning of a row."""
-        length = len(slots) * BLOCK
-        index = torch.tensor(slots, device=self.keys[0].device)
+        length = len(numbers) * BLOCK
+        index = torch.tensor(numbers, device=self.keys[0].device)
         for kept, rows in ((self.keys, cache.keys), (self.values, cache.values)):
             for layer, blocks in enumerate(kept):
                 rows[layer][row, :, :length] = blocks[index].transpose(0, 1).flatten(1, 2)
@@ -64,31 +65,31 @@ class PrefixCache:
     def store(self, tokens: Sequence[int], factor: float, cache: KVCache, row: int) -> None:
         """Keep the whole blocks of a row whose first positions hold `tokens`."""
         chain = list(_names(tokens, factor))[: len(self.keys[0])]
-        self._touch([name for name in chain if name in self.slots])
-        places, slots = [], []
+        self._touch([name for name in chain if name in self.blocks])
+        places, numbers = [], []
         for place, name in enumerate(chain):
-            if name in self.slots:
+            if name in self.blocks:
                 continue
             if not self.free:  # the oldest is never of this chain, which fits as a whole and has just been touched
-                self.free.append(self.slots.popitem(last=False)[1])
-            self.slots[name] = self.free.pop()
+                self.free.append(self.blocks.popitem(last=False)[1])
+            self.blocks[name] = self.free.pop()
             places.append(place)
-            slots.append(self.slots[name])
-        self._touch([name for name in chain if name in self.slots])
-        if not slots:
+            numbers.append(self.blocks[name])
+        self._touch([name for name in chain if name in self.blocks])
+        if not numbers:
             return
-        index, span = torch.tensor(slots, device=self.keys[0].device), len(chain) * BLOCK
+        index, span = torch.tensor(numbers, device=self.keys[0].device), len(chain) * BLOCK
         for kept, rows in ((self.keys, cache.keys), (self.values, cache.values)):
             for layer, blocks in enumerate(kept):
                 blocks[index] = _cut(rows[layer][row, :, :span])[places]
 
     def clear(self) -> None:
-        self.free += self.slots.values()
-        self.slots.clear()
+        self.free += self.blocks.values()
+        self.blocks.clear()
 
     def _touch(self, chain: list[bytes]) -> None:
         for name in reversed(chain):  # so that a beginning is always newer than what hangs on it
-            self.slots.move_to_end(name)
+            self.blocks.move_to_end(name)
 
 
 def _names(tokens: Sequence[int], factor: float) -> Iterator[bytes]:

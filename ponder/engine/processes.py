@@ -1,4 +1,4 @@
-"""Helping processes of this program, each at the end of a pipe: started, spoken to, mourned and stopped in one place."""
+"""Helping processes of this program, each at the end of a pipe: started, spoken to and stopped in one place."""
 
 import multiprocessing
 import multiprocessing.connection
@@ -35,7 +35,7 @@ class Processes:
         try:
             self.connections[number].send(message)
         except (BrokenPipeError, ConnectionResetError):
-            raise self._death(number) from None
+            raise self._died(number) from None
 
     def receive(self, number: int) -> Any:
         """The next answer of a process.
@@ -46,7 +46,7 @@ class Processes:
         try:
             kind, payload = self.connections[number].recv()
         except (EOFError, ConnectionResetError):
-            raise self._death(number) from None
+            raise self._died(number) from None
         if kind == "error":
             raise RuntimeError(f"{self.processes[number].name} failed:\n{payload}")
         return payload
@@ -64,7 +64,7 @@ class Processes:
                 process.kill()
                 process.join()
 
-    def _death(self, number: int) -> RuntimeError:
+    def _died(self, number: int) -> RuntimeError:
         process = self.processes[number]
         process.join(timeout=1)
         return RuntimeError(f"{process.name} died with exit code {process.exitcode} (-9: out of memory?)")

@@ -28,9 +28,10 @@ class ThreadedEngine:
 
     def __init__(self, engine: LocalEngine):
         self.engine = engine
-        self.context, self.rope_factors = engine.context, engine.rope_factors
-        self.longest = min(int(self.context * self.rope_factors[-1]), engine.token_budget)
-        self.vocab_size = engine.decoder.config.vocab_size
+        self.limits = engine.limits
+        self.context, self.rope_factors = self.limits.context, self.limits.rope_factors
+        self.longest = min(self.limits.longest, self.limits.token_budget)
+        self.vocab_size = self.limits.vocab_size
         self.numbers = itertools.count()
         self.changed = threading.Condition()  # guards what follows
         self.begun: deque[_Stream] = deque()
@@ -44,7 +45,7 @@ class ThreadedEngine:
         self.thread.start()
 
     def check(self, request: Request) -> None:
-        self.engine.check([request])
+        self.limits.check([request])
 
     async def stream(self, request: Request) -> AsyncIterator[Tokens]:
         self.check(request)
@@ -147,7 +148,7 @@ class ThreadedEngine:
             self.published = EngineLoad(
                 running=len(engine.running),
                 waiting=len(engine.waiting) + bool(engine.long),
-                cache_use=engine.reserved().tokens / engine.token_budget,
+                cache_use=engine.reserved().tokens / self.limits.token_budget,
                 prefix_queries=prefixes.queries if prefixes else 0,
                 prefix_hits=prefixes.hits if prefixes else 0,
             )

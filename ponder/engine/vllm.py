@@ -3,7 +3,7 @@
 It is asked for nothing but ids: its chat templates and its parsers of thinking and tool calls stay out of the way. What
 differs from the local engine, as clients see it, is in docs/vllm.md. Above all, log-probabilities are those at temperature
 1 whatever the request's temperature (vLLM takes them before everything that a request asks for); a seed gives the same
-answer again only as far as vLLM's own numerics do, which may change with the company in the batch; and
+answer again only as far as vLLM's own numerics do, which may change with what else is in the batch; and
 `Request.answered` is not heeded: penalties of presence and frequency see nothing of the prompt, of which a part may be
 the answer's beginning. (vLLM also refuses temperatures above 2, and takes those between 0 and 0.01 for 0.01.)
 """

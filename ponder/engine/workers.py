@@ -10,7 +10,9 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from ponder.engine.invariance import Forms, choose_forms
+from ponder.engine.invariance import choose_forms
+from ponder.engine.kernels import Forms
+from ponder.engine.limits import Limits
 from ponder.engine.local import LocalEngine
 from ponder.engine.processes import Connection, Processes, answer
 from ponder.engine.protocol import Completion, Request
@@ -28,18 +30,18 @@ class WorkerEngine:
     """
 
     def __init__(self, decoder: Decoder, workers: int, token_budget: int, max_rows: int):
+        limits = Limits.of(decoder.config, token_budget)
         forms = choose_forms(decoder, threads=1)
         arguments = (decoder.config, share_parameters(decoder), token_budget, max_rows, forms)
         self.processes = Processes(_serve, [arguments] * workers, "ponder-sampler")
-        # The checks of a request happen here, before anything is sent.
-        self.checker = LocalEngine(decoder, token_budget, max_rows, forms=forms)
+        self.limits = limits
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
         requests = list(requests)
-        self.checker.check(requests)
+        self.limits.check(requests)  # before anything is sent
         if any(request.mask for request in requests):
             raise ValueError("sampling processes take no masks (structured output); use one LocalEngine")
-        for worker, indices in enumerate(self._deal(requests)):
+        for worker, indices in enumerate(self._split(requests)):
             self.processes.send(worker, [(index, requests[index]) for index in indices])
         waiting = len(requests)
         while waiting:
@@ -51,14 +53,14 @@ class WorkerEngine:
     def close(self) -> None:
         self.processes.close()
 
-    def _deal(self, requests: list[Request]) -> list[list[int]]:
+    def _split(self, requests: list[Request]) -> list[list[int]]:
         """Indices for each worker; requests that share a prompt stay together, so that it is prefilled once."""
-        hands: list[list[int]] = [[] for _ in range(len(self.processes))]
+        shares: list[list[int]] = [[] for _ in range(len(self.processes))]
         owner: dict[tuple[int, ...], int] = {}
         for index, request in enumerate(requests):
-            worker = owner.setdefault(request.prompt, len(owner) % len(hands))
-            hands[worker].append(index)
-        return hands
+            worker = owner.setdefault(request.prompt, len(owner) % len(shares))
+            shares[worker].append(index)
+        return shares
 
 
 def _serve(
@@ -67,6 +69,6 @@ def _serve(
     engine = LocalEngine(attach_parameters(config, weights).eval(), token_budget, max_rows, forms=forms)
     while True:
         engine.submit([replace(request, id=(index,)) for index, request in connection.recv()])
-        while engine.waiting or engine.running:
+        while engine.busy:
             if finished := engine.step():
                 answer(connection, [(c.request.id[0], c.ids, c.logprobs, c.finish_reason, c.top) for c in finished])

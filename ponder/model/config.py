@@ -7,6 +7,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
+from ponder.model.directory import model_directory
+from ponder.model.fields import Fields
+
 Family = Literal["qwen2", "qwen3", "llama"]
 
 ARCHITECTURES: dict[str, Family] = {
@@ -15,6 +18,8 @@ ARCHITECTURES: dict[str, Family] = {
     "LlamaForCausalLM": "llama",
 }
 PRESETS = ("qwq-32b",)
+DTYPE_NAMES = ("float32", "bfloat16", "float16")
+MOST_LAYERS = 10_000  # so that reading a config that lies costs little
 
 
 @dataclass(frozen=True)
@@ -105,55 +110,56 @@ def from_hf(raw: Mapping[str, Any], where: str = "config.json") -> ModelConfig:
     """Read a parsed `config.json`.
 
     Raises:
-        ValueError: an architecture or feature that the decoder does not have, or a missing field, named with `where`.
+        ValueError: an architecture or feature that the decoder does not have, a missing field or one of another type,
+            named with `where`.
     """
-    architecture = (raw.get("architectures") or ["none"])[0]
+    fields = Fields(raw, where)
+    architecture = (fields.texts("architectures") or ["none"])[0]
     if architecture not in ARCHITECTURES:
         raise ValueError(
             f"{where}: architecture {architecture!r} is not supported; Ponder loads {', '.join(sorted(ARCHITECTURES))}"
         )
     family = ARCHITECTURES[architecture]
+    _refuse_unsupported(fields)
+    try:
+        return _read(fields, family)
+    except ValueError as error:
+        text = str(error)
+        raise ValueError(text if text.startswith(where) else f"{where}: {text}") from None
 
-    def need(key: str) -> Any:
-        if raw.get(key) is None:
-            raise ValueError(f"{where}: the field {key!r} is missing")
-        return raw[key]
 
-    _refuse_unsupported(raw, where)
-    hidden_size, num_heads = int(need("hidden_size")), int(need("num_attention_heads"))
-    default_head_dim = 128 if family == "qwen3" else hidden_size // num_heads
-    attention_bias = bool(raw.get("attention_bias", False))
-    eos = raw.get("eos_token_id")
+def _read(fields: Fields, family: Family) -> ModelConfig:
+    hidden_size, num_heads = fields.whole("hidden_size"), fields.whole("num_attention_heads")
+    attention_bias = fields.flag("attention_bias")
     return ModelConfig(
         family=family,
-        vocab_size=int(need("vocab_size")),
+        vocab_size=fields.whole("vocab_size"),
         hidden_size=hidden_size,
-        intermediate_size=int(need("intermediate_size")),
-        num_layers=int(need("num_hidden_layers")),
+        intermediate_size=fields.whole("intermediate_size"),
+        num_layers=fields.whole("num_hidden_layers", most=MOST_LAYERS),
         num_heads=num_heads,
-        num_kv_heads=int(raw.get("num_key_value_heads") or num_heads),
-        head_dim=int(raw.get("head_dim") or default_head_dim),
+        num_kv_heads=fields.whole("num_key_value_heads", num_heads),
+        head_dim=fields.whole("head_dim", 128 if family == "qwen3" else max(1, hidden_size // num_heads)),
         qkv_bias=family == "qwen2" or attention_bias,
         output_bias=family != "qwen2" and attention_bias,
         qk_norm=family == "qwen3",
-        tie_embeddings=bool(raw.get("tie_word_embeddings", False)),
-        rms_norm_eps=float(raw.get("rms_norm_eps", 1e-6)),
-        max_positions=int(need("max_position_embeddings")),
-        rope=_rope_from_hf(raw, where),
-        dtype=str(raw.get("dtype") or raw.get("torch_dtype") or "float32").removeprefix("torch."),
-        bos_id=raw.get("bos_token_id"),
-        eos_ids=tuple(eos) if isinstance(eos, list) else () if eos is None else (int(eos),),
-        pad_id=raw.get("pad_token_id"),
+        tie_embeddings=fields.flag("tie_word_embeddings"),
+        rms_norm_eps=fields.number("rms_norm_eps", 1e-6),
+        max_positions=fields.whole("max_position_embeddings"),
+        rope=_rope_from_hf(fields),
+        dtype=_dtype(fields),
+        bos_id=fields.token_id("bos_token_id"),
+        eos_ids=fields.token_ids("eos_token_id"),
+        pad_id=fields.token_id("pad_token_id"),
     )
 
 
-def load_config(directory: Path) -> ModelConfig:
-    path = Path(directory) / "config.json"
-    if not path.is_file():
-        raise ValueError(f"{directory} is not a model: it has no config.json")
+def load_config(directory: str | Path) -> ModelConfig:
+    """The config of a checkpoint directory; ValueError as `from_hf`, and where the directory holds no model."""
+    path = model_directory(directory) / "config.json"
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{path} is not valid JSON: {error}") from None
     if not isinstance(raw, dict):
         raise ValueError(f"{path} must hold a JSON object")
@@ -167,44 +173,56 @@ def load_preset(name: str) -> ModelConfig:
     return from_hf(json.loads(text), f"preset {name}")
 
 
-def _refuse_unsupported(raw: Mapping[str, Any], where: str) -> None:
-    if raw.get("hidden_act", "silu") != "silu":
-        raise ValueError(f"{where}: hidden_act {raw['hidden_act']!r} is not supported, only 'silu'")
-    if raw.get("mlp_bias"):
+def _refuse_unsupported(fields: Fields) -> None:
+    where = fields.where
+    if (activation := fields.text("hidden_act", "silu")) != "silu":
+        raise ValueError(f"{where}: hidden_act {activation!r} is not supported, only 'silu'")
+    if fields.flag("mlp_bias"):
         raise ValueError(f"{where}: mlp_bias is not supported")
-    layers = raw.get("layer_types") or []
-    if (raw.get("use_sliding_window") and raw.get("sliding_window")) or "sliding_attention" in layers:
+    slides = fields.flag("use_sliding_window") and fields.has("sliding_window")
+    if slides or "sliding_attention" in fields.texts("layer_types"):
         raise ValueError(f"{where}: sliding-window attention is not supported; set use_sliding_window to false")
-    if raw.get("quantization_config"):
+    if fields.raw.get("quantization_config"):
         raise ValueError(f"{where}: quantised checkpoints are not supported; load the original weights")
 
 
-def _rope_from_hf(raw: Mapping[str, Any], where: str) -> RopeConfig:
+def _dtype(fields: Fields) -> str:
+    """transformers 5 writes `dtype`, before it `torch_dtype`; both spellings may say `torch.bfloat16`, too."""
+    key = "dtype" if fields.has("dtype") else "torch_dtype"
+    dtype = fields.text(key, "float32").removeprefix("torch.")
+    if dtype not in DTYPE_NAMES:
+        raise fields.refused(key, f"one of {', '.join(DTYPE_NAMES)}")
+    return dtype
+
+
+def _rope_from_hf(fields: Fields) -> RopeConfig:
     """`rope_parameters` (transformers 5) holds theta and scaling; before it, `rope_theta` and `rope_scaling`."""
-    spec = dict(raw.get("rope_parameters") or raw.get("rope_scaling") or {})
-    theta = float(spec.get("rope_theta") or raw.get("rope_theta") or 10_000.0)
-    kind = spec.get("rope_type") or spec.get("type") or "default"
+    spec = fields.object("rope_parameters" if fields.raw.get("rope_parameters") else "rope_scaling")
+    theta = spec.number("rope_theta", fields.number("rope_theta", 10_000.0))
+    kind = spec.text("rope_type", spec.text("type", "default"))
+    if not theta > 0:
+        raise fields.refused("rope_theta", "above 0")
     if kind == "default":
         return RopeConfig(theta=theta)
     if kind not in ("yarn", "llama3"):
-        raise ValueError(f"{where}: RoPE scaling {kind!r} is not supported; Ponder has default, yarn and llama3")
-    original = int(spec.get("original_max_position_embeddings") or raw["max_position_embeddings"])
-    factor = spec.get("factor")
-    if factor is None and kind == "llama3":
-        raise ValueError(f"{where}: llama3 RoPE scaling needs a factor")
+        raise ValueError(f"{fields.where}: RoPE scaling {kind!r} is not supported; Ponder has default, yarn and llama3")
+    context = fields.whole("max_position_embeddings")
+    original = spec.whole("original_max_position_embeddings", context)
+    if not spec.has("factor") and kind == "llama3":
+        raise ValueError(f"{fields.where}: llama3 RoPE scaling needs a factor")
     return RopeConfig(
         theta=theta,
         kind=kind,
-        factor=float(factor if factor is not None else raw["max_position_embeddings"] / original),
+        factor=spec.number("factor", context / original),
         original_max_positions=original,
-        attention_factor=spec.get("attention_factor"),
-        beta_fast=float(spec.get("beta_fast") or 32.0),
-        beta_slow=float(spec.get("beta_slow") or 1.0),
-        mscale=spec.get("mscale"),
-        mscale_all_dim=spec.get("mscale_all_dim"),
-        truncate=bool(spec.get("truncate", True)),
-        low_freq_factor=float(spec.get("low_freq_factor", 1.0)),
-        high_freq_factor=float(spec.get("high_freq_factor", 4.0)),
+        attention_factor=spec.number_or_none("attention_factor"),
+        beta_fast=spec.number("beta_fast", 32.0),
+        beta_slow=spec.number("beta_slow", 1.0),
+        mscale=spec.number_or_none("mscale"),
+        mscale_all_dim=spec.number_or_none("mscale_all_dim"),
+        truncate=spec.flag("truncate", True),
+        low_freq_factor=spec.number("low_freq_factor", 1.0),
+        high_freq_factor=spec.number("high_freq_factor", 4.0),
     )
 
 

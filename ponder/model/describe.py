@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ponder.model.config import PRESETS, ModelConfig, load_config, load_preset
+from ponder.model.directory import why_no_model
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 LORA_RANK = 32
@@ -74,6 +75,6 @@ def load_described(name: str) -> ModelConfig:
     """A preset by name, or the config of a checkpoint directory; ValueError where it is neither."""
     if name in PRESETS:
         return load_preset(name)
-    if not Path(name).is_dir():
-        raise ValueError(f"{name} is neither a checkpoint directory nor a preset; presets: {', '.join(PRESETS)}")
-    return load_config(Path(name))
+    if why := why_no_model(Path(name).expanduser()):
+        raise ValueError(f"{why}. Presets: {', '.join(PRESETS)}")
+    return load_config(name)

@@ -1,9 +1,12 @@
 """Hugging Face checkpoints in and out: safetensors, sharded, one tensor in memory at a time. Pickle is refused."""
 
 import json
+import stat
+import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -12,15 +15,18 @@ from torch import Tensor
 
 from ponder.model.config import ModelConfig, load_config
 from ponder.model.decoder import Decoder, build_empty
+from ponder.model.directory import model_directory
 
 SINGLE_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
+EMBEDDINGS, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 SHARD_BYTES = 2 * 10**9
+STORED = ("F32", "BF16", "F16", "F64")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 @dataclass(frozen=True)
-class Slot:
+class Rows:
     """Where a checkpoint's tensor lives: rows `start` to `start + shape[0]` of one of our parameters."""
 
     parameter: str
@@ -28,96 +34,126 @@ class Slot:
     shape: tuple[int, ...]
 
 
-def checkpoint_layout(config: ModelConfig) -> dict[str, Slot]:
+def checkpoint_layout(config: ModelConfig) -> dict[str, Rows]:
     """Every tensor name of the Hugging Face checkpoint, and its place in the decoder (q, k, v and gate, up are fused)."""
     hidden, inner = config.hidden_size, config.intermediate_size
     q_rows, kv_rows = config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim
-    layout = {"model.embed_tokens.weight": Slot("embed.weight", 0, (config.vocab_size, hidden))}
+    layout = {EMBEDDINGS: Rows("embed.weight", 0, (config.vocab_size, hidden))}
     for i in range(config.num_layers):
         theirs, ours = f"model.layers.{i}", f"layers.{i}"
-        layout[f"{theirs}.input_layernorm.weight"] = Slot(f"{ours}.input_norm.weight", 0, (hidden,))
+        layout[f"{theirs}.input_layernorm.weight"] = Rows(f"{ours}.input_norm.weight", 0, (hidden,))
         start = 0
         for name, rows in (("q", q_rows), ("k", kv_rows), ("v", kv_rows)):
             source, target = f"{theirs}.self_attn.{name}_proj", f"{ours}.attention.qkv_proj"
-            layout[f"{source}.weight"] = Slot(f"{target}.weight", start, (rows, hidden))
+            layout[f"{source}.weight"] = Rows(f"{target}.weight", start, (rows, hidden))
             if config.qkv_bias:
-                layout[f"{source}.bias"] = Slot(f"{target}.bias", start, (rows,))
+                layout[f"{source}.bias"] = Rows(f"{target}.bias", start, (rows,))
             start += rows
-        layout[f"{theirs}.self_attn.o_proj.weight"] = Slot(f"{ours}.attention.o_proj.weight", 0, (hidden, q_rows))
+        layout[f"{theirs}.self_attn.o_proj.weight"] = Rows(f"{ours}.attention.o_proj.weight", 0, (hidden, q_rows))
         if config.output_bias:
-            layout[f"{theirs}.self_attn.o_proj.bias"] = Slot(f"{ours}.attention.o_proj.bias", 0, (hidden,))
+            layout[f"{theirs}.self_attn.o_proj.bias"] = Rows(f"{ours}.attention.o_proj.bias", 0, (hidden,))
         if config.qk_norm:
             for name in ("q_norm", "k_norm"):
-                slot = Slot(f"{ours}.attention.{name}.weight", 0, (config.head_dim,))
-                layout[f"{theirs}.self_attn.{name}.weight"] = slot
-        layout[f"{theirs}.post_attention_layernorm.weight"] = Slot(f"{ours}.post_norm.weight", 0, (hidden,))
-        layout[f"{theirs}.mlp.gate_proj.weight"] = Slot(f"{ours}.mlp.gate_up_proj.weight", 0, (inner, hidden))
-        layout[f"{theirs}.mlp.up_proj.weight"] = Slot(f"{ours}.mlp.gate_up_proj.weight", inner, (inner, hidden))
-        layout[f"{theirs}.mlp.down_proj.weight"] = Slot(f"{ours}.mlp.down_proj.weight", 0, (hidden, inner))
-    layout["model.norm.weight"] = Slot("norm.weight", 0, (hidden,))
+                place = Rows(f"{ours}.attention.{name}.weight", 0, (config.head_dim,))
+                layout[f"{theirs}.self_attn.{name}.weight"] = place
+        layout[f"{theirs}.post_attention_layernorm.weight"] = Rows(f"{ours}.post_norm.weight", 0, (hidden,))
+        layout[f"{theirs}.mlp.gate_proj.weight"] = Rows(f"{ours}.mlp.gate_up_proj.weight", 0, (inner, hidden))
+        layout[f"{theirs}.mlp.up_proj.weight"] = Rows(f"{ours}.mlp.gate_up_proj.weight", inner, (inner, hidden))
+        layout[f"{theirs}.mlp.down_proj.weight"] = Rows(f"{ours}.mlp.down_proj.weight", 0, (hidden, inner))
+    layout["model.norm.weight"] = Rows("norm.weight", 0, (hidden,))
     if not config.tie_embeddings:
-        layout["lm_head.weight"] = Slot("lm_head.weight", 0, (config.vocab_size, hidden))
+        layout[HEAD] = Rows("lm_head.weight", 0, (config.vocab_size, hidden))
     return layout
 
 
 def load_decoder(directory: str | Path, dtype: str | None = None, device: str = "cpu") -> Decoder:
     """Load a checkpoint; names, shapes and shards are checked before a byte of weights is read.
 
+    A config that ties the embeddings beside a file with another output matrix (lm_head) gives an untied decoder, with a
+    warning: so does transformers 5.
+
     Args:
-        dtype: "float32", "bfloat16" or "float16"; the checkpoint's own where None.
+        directory: with config.json and safetensors
+        dtype: "float32", "bfloat16" or "float16"; the checkpoint's own where None. `config.dtype` stays the checkpoint's
     Raises:
-        ValueError: not a model, an unknown architecture, a missing shard, a missing, extra or misshapen tensor.
+        ValueError: not a model, an unknown architecture, a missing shard, a missing, extra or misshapen tensor, a tensor
+            that holds NaN or infinity.
     """
-    directory = Path(directory)
+    directory = model_directory(directory)
     config = load_config(directory)
-    layout = checkpoint_layout(config)
     files = _tensor_files(directory)
-    _check_tensors(config, layout, files)
+    _check_tensors(directory, config, files)
+    if config.tie_embeddings and _has_other_head(files):
+        warnings.warn(
+            f"{directory}: config.json says tie_word_embeddings, but the file holds an lm_head of its own: it is loaded "
+            "untied, as transformers 5 does, and what is saved from it says tie_word_embeddings: false",
+            stacklevel=2,
+        )
+        config = replace(config, tie_embeddings=False)
     decoder = build_empty(config).to(DTYPES[dtype or config.dtype]).to_empty(device=device)
     parameters = dict(decoder.named_parameters())
     with torch.no_grad():
-        for name, slot in layout.items():
+        for name, place in checkpoint_layout(config).items():
             # A file is opened anew for each tensor: closing it drops its mapped pages, so that only one model is resident.
             with safe_open(files[name], framework="pt") as shard:
-                rows = parameters[slot.parameter][slot.start : slot.start + slot.shape[0]]
+                rows = parameters[place.parameter][place.start : place.start + place.shape[0]]
                 rows.copy_(shard.get_tensor(name))
+            _check_finite(rows, name, files[name])
     return decoder.eval()
 
 
-def save_decoder(decoder: Decoder, directory: Path) -> None:
-    """Write config.json and safetensors (an index where there are several shards) into an existing directory."""
+def save_decoder(decoder: Decoder, directory: Path, dtype: str | None = None) -> None:
+    """Write config.json and safetensors (an index where there are several shards) into an existing directory.
+
+    Args:
+        dtype: of the tensors in the files; the decoder's own where None
+    Raises:
+        ValueError: a weight that is too large for float16.
+    """
     layout = checkpoint_layout(decoder.config)
     parameters = dict(decoder.named_parameters())
-    dtype = str(decoder.dtype).removeprefix("torch.")
+    dtype = dtype or str(decoder.dtype).removeprefix("torch.")
     config = decoder.config.to_hf() | {"dtype": dtype, "torch_dtype": dtype}
     (directory / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
     tensors = {
-        name: parameters[slot.parameter].detach()[slot.start : slot.start + slot.shape[0]]
-        for name, slot in layout.items()
+        name: parameters[place.parameter].detach()[place.start : place.start + place.shape[0]]
+        for name, place in layout.items()
     }
-    shards = list(_shards(tensors))
-    total = sum(tensor.nbytes for tensor in tensors.values())
+    size = DTYPES[dtype].itemsize
+    shards = list(_shards(tensors, size))
+    total = sum(tensor.numel() * size for tensor in tensors.values())
     weight_map = {}
     for number, names in enumerate(shards, 1):
         file = SINGLE_FILE if len(shards) == 1 else f"model-{number:05d}-of-{len(shards):05d}.safetensors"
-        # clone() one shard at a time: safetensors wants tensors that own their memory.
-        save_file({name: tensors[name].cpu().clone() for name in names}, directory / file, metadata={"format": "pt"})
+        # One shard at a time: safetensors wants tensors that own their memory.
+        shard = {name: tensors[name].to("cpu", DTYPES[dtype], copy=True) for name in names}
+        for name, tensor in shard.items():
+            _check_finite(tensor, name, directory / file)
+        write_safetensors(shard, directory / file)
         weight_map |= dict.fromkeys(names, file)
     if len(shards) > 1:
         index = {"metadata": {"total_size": total}, "weight_map": weight_map}
         (directory / INDEX_FILE).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
 
 
-def _shards(tensors: dict[str, Tensor]) -> Iterator[list[str]]:
+def write_safetensors(tensors: dict[str, Tensor], path: Path) -> None:
+    """A file of tensors, with the permissions that any new file has here: the library's own are for the owner alone."""
+    path.touch()
+    mode = stat.S_IMODE(path.stat().st_mode)
+    save_file(tensors, path, metadata={"format": "pt"})
+    path.chmod(mode)
+
+
+def _shards(tensors: dict[str, Tensor], itemsize: int) -> Iterator[list[str]]:
     names: list[str] = []
     size = 0
     for name, tensor in tensors.items():
-        if names and size + tensor.nbytes > SHARD_BYTES:
+        if names and size + tensor.numel() * itemsize > SHARD_BYTES:
             yield names
             names, size = [], 0
         names.append(name)
-        size += tensor.nbytes
+        size += tensor.numel() * itemsize
     yield names
 
 
@@ -158,18 +194,50 @@ def _names(file: Path) -> list[str]:
         raise ValueError(f"{file} is not a whole safetensors file: {error}") from None
 
 
-def _check_tensors(config: ModelConfig, layout: dict[str, Slot], files: dict[str, Path]) -> None:
+def _check_tensors(directory: Path, config: ModelConfig, files: dict[str, Path]) -> None:
+    layout = checkpoint_layout(config)
     # Copies of tied heads and rotary tables stand in some checkpoints; both are derived, so both may be passed over.
-    derived = {
-        n for n in files if n.endswith("rotary_emb.inv_freq") or (config.tie_embeddings and n == "lm_head.weight")
-    }
+    head = Rows("lm_head.weight", 0, (config.vocab_size, config.hidden_size))
+    derived = {n for n in files if n.endswith("rotary_emb.inv_freq") or (config.tie_embeddings and n == HEAD)}
     if missing := [name for name in layout if name not in files]:
-        raise ValueError(f"the checkpoint lacks {len(missing)} tensors, first {missing[0]!r}")
+        raise ValueError(f"{directory}: the checkpoint lacks {len(missing)} tensors, first {missing[0]!r}")
     if extra := sorted(set(files) - set(layout) - derived):
-        raise ValueError(f"the checkpoint has {len(extra)} tensors that {config.family} has not, first {extra[0]!r}")
+        raise ValueError(
+            f"{directory}: the checkpoint has {len(extra)} tensors that {config.family} has not, first {extra[0]!r}"
+        )
     for file in sorted(set(files.values())):
         with safe_open(file, framework="pt") as shard:
             for name in _names(file):
-                if name in layout and tuple(shard.get_slice(name).get_shape()) != layout[name].shape:
-                    found = tuple(shard.get_slice(name).get_shape())
-                    raise ValueError(f"tensor {name!r} has shape {found}, the config asks for {layout[name].shape}")
+                if name in layout or name == HEAD:
+                    _check_form(name, shard.get_slice(name), layout.get(name, head).shape)
+
+
+def _check_form(name: str, stored: Any, shape: tuple[int, ...]) -> None:
+    found = tuple(stored.get_shape())
+    if found != shape:
+        raise ValueError(f"tensor {name!r} has shape {found}, the config asks for {shape}")
+    if stored.get_dtype() not in STORED:
+        raise ValueError(
+            f"tensor {name!r} is stored as {stored.get_dtype()}: quantised checkpoints are not supported; "
+            "load the original weights"
+        )
+
+
+def _has_other_head(files: dict[str, Path]) -> bool:
+    """Whether there is an output matrix, and it is not the embeddings."""
+    if HEAD not in files:
+        return False
+    with safe_open(files[HEAD], framework="pt") as one, safe_open(files[EMBEDDINGS], framework="pt") as other:
+        return not torch.equal(one.get_tensor(HEAD), other.get_tensor(EMBEDDINGS))
+
+
+def _check_finite(tensor: Tensor, name: str, file: Path) -> None:
+    if bool(torch.isfinite(tensor.sum())):  # quick, and needs no memory; a sum may overflow though no number has
+        return
+    if wrong := int((~torch.isfinite(tensor)).sum()):
+        dtype = str(tensor.dtype).removeprefix("torch.")
+        raise ValueError(
+            f"tensor {name!r} of {file} holds NaN or infinity ({wrong:,} of {tensor.numel():,} numbers, as {dtype}): the "
+            "training that wrote it had diverged, the file is damaged, or its numbers are too large for this dtype; take "
+            "an earlier checkpoint, or another dtype"
+        )

@@ -10,16 +10,14 @@ Gate correctness on form, rather than add the two: where form adds to the score,
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter, model_validator
+from pydantic import Discriminator, Field, Tag, TypeAdapter, model_validator
+
+from ponder.recipe.strict import Strict
 
 VerifierName = Literal["math", "choice", "instructions", "function_calls", "code", "reasoning_gym", "format", "length"]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Check(_Strict):
+class Check(Strict):
     """One verifier by name, with a reference of its own in place of the task's."""
 
     verifier: VerifierName
@@ -36,25 +34,25 @@ class Check(_Strict):
         return self
 
 
-class Gate(_Strict):
+class Gate(Strict):
     """0 unless every check of `gate` is correct; else what `then` says."""
 
     gate: list["Reward"] = Field(min_length=1)
     then: "Reward"
 
 
-class Product(_Strict):
+class Product(Strict):
     """The product of the scores; parts run at the same time."""
 
     product: list["Reward"] = Field(min_length=2)
 
 
-class Share(_Strict):
+class Share(Strict):
     weight: float = Field(gt=0, allow_inf_nan=False)
     of: "Reward"
 
 
-class WeightedSum(_Strict):
+class WeightedSum(Strict):
     """The mean of the scores by weight, so that it stays in [0, 1]."""
 
     sum: list[Share] = Field(min_length=2)

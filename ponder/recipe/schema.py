@@ -1,15 +1,12 @@
 """What a recipe may say. Every field has a working default; unknown keys are errors (see `load.py` for the wording)."""
 
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from ponder.recipe.reward import Reward
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+from ponder.recipe.sources import Source
+from ponder.recipe.stages import Stage
+from ponder.recipe.strict import Strict
 
 # ---- the model ----
 
@@ -40,89 +37,28 @@ class Model(Strict):
     dtype: Literal["float32", "bfloat16"] = Field(
         "float32", description="the learner's; in bfloat16 the small updates of RL round away, so it is for trials only"
     )
+    save_dtype: Literal["float32", "bfloat16", "float16"] | None = Field(
+        None,
+        description="of the weights in checkpoints; empty: that of the model that came in, float32 for a newborn. What "
+        "a resume needs is kept exactly beside them",
+    )
+    add_tokens: list[str] = Field(
+        [],
+        description="texts that become tokens of a model that comes in, such as [<think>, </think>]; its vocabulary "
+        "grows by those that it lacks",
+    )
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
-
-# ---- the tasks ----
-
-
-class SourceBase(Strict):
-    weight: float = Field(1.0, gt=0, description="share in the mixture, relative to the other sources")
-    domain: str | None = Field(
-        None, description="the name under which results are told apart; empty: the source's name"
-    )
-    prompt: str | None = Field(
-        None,
-        description="'boxed', 'choice', 'code', 'plain', or a text with {question} in it; empty: boxed, code for "
-        "programs, and nothing but the question for kind programs",
-    )
-    part: Literal["split", "train", "held_out"] = Field(
-        "split", description="split: by content hash; train or held_out: all of it goes there"
-    )
-    reward: Reward = Field(
-        "task", description="the task's own verifier, or a composition of verifiers (ponder.recipe.reward)"
-    )
-
-
-class GymSource(SourceBase):
-    kind: Literal["gym"] = "gym"
-    family: str = Field(description="a reasoning-gym family, such as chain_sum")
-    settings: dict[str, Any] = {}
-    size: int = Field(100_000, ge=1)
-    seed: int = 0
-    verifier: Literal["math", "reasoning_gym"] = "math"
-
-
-RowVerifier = Literal["math", "choice", "instructions", "function_calls", "code"]
-CallForm = Literal["auto", "hermes", "mistral", "llama", "qwen_coder", "deepseek", "tagged", "json", "python"]
-CALL_FORM = Field(
-    "auto",
-    description="with function_calls, the only form in which an answer's text may make calls; auto: any of them",
-)
-
-
-class JsonlSource(SourceBase):
-    kind: Literal["jsonl"] = "jsonl"
-    path: str = Field(
-        description="a file, or one of gsm8k_test, math500, aime24, aime25, humaneval, mbpp, ifeval, mmlu_stem"
-    )
-    fields: dict[str, str] = Field({}, description="prompt: and answer: name the fields of a row")
-    verifier: RowVerifier | None = Field(
-        None,
-        description="empty: that of a known benchmark, else math; code finds the tests in a row by its form, "
-        "instructions reads IFEval's fields, function_calls those of BFCL",
-    )
-    call_form: CallForm = CALL_FORM
-
-
-class HubSource(SourceBase):
-    kind: Literal["hub"] = "hub"
-    name: str = Field(description="a data set of the Hugging Face hub, or a local directory of one")
-    split: str = "train"
-    fields: dict[str, str] = {}
-    verifier: RowVerifier | None = None
-    call_form: CallForm = CALL_FORM
-
-
-class ProgramsSource(SourceBase):
-    """Small synthetic programming tasks, such as: Write f(x): add 3, times 7."""
-
-    kind: Literal["programs"] = "programs"
-    kinds: list[Literal["numbers", "text"]] = Field(["numbers", "text"], min_length=1)
-    min_steps: int = Field(2, ge=1)
-    max_steps: int = Field(3, ge=1, le=10)
-    max_number: int = Field(99, ge=2, description="of the numbers in a task's steps")
-    size: int = Field(100_000, ge=1)
-    seed: int = 0
-
     @model_validator(mode="after")
-    def steps_fit(self):
-        if self.min_steps > self.max_steps:
-            raise ValueError(f"min_steps ({self.min_steps}) cannot exceed max_steps ({self.max_steps})")
+    def newborn_has_its_tokens(self):
+        if self.add_tokens and self.path is None:
+            raise ValueError(
+                "add_tokens is for a model that comes in (path); a newborn has the tags of thoughts and calls"
+            )
         return self
 
 
-Source = Annotated[GymSource | JsonlSource | HubSource | ProgramsSource, Field(discriminator="kind")]
+# ---- the tasks ----
 
 
 class HeldOut(Strict):
@@ -161,133 +97,6 @@ class SandboxSettings(Strict):
     memory_mb: int = Field(1024, ge=16, description="the most that a program may ask for")
     timeout_s: float = Field(10.0, gt=0, le=3600, description="the same in seconds, for each test")
     isolation: Literal["strict", "standard", "none"] = "standard"
-
-
-# ---- the stages ----
-
-
-class Optimizer(Strict):
-    lr: float = Field(1e-6, gt=0)
-    warmup_steps: int = Field(5, ge=0)
-    decay: Literal["constant", "linear", "cosine"] = "constant"
-    betas: tuple[float, float] = (0.9, 0.95)
-    weight_decay: float = Field(0.0, ge=0)
-    max_grad_norm: float = Field(1.0, gt=0)
-
-
-class Plateau(Strict):
-    """Stop when held-out accuracy has not risen by `min_gain` over the last `evals` evaluations."""
-
-    evals: int = Field(3, ge=1)
-    min_gain: float = Field(0.01, ge=0)
-
-
-class StageBase(Strict):
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    steps: int = Field(ge=1, description="the most steps; target and plateau may end the stage before")
-    target: float | None = Field(None, gt=0, le=1, description="held-out accuracy at which the stage ends")
-    plateau: Plateau | None = None
-    eval_every: int = Field(0, ge=0, description="steps between held-out evaluations; 0: only at the end")
-    eval_problems: int = Field(64, ge=1, description="held-out problems in an evaluation on the way")
-    save_every: int = Field(20, ge=1)
-    keep_checkpoints: int = Field(2, ge=1, description="how many on the way are kept; a stage's last one always is")
-    micro_batch_tokens: int = Field(8_192, ge=16, description="tokens in one forward and backward pass")
-
-    @model_validator(mode="after")
-    def exits_need_evals(self):
-        if (self.target is not None or self.plateau is not None) and not self.eval_every:
-            raise ValueError("target and plateau look at evaluations on the way: set eval_every, for instance to 10")
-        return self
-
-
-class Habits(Strict):
-    """How a careless pupil works: the mistakes come with the habits, and nobody says which habit pays."""
-
-    guess: float = Field(0.5, ge=0, le=1, description="share that answers at once, without working")
-    check: float = Field(
-        0.1, ge=0, le=1, description="share of the worked ones that goes over it again, more carefully"
-    )
-    slip: float = Field(0.15, ge=0, lt=1, description="chance that a digit or a step comes out wrong")
-
-
-class Demonstrations(Strict):
-    """Written examples for the cold start: a JSONL file of {"messages": [...]}, or procedures that write them.
-
-    There is a procedure for each kind of task; a mixture of tasks names one for each.
-    """
-
-    path: str | None = None
-    columns: Habits | None = Field(None, description="sums and differences of two terms, worked column by column")
-    programs: Habits | None = Field(None, description="tasks of a source of kind programs, worked step by step")
-
-    @model_validator(mode="after")
-    def one_way(self):
-        procedures = self.columns is not None or self.programs is not None
-        if (self.path is not None) == procedures:
-            raise ValueError(
-                "name exactly one of: path (a JSONL file of chats), or procedures (columns for sums, programs for "
-                "sources of kind programs, or both)"
-            )
-        return self
-
-
-class SftStage(StageBase):
-    kind: Literal["sft"] = "sft"
-    demonstrations: Demonstrations
-    examples_per_step: int = Field(64, ge=1)
-    optimizer: Optimizer = Optimizer(lr=1e-5)
-
-
-ObjectiveName = Literal["grpo", "dr_grpo", "dapo", "gspo", "cispo", "rloo", "reinforce_pp"]
-GROUP_OBJECTIVES = ("grpo", "dr_grpo", "dapo", "gspo", "cispo", "rloo")
-
-
-class Objective(Strict):
-    """A named loss; the fields below replace its paper's choices where they are set."""
-
-    name: ObjectiveName = "dapo"
-    clip_low: float | None = Field(None, ge=0)
-    clip_high: float | None = Field(None, ge=0)
-    kl: float | None = Field(None, ge=0, description="weight of the KL to the stage's first weights")
-
-
-class RlStage(StageBase):
-    kind: Literal["rl"] = "rl"
-    prompts_per_step: int = Field(32, ge=1)
-    samples_per_prompt: int = Field(8, ge=1)
-    max_tokens: int = Field(2048, ge=1, description="longest answer, thinking included")
-    objective: Objective = Objective()
-    updates_per_step: int = Field(1, ge=1, description="optimizer updates that share a step's rollouts")
-    refill_prompts: int = Field(0, ge=0, description="most extra prompts a step to replace groups without variance")
-    truncated: Literal["mask", "wrong", "soft"] = Field(
-        "mask", description="answers cut off: left out of the loss, scored 0, or penalised as they near the limit"
-    )
-    soft_margin: int = Field(256, ge=1, description="soft: tokens before the limit over which the penalty grows to 1")
-    optimizer: Optimizer = Optimizer(lr=1e-6)
-    verify_timeout: float = Field(5.0, gt=0, description="seconds a verifier may take for one answer")
-    error_budget: float = Field(
-        0.01,
-        ge=0,
-        le=1,
-        description="share of a verifier's last 1,000 verdicts (all of the stage, while fewer) that may be errors or "
-        "timeouts; above it the run pauses, and also where most of a step's fail; never for fewer than 3",
-    )
-
-    @model_validator(mode="after")
-    def groups_have_company(self):
-        if self.samples_per_prompt < 2 and self.objective.name in GROUP_OBJECTIVES:
-            raise ValueError(
-                f"samples_per_prompt is {self.samples_per_prompt}, but objective {self.objective.name!r} compares the "
-                "samples of one prompt: use at least 2, or the objective 'reinforce_pp'"
-            )
-        if self.updates_per_step > self.prompts_per_step:
-            raise ValueError(
-                f"updates_per_step ({self.updates_per_step}) cannot exceed prompts_per_step ({self.prompts_per_step})"
-            )
-        return self
-
-
-Stage = Annotated[SftStage | RlStage, Field(discriminator="kind")]
 
 
 class Recipe(Strict):

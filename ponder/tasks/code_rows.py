@@ -6,7 +6,7 @@
     MBPP           text (or prompt), test_list, code, test_setup_code (or test_imports)
     LiveCodeBench  question_content (or prompt), public_test_cases, private_test_cases, starter_code, metadata
     own            prompt, tests, and if wanted solution, preamble, compare, tolerance, checker, language, limits,
-                   score, whole_content (ponder.tasks.code_tests, ponder.verifiers.code)
+                   score, whole_content (ponder.tasks.code_tests, ponder.verifiers.code.verifier)
 
 Every fault is a ValueError that begins with the place it was found at.
 """

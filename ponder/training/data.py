@@ -6,7 +6,8 @@ from functools import cached_property, partial
 from typing import Any
 
 from ponder.recipe.reward import REWARD
-from ponder.recipe.schema import GymSource, HubSource, JsonlSource, ProgramsSource, Recipe, Source
+from ponder.recipe.schema import Recipe
+from ponder.recipe.sources import GymSource, HubSource, JsonlSource, ProgramsSource, Source
 from ponder.tasks.mixture import Mixture
 from ponder.tasks.split import held_out_sample, refuse_overlap, split
 from ponder.tasks.task import LazyTasks, Task

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ponder.engine.counting import key
-from ponder.recipe.schema import Demonstrations, Habits
+from ponder.recipe.stages.sft import Demonstrations, Habits
 from ponder.tasks.programs import ARGUMENTS, ATOM, OPERATIONS, Step, extend, random_number, random_step, write_program
 from ponder.tasks.task import Task
 

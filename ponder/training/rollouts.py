@@ -1,4 +1,4 @@
-"""From tasks to judged rollouts: the engine samples, and each answer is judged while others are still being sampled."""
+"""From tasks to rollouts with verdicts: the engine samples, and each answer is verified while others are still sampled."""
 
 import json
 import time
@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ponder.chat.parser import ParsedOutput, parse_output
-from ponder.chat.renderer import Prompt, Renderer
+from ponder.chat.renderer import Renderer
 from ponder.engine.counting import key
 from ponder.engine.protocol import Completion, Engine, Request, SamplingParams
+from ponder.ledger import Ledger
 from ponder.tasks.task import Task
 from ponder.training.batch import Sample
+from ponder.training.gradients import Look
 from ponder.verifiers.response import Response
 from ponder.verifiers.verdict import Verdict
 from ponder.verifiers.verification import Verification, shown_reference
@@ -25,40 +27,40 @@ class Rollout:
     task: Task
     group: int
     sample: int
-    prompt: Prompt
-    completion: Completion
+    ledger: Ledger
     parsed: ParsedOutput
     verdict: Verdict
-    reward: float | None = None  # None leaves the loss: the verifier failed, or the answer was cut off and is masked
+    # {name of a part: its value}; None leaves the loss: the verifier failed, or the answer was cut off and is masked
+    reward: dict[str, float] | None = None
     advantage: float | None = None
+    look: Look | None = None  # how the learner saw it, where it learned from it
 
     @property
     def truncated(self) -> bool:
-        return self.completion.finish_reason == "length"
+        return self.ledger.truncated
 
-    def to_sample(self) -> Sample:
-        prompt, answer = self.prompt.ids, self.completion.ids
+    def to_sample(self, number: int) -> Sample:
         assert self.advantage is not None
-        mask = [0] * len(prompt) + [1] * len(answer)
-        return Sample(prompt + answer, mask, self.completion.logprobs, self.advantage)
+        return Sample(self.ledger.ids, self.ledger.mask, self.ledger.logprobs, self.advantage, number)
 
     def to_row(self, renderer: Renderer) -> dict[str, Any]:
+        ledger, first = self.ledger, self.ledger.prompt_length
         return {
             "task_id": self.task.id,
             "domain": self.task.domain,
             "source": self.task.source,
             "question": self.task.question,
-            "prompt_ids": self.prompt.ids,
-            "response_ids": self.completion.ids,
-            "logprobs": self.completion.logprobs,
-            "mask": [1] * len(self.completion.ids),
-            "text": renderer.decode(self.completion.ids),
+            "prompt_ids": ledger.prompt_ids,
+            "response_ids": ledger.response_ids,
+            "logprobs": along(ledger.mask[first:], ledger.logprobs),
+            "mask": ledger.mask[first:],
+            "text": renderer.decode(ledger.response_ids),
             "reference": json.dumps(shown_reference(self.task), ensure_ascii=False),
             "status": self.verdict.status,
             "score": self.verdict.score,
             "reason": self.verdict.reason,
             "parts": json.dumps([part.to_json() for part in self.verdict.parts], ensure_ascii=False),
-            "reward": self.reward,
+            "reward": None if self.reward is None else sum(self.reward.values()),
             "advantage": self.advantage,
             "truncated": self.truncated,
             "group": self.group,
@@ -66,15 +68,21 @@ class Rollout:
         }
 
 
+def along(mask: Sequence[int], values: Sequence[float]) -> list[float]:
+    """Values of the policy's tokens laid along all tokens, 0 where another wrote."""
+    rest = iter(values)
+    return [next(rest) if policy else 0.0 for policy in mask]
+
+
 @dataclass
 class Collected:
     rollouts: list[Rollout]  # by group, then by sample, whatever order they finished in
     sample_seconds: float = 0.0
-    judge_seconds: float = 0.0  # waiting for verdicts after the last answer was sampled
+    verify_seconds: float = 0.0  # waiting for verdicts after the last answer was sampled
     sampled_tokens: int = field(init=False)
 
     def __post_init__(self):
-        self.sampled_tokens = sum(len(r.completion.ids) for r in self.rollouts)
+        self.sampled_tokens = sum(r.ledger.sampled for r in self.rollouts)
 
 
 def collect(
@@ -87,7 +95,7 @@ def collect(
     seed_parts: tuple[int | str, ...],
     first_group: int = 0,
 ) -> Collected:
-    """Sample and judge `samples_per_prompt` answers to each task.
+    """Sample `samples_per_prompt` answers to each task, and have them verified.
 
     The random numbers of an answer are a function of (seed_parts, task id, sample number) and the token's position.
     """
@@ -102,14 +110,18 @@ def collect(
     for completion in engine.generate(requests):
         g, _ = completion.request.id
         parsed = parse_output(completion.ids, renderer, prompts[g].thinking_open)
-        pending[completion.request.id] = (
-            completion,
-            parsed,
-            verification.submit(tasks[g], response_of(completion, parsed)),
-        )
+        verdict = verification.submit(tasks[g], response_of(completion, parsed))
+        pending[completion.request.id] = completion, parsed, verdict
     sampled = time.perf_counter()
     rollouts = [
-        Rollout(tasks[g], first_group + g, s, prompts[g], completion, parsed, verdict.result())
+        Rollout(
+            tasks[g],
+            first_group + g,
+            s,
+            Ledger.of_turn(prompts[g].ids, completion.ids, completion.logprobs, completion.finish_reason),
+            parsed,
+            verdict.result(),
+        )
         for (g, s), (completion, parsed, verdict) in sorted(pending.items())
     ]
     return Collected(rollouts, sampled - started, time.perf_counter() - sampled)

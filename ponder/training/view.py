@@ -6,7 +6,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from ponder.recipe.schema import RlStage, SftStage
 from ponder.runs.console import failure_table, run_tables
 from ponder.runs.failures import FAILURES_FILE
 from ponder.runs.results import EvalResult
@@ -14,6 +13,7 @@ from ponder.runs.run import Run
 from ponder.runs.summary import build_report
 from ponder.training.checkpoint import Progress as StageProgress
 from ponder.training.pause import Paused
+from ponder.training.stages.kind import StageKind
 
 PLAIN_SECONDS = 5.0  # between lines where nothing can be drawn over
 
@@ -47,25 +47,21 @@ class View:
     def say(self, text: str) -> None:
         self.console.print(text, style="dim", highlight=False, markup=False)
 
-    def stage_begins(self, stage: SftStage | RlStage, step: int) -> None:
-        if isinstance(stage, RlStage):
-            size = stage.prompts_per_step * stage.samples_per_prompt
-            what = f"{stage.prompts_per_step} prompts x {stage.samples_per_prompt} samples = {size} answers a step"
-        else:
-            what = f"{stage.examples_per_step} examples a step"
-        self.console.print(f"[bold]{stage.name}[/bold]: {stage.steps} steps, {what}", highlight=False)
+    def stage_begins(self, stage: StageKind, step: int) -> None:
+        settings = stage.settings
+        self.console.print(f"[bold]{settings.name}[/bold]: {settings.steps} steps, {stage.size}", highlight=False)
         self.began, self.began_step = time.monotonic(), step
-        self.bar = self.bars.add_task(stage.name, total=stage.steps, completed=step, figures="")
+        self.bar = self.bars.add_task(settings.name, total=settings.steps, completed=step, figures="")
 
-    def step(self, stage: SftStage | RlStage, progress: StageProgress, metrics: dict[str, float]) -> None:
-        figures = self._figures(metrics)
+    def step(self, stage: StageKind, progress: StageProgress, metrics: dict[str, float]) -> None:
+        figures = stage.figures(metrics) + ("" if self.accuracy is None else f"  held-out {self.accuracy:.2f}")
         self.bars.update(self.bar, completed=progress.step, figures=figures)
         if not self.console.is_interactive and (progress.done or time.monotonic() - self.spoken > PLAIN_SECONDS):
             self.spoken = time.monotonic()
             pace = (self.spoken - self.began) / max(1, progress.step - self.began_step)
-            left = pace * (stage.steps - progress.step)
+            left = pace * (stage.settings.steps - progress.step)
             self.console.print(
-                f"{stage.name} {progress.step}/{stage.steps}  {figures}  {left:.0f} s left",
+                f"{stage.settings.name} {progress.step}/{stage.settings.steps}  {figures}  {left:.0f} s left",
                 highlight=False,
                 soft_wrap=True,
             )
@@ -98,12 +94,3 @@ class View:
         for path in paths:
             self.console.print(f"  {path}", style="dim", highlight=False, markup=False, soft_wrap=True)
         self.console.print(f"Talk to it: ponder chat {run.path}", highlight=False, markup=False, soft_wrap=True)
-
-    def _figures(self, metrics: dict[str, float]) -> str:
-        if "pass_rate" not in metrics:
-            return f"loss {metrics['loss']:.3f}  {metrics['tokens_per_s/learn']:,.0f} tok/s"
-        held_out = "" if self.accuracy is None else f"  held-out {self.accuracy:.2f}"
-        return (
-            f"reward {metrics['reward/mean']:.3f}{held_out}  length {metrics['length/mean']:.0f}  "
-            f"{metrics['tokens_per_s/sample']:,.0f} tok/s"
-        )

@@ -1,6 +1,6 @@
 """Verdicts composed of verdicts, as a recipe's `reward` says (ponder.recipe.reward): gate, product, weighted sum."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from math import nextafter, prod
@@ -21,6 +21,30 @@ def compose(reward: Any, submit: Submit) -> Future[Verdict]:
     ValueError for a reward of no known form.
     """
     return _start(REWARD.validate_python(reward), submit)
+
+
+def asked_of(reward: Any) -> list[tuple[str | None, Any]]:
+    """Whom a reward in JSON form may ask: (verifier, its reference) of all parts; None for the task's own.
+
+    ValueError for a reward of no known form.
+    """
+    return list(_leaves(REWARD.validate_python(reward)))
+
+
+def _leaves(reward: Any) -> Iterator[tuple[str | None, Any]]:
+    match reward:
+        case "task":
+            yield None, None
+        case str(name):
+            yield name, None
+        case Check(verifier=name, reference=reference):
+            yield name, reference
+        case Gate(gate=checks, then=then):
+            yield from (leaf for part in (*checks, then) for leaf in _leaves(part))
+        case Product(product=factors):
+            yield from (leaf for part in factors for leaf in _leaves(part))
+        case WeightedSum(sum=shares):
+            yield from (leaf for share in shares for leaf in _leaves(share.of))
 
 
 def _start(reward: Any, submit: Submit) -> Future[Verdict]:

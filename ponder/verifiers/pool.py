@@ -33,7 +33,8 @@ class WorkerPool:
     memory, a crash) has its job tried once more in a new one. Processes start with the first job, not before.
 
     >>> with WorkerPool(workers=1, deadline_s=5.0) as pool:
-    ...     pool.submit({"kind": "math", "reference": "x+1", "answer": "1+x"}).result()["status"]
+    ...     job = {"run": "ponder.verifiers.math.fallback:compare", "reference": "x+1", "answer": "1+x"}
+    ...     pool.submit(job).result()["status"]
     'correct'
     """
 

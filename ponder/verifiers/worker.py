@@ -12,6 +12,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from typing import BinaryIO
 
 FORBIDDEN = (
@@ -35,7 +36,7 @@ def main() -> None:
     while size := requests.read(4):
         job = json.loads(requests.read(int.from_bytes(size, "big")))
         try:
-            run = _load(job["kind"])
+            run = _load(job["run"])
         except Exception as error:
             _send(results, {"loaded": True})
             _send(results, _error(f"the verifier cannot be loaded: {type(error).__name__}: {error}"))
@@ -53,25 +54,12 @@ def main() -> None:
         _send(results, result)
 
 
-def _load(kind: str) -> Callable[[dict], dict]:
-    """The function for a kind of job; its libraries are imported with the first such job."""
-    if kind == "math":
-        from ponder.verifiers.math.fallback import compare
-
-        return compare
-    if kind == "instructions":
-        from ponder.verifiers.instructions import run
-
-        return run
-    if kind == "math_verify":
-        from ponder.verifiers.oracles.math_verify import compare as compare_plainly
-
-        return compare_plainly
-    if kind == "reasoning_gym":
-        from ponder.verifiers.gym_score import score
-
-        return score
-    raise ValueError(f"unknown kind of job {kind!r}")
+def _load(name: str) -> Callable[[dict], dict]:
+    """The function that a job names, of Ponder's verifiers only; its libraries are imported with the first such job."""
+    module, _, function = name.partition(":")
+    if not module.startswith("ponder.verifiers."):
+        raise ValueError(f"{name!r} is no function of ponder.verifiers")
+    return getattr(import_module(module), function)
 
 
 class _Guard:

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from ponder.engine.attention import Decode
-from ponder.engine.invariance import thread_count, try_forms
+from ponder.engine.invariance import try_forms
+from ponder.engine.kernels import thread_count
 from ponder.engine.kv_cache import KVCache
 from ponder.model.config import ModelConfig, RopeConfig
 

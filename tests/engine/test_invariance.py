@@ -12,8 +12,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ponder.engine import invariance
-from ponder.engine.invariance import SAFE, Forms, add_values, choose_forms, score_keys, try_forms
+from ponder.engine import kernels
+from ponder.engine.invariance import choose_forms, try_forms
+from ponder.engine.kernels import SAFE, Forms, add_values, score_keys
 from ponder.engine.local import LocalEngine
 from ponder.model.decoder import build_random
 from ponder.runs.processor import abilities
@@ -23,9 +24,9 @@ from tests.engine.test_local import requests, run
 FORMS_OF = try_forms.__wrapped__  # each call tries anew
 LAW_4 = [
     "tests/engine/test_decode_order.py",
-    "tests/engine/test_local.py::test_same_request_same_tokens_in_any_company",
-    "tests/engine/test_prefix.py::test_a_kept_beginning_gives_the_same_numbers_in_any_company",
-    "tests/engine/test_yarn.py::test_a_scaled_request_is_the_same_in_any_company",
+    "tests/engine/test_local.py::test_same_request_same_tokens_in_any_batch",
+    "tests/engine/test_prefix.py::test_a_kept_beginning_gives_the_same_numbers_in_any_batch",
+    "tests/engine/test_yarn.py::test_a_scaled_request_is_the_same_in_any_batch",
 ]
 # MKL gives processors that are not Intel's kernels of their own; this makes it take this one for Intel's.
 INTEL = "int mkl_serv_intel_cpu_true(void) { return 1; }\nint mkl_serv_intel_cpu(void) { return 1; }\n"
@@ -65,12 +66,12 @@ def test_law_4_holds_under_the_kernels_of_other_processors(name, intel):
     assert done.returncode == 0, done.stdout[-3000:]
 
 
-def changed_by_length(a, b, product=invariance.batched_product):
+def changed_by_length(a, b, product=kernels.batched_product):
     """Sums of more than 100 terms are added up from behind."""
     return product(a.flip(-1), b.flip(-2)) if a.shape[-1] > 100 else product(a, b)
 
 
-def changed_by_positions(a, b, product=invariance.batched_product):
+def changed_by_positions(a, b, product=kernels.batched_product):
     """Products with other than 32 columns are added up from behind."""
     return product(a.flip(-1), b.flip(-2)) if b.shape[-1] not in (16, 32) else product(a, b)
 
@@ -85,8 +86,8 @@ def changed_by_prompts(q, k, v, attend=F.scaled_dot_product_attention, **options
 
 INJECTED = {
     "rows": ((F, "linear", changed_by_rows), 16),
-    "keys": ((invariance, "batched_product", changed_by_positions), 32),
-    "values": ((invariance, "batched_product", changed_by_length), 32),
+    "keys": ((kernels, "batched_product", changed_by_positions), 32),
+    "values": ((kernels, "batched_product", changed_by_length), 32),
     "prompts": ((F, "scaled_dot_product_attention", changed_by_prompts), 1),
 }
 

@@ -27,7 +27,7 @@ def decoder(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def low_bounds(monkeypatch):
-    """Parts of 32 tokens, and lanes of 64, 128, 256 and 512 tokens, so that a small model's sequences climb."""
+    """Parts of 32 tokens, and lanes of 64, 128, 256 and 512 tokens, so that a small model's sequences move up."""
     monkeypatch.setattr("ponder.engine.local.EXTEND_TOKENS", CHUNK)
     monkeypatch.setattr("ponder.engine.lanes.FIRST_BOUND", 64)
 
@@ -62,7 +62,7 @@ def serving(decoder, **options) -> LocalEngine:
         (torch.bfloat16, CHUNK, 7),
     ],
 )
-def test_same_request_same_tokens_in_any_company(decoder, dtype, chunk, group):
+def test_same_request_same_tokens_in_any_batch(decoder, dtype, chunk, group):
     decoder = load_copy(decoder if group == 2 else with_group(group), dtype)
     wanted = mixed(1)
     together = run(serving(decoder, chunk_tokens=chunk), wanted)
@@ -159,7 +159,7 @@ def test_a_long_sequence_makes_no_other_row_long(decoder):
     assert engine.reserved().tokens == 416 + 32 * 64
 
 
-def test_lanes_climb_and_empty_lanes_hold_nothing(decoder):
+def test_sequences_move_up_and_empty_lanes_hold_nothing(decoder):
     engine = serving(decoder)
     request = Request(0, prompt(0, 20), dataclasses.replace(FREE, max_tokens=300), 0)
     (completion,) = engine.submit([request])
@@ -199,19 +199,19 @@ def held(engine) -> int:
 
 
 def test_lanes_hold_at_most_a_third_more_than_is_reserved(decoder):
-    """Crowds that leave or climb, and stragglers that stay behind in every lane; long prompts among them."""
+    """Crowds that leave or move up, and stragglers that stay behind in every lane; long prompts among them."""
     engine = serving(decoder, token_budget=6000)
     rng = random.Random(6)
     used = []
     for wave in range(6):
         short = [Request((wave, i), prompt(i, 5), dataclasses.replace(FREE, max_tokens=20), i) for i in range(40)]
-        climbing = [
+        growing = [
             Request(
                 (wave, 100 + i), prompt(i, rng.choice((9, 70, 140, 290))), dataclasses.replace(FREE, max_tokens=200), i
             )
             for i in range(6)
         ]
-        engine.submit(rng.sample(short + climbing, 46))
+        engine.submit(rng.sample(short + growing, 46))
         for _ in range(90):
             before = engine.reserved().tokens  # those that finish in the step count as well
             engine.step()
@@ -246,7 +246,7 @@ def test_a_long_prompt_is_not_held_twice(decoder, monkeypatch):
     assert 1024 < most[0] <= 1536 * (1 + 1 / 6) + 1, "three of them, and a sixth of the lane: one of 3 x 2 tensors"
 
 
-def test_newcomers_with_one_prompt_are_not_held_beside_their_lane(decoder):
+def test_new_sequences_with_one_prompt_are_not_held_beside_their_lane(decoder):
     engine = serving(decoder, token_budget=20_000, chunk_tokens=256)
     engine.submit([Request(i, prompt(0, 240), FREE, i) for i in range(31)])
     engine.step()

@@ -1,4 +1,4 @@
-"""The local engine: transformers as oracle, and law 4 (the same request gives the same tokens in any company)."""
+"""The local engine: transformers as oracle, and law 4 (the same request gives the same tokens in any batch)."""
 
 import dataclasses
 import random
@@ -84,7 +84,7 @@ def with_group(group: int, context: int = 512):
 
 @pytest.mark.parametrize("group", [2, 5, 7])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_same_request_same_tokens_in_any_company(decoder, dtype, group):
+def test_same_request_same_tokens_in_any_batch(decoder, dtype, group):
     decoder = load_copy(decoder if group == 2 else with_group(group), dtype)
     long = [Request(100 + i, prompt(50 + i, 150 + 70 * i), FREE, seed=i) for i in range(3)]
     wanted = requests(45) + long

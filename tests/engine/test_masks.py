@@ -1,4 +1,4 @@
-"""What a request asks of its tokens: masks, bias, alternatives; and that its company does not notice."""
+"""What a request asks of its tokens: masks, bias, alternatives; and that the rest of the batch does not notice."""
 
 import asyncio
 import dataclasses
@@ -66,7 +66,7 @@ def test_without_stop_ids_a_finished_mask_ends_the_answer(decoder):
     assert len(completion.ids) == 4 and completion.finish_reason == "length"
 
 
-def test_the_company_of_masks_bias_and_alternatives_changes_nothing(decoder):
+def test_masks_bias_and_alternatives_change_nothing_for_others_in_the_batch(decoder):
     wanted = requests(20)
     expected = run(LocalEngine(decoder), wanted)
     others = [

@@ -73,7 +73,7 @@ def test_a_prompt_is_never_taken_whole_and_another_factor_finds_nothing(decoder)
 
 
 @pytest.mark.parametrize(("chunk", "dtype"), [(1280, torch.float32), (1280, torch.bfloat16), (64, torch.float32)])
-def test_a_kept_beginning_gives_the_same_numbers_in_any_company(decoder, chunk, dtype):
+def test_a_kept_beginning_gives_the_same_numbers_in_any_batch(decoder, chunk, dtype):
     """Bit for bit: beside others whose kept beginnings are longer or shorter, with as many tokens left as it has."""
     decoder = load_copy(decoder, dtype)
     params = replace(FREE, max_tokens=8)
@@ -167,18 +167,18 @@ def test_what_is_found_is_what_was_stored_and_the_budget_holds():
         if rng.random() < 0.5:
             kept.store(tokens, 1.0, cache, row)
             assert len(kept.find((*tokens, 0), 1.0)) == len(tokens) // BLOCK, "the newest is there, whole"
-        slots = kept.find(tokens, 1.0)
+        blocks = kept.find(tokens, 1.0)
         target = marked_cache(config, [(0,) * 300])
-        length = len(slots) * BLOCK
+        length = len(blocks) * BLOCK
         assert length == kept.kept(tokens, 1.0)
-        if slots:
-            kept.load(slots, target, 0)
+        if blocks:
+            kept.load(blocks, target, 0)
         found_tokens += length
         assert length < len(tokens)
         for layer in range(config.num_layers):
             assert torch.equal(target.keys[layer][0, :, :length], cache.keys[layer][row, :, :length])
             assert torch.equal(target.values[layer][0, :, :length], cache.values[layer][row, :, :length])
-        assert len(kept.slots) + len(kept.free) == 40 and len(set(kept.slots.values()) | set(kept.free)) == 40
+        assert len(kept.blocks) + len(kept.free) == 40 and len(set(kept.blocks.values()) | set(kept.free)) == 40
     assert found_tokens > 10_000
 
 
@@ -193,4 +193,4 @@ def test_the_least_recently_used_goes_first_ends_before_beginnings():
     kept.store(c[:BLOCK], 1.0, cache, 2)
     assert [len(kept.find((*tokens, 0), 1.0)) for tokens in (a, b, c)] == [2, 1, 1]
     kept.store(tuple([4] * 9 * BLOCK), 1.0, marked_cache(config, [tuple([4] * 9 * BLOCK)]), 0)
-    assert len(kept.slots) == 4, "a sequence longer than the cache leaves its beginning"
+    assert len(kept.blocks) == 4, "a sequence longer than the cache leaves its beginning"

@@ -193,7 +193,7 @@ def test_mixed_batch_draws_each_row_by_its_own_rules():
     assert together[2] not in logits[0].topk(3).indices
 
 
-def test_among_equals_a_row_draws_the_same_in_any_company():
+def test_among_equals_a_row_draws_the_same_in_any_batch():
     """Logits of bfloat16 are tied more often than not, at the edge of top_k too; the widest top_k is the batch's."""
     logits = torch.randn(5, 1000, generator=torch.Generator().manual_seed(3)).mul(2).bfloat16().float()
     params = [

@@ -25,9 +25,9 @@ from ponder.engine.vllm_process import start_vllm
 from ponder.model.config import ModelConfig, RopeConfig
 from ponder.model.decoder import build_random
 from ponder.model.weights import load_decoder, save_decoder
-from ponder.server.gateway import Gateway
-from ponder.server.requests import ChatRequest
-from tests.engine.test_vllm import Mask, collect, ids_of, until
+from ponder.server.answer.gateway import Gateway
+from ponder.server.requests.chat import ChatRequest
+from tests.engine.vllm_asking import Mask, collect, ids_of, until
 
 PYTHON = os.environ.get("PONDER_VLLM_PYTHON")
 pytestmark = pytest.mark.skipif(

@@ -52,7 +52,7 @@ def test_logprobs_equal_static_yarn_and_factor_one_equals_the_plain_engine(model
     assert found[0].logprobs != found[3].logprobs
 
 
-def test_a_scaled_request_is_the_same_in_any_company(model_and_path):
+def test_a_scaled_request_is_the_same_in_any_batch(model_and_path):
     decoder = load_decoder(model_and_path[1])
     together = run(LocalEngine(decoder, rope_factors=FACTORS), mixed_requests())
     crowded = run(LocalEngine(decoder, rope_factors=FACTORS, max_rows=3), mixed_requests()[::-1])
@@ -65,11 +65,11 @@ def test_a_scaled_request_is_the_same_in_any_company(model_and_path):
 def test_the_context_grows_with_the_factor_and_only_offered_factors_run(model_and_path):
     engine = LocalEngine(load_decoder(model_and_path[1]), rope_factors=(1.0, 2.0))
     params = SamplingParams(max_tokens=24)
-    engine.check([Request(0, (1,) * 1000, params, 0, rope_factor=2.0)])
+    engine.limits.check([Request(0, (1,) * 1000, params, 0, rope_factor=2.0)])
     with pytest.raises(ValueError, match=r"exceeds the model's context of 1024; set max_tokens to 23"):
-        engine.check([Request(0, (1,) * 1001, params, 0, rope_factor=2.0)])
+        engine.limits.check([Request(0, (1,) * 1001, params, 0, rope_factor=2.0)])
     with pytest.raises(ValueError, match=r"rope_factor 4 is not offered; there are: 1, 2"):
-        engine.check([Request(0, (1,) * 10, params, 0, rope_factor=4.0)])
+        engine.limits.check([Request(0, (1,) * 10, params, 0, rope_factor=4.0)])
     with pytest.raises(ValueError, match="1 among them"):
         LocalEngine(load_decoder(model_and_path[1]), rope_factors=(2.0,))
 
@@ -80,7 +80,7 @@ def test_a_checkpoint_with_static_yarn_keeps_it(tmp_path):
     assert offered_factors(decoder.config) == (1.0,)
     with pytest.raises(ValueError, match="scaled already"):
         LocalEngine(decoder, rope_factors=FACTORS)
-    assert LocalEngine(decoder).context == 512
+    assert LocalEngine(decoder).limits.context == 512
     asks = replace(decoder.config, rope=RopeConfig(kind="yarn", factor=4.0, original_max_positions=512))
     assert context_of(asks) == 2048, "max_position_embeddings may stay at the trained length"
 

@@ -141,6 +141,15 @@ def test_the_call_forms_of_a_source_are_those_that_there_are_parsers_for():
     from typing import get_args
 
     from ponder.chat.call_forms import CALL_FORMS
-    from ponder.recipe.schema import CallForm
+    from ponder.recipe.sources import CallForm
 
     assert get_args(CallForm) == ("auto", *CALL_FORMS)
+
+
+def test_tokens_are_added_to_models_that_come_in_only(tmp_path):
+    assert "model: add_tokens is for a model that comes in" in complaint(
+        write(tmp_path, model={"add_tokens": ["<think>"]})
+    )
+    recipe = load_recipe(write(tmp_path, model={"path": "m", "add_tokens": ["<think>", "</think>"]}))
+    assert recipe.model.add_tokens == ["<think>", "</think>"] and recipe.model.save_dtype is None
+    assert "model.save_dtype" in complaint(write(tmp_path, model={"save_dtype": "float8"}))

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.born import NAME
-from tests.server.test_generation import CALL, THOUGHT, think_then
+from tests.shared.born import NAME
+from tests.shared.one_turn import CALL, THOUGHT, think_then
 
 PYTHON = os.environ.get("PONDER_CLIENTS_PYTHON")
 SCRIPT = Path(__file__).with_name("read_as_clients.py")

@@ -14,8 +14,8 @@ import pytest
 
 from tests.engine.test_vllm_real import write_checkpoint
 from tests.sandbox.waiting import wait_until
-from tests.server.born import ASK, NAME
-from tests.server.serve_process import ServeProcess
+from tests.shared.born import ASK, NAME
+from tests.shared.serve_process import ServeProcess
 
 PYTHON = os.environ.get("PONDER_VLLM_PYTHON")
 pytestmark = pytest.mark.skipif(

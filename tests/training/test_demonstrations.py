@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from ponder.recipe.schema import Demonstrations, Habits
+from ponder.recipe.stages.sft import Demonstrations, Habits
 from ponder.tasks.gym import gym_tasks
 from ponder.tasks.programs import program_tasks
 from ponder.tasks.task import Task

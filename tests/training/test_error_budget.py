@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from ponder.chat.parser import ParsedOutput
-from ponder.chat.renderer import Prompt
-from ponder.engine.protocol import Completion, Request, rl_sampling
+from ponder.ledger import Ledger
 from ponder.recipe.load import parse_recipe
-from ponder.recipe.schema import RlStage
+from ponder.recipe.stages import RlStage
 from ponder.runs.console import failure_table
 from ponder.runs.failures import FAILURES_FILE, FAILURES_KEPT, add_failures, failure_row, write_failures
 from ponder.runs.html import render_html
@@ -52,8 +51,8 @@ def task(verifier: str = "math", **metadata) -> Task:
 
 
 def rollout(of: Task, verdict: Verdict, content: str = "It is 2") -> Rollout:
-    completion = Completion(Request((0, 0), (1,), rl_sampling(9, frozenset()), 0), [5], [-0.5], "stop")
-    return Rollout(of, 0, 0, Prompt([1], "", True), completion, ParsedOutput("", content, (), True, 0), verdict)
+    ledger = Ledger.of_turn([1], [5], [-0.5], "stop")
+    return Rollout(of, 0, 0, ledger, ParsedOutput("", content, (), True, 0), verdict)
 
 
 def failed(status: str = "error", reason: str = "the server is down") -> Verdict:
@@ -145,7 +144,7 @@ def test_rates_by_verifier():
 
 
 def test_of_a_composed_reward_the_part_that_failed_is_named():
-    """With the judge's own verdicts. Length cannot be judged without the number of tokens, so it is that which fails."""
+    """With verdicts of Verification itself. Length cannot be judged without the number of tokens, so it is that which fails."""
     length = {"verifier": "length", "reference": {"max_tokens": 5}}
     composed = task(reward={"gate": ["format"], "then": {"product": ["task", length]}})
     response = Response("", "\\boxed{2}", True, False)

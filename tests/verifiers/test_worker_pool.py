@@ -10,8 +10,9 @@ import pytest
 
 from ponder.verifiers import WorkerPool
 
-EASY = {"kind": "math", "reference": "x+1", "answer": "1+x"}
-HANG = {"kind": "math", "reference": "7", "answer": "9^{9^{9^{9}}}"}  # sympy expands it, in C code, for ever
+COMPARE = "ponder.verifiers.math.fallback:compare"
+EASY = {"run": COMPARE, "reference": "x+1", "answer": "1+x"}
+HANG = {"run": COMPARE, "reference": "7", "answer": "9^{9^{9^{9}}}"}  # sympy expands it, in C code, for ever
 
 
 def gone(process_id: int) -> bool:
@@ -132,14 +133,17 @@ def test_off_the_main_thread_it_is_the_same(pool):
 
 
 def test_unknown_kinds_and_broken_jobs_are_errors_and_harm_nothing(pool):
-    assert "unknown kind of job 'poetry'" in pool.submit({"kind": "poetry"}).result()["reason"]
-    assert pool.submit({"kind": "math"}).result()["status"] == "error"
-    assert pool.submit({"kind": "math", "reference": object()}).result()["status"] == "error"
+    for name in ("poetry", "os:getcwd", "ponder.verifiers.poetry:write", "ponder.verifiers.math:write"):
+        result = pool.submit({"run": name}).result()
+        assert (result["status"], result["score"]) == ("error", None)
+        assert result["reason"].startswith("the verifier cannot be loaded: ")
+    assert pool.submit({"run": COMPARE}).result()["status"] == "error"
+    assert pool.submit({"run": COMPARE, "reference": object()}).result()["status"] == "error"
     assert pool.submit(EASY).result()["status"] == "correct"
 
 
 def test_a_large_job_goes_through(pool):
-    job = {"kind": "math", "reference": "7", "answer": "7 + " * 500_000 + "0"}
+    job = {"run": COMPARE, "reference": "7", "answer": "7 + " * 500_000 + "0"}
     assert pool.submit(job).result()["status"] in ("wrong", "unparseable", "error", "timeout")
 
 

@@ -1,0 +1,87 @@
+"""What a recipe may say about sources of tasks, one model for each kind."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from ponder.recipe.reward import Reward
+from ponder.recipe.strict import Strict
+
+
+class SourceBase(Strict):
+    weight: float = Field(1.0, gt=0, description="share in the mixture, relative to the other sources")
+    domain: str | None = Field(
+        None, description="the name under which results are told apart; empty: the source's name"
+    )
+    prompt: str | None = Field(
+        None,
+        description="'boxed', 'choice', 'code', 'plain', or a text with {question} in it; empty: boxed, code for "
+        "programs, and nothing but the question for kind programs",
+    )
+    part: Literal["split", "train", "held_out"] = Field(
+        "split", description="split: by content hash; train or held_out: all of it goes there"
+    )
+    reward: Reward = Field(
+        "task", description="the task's own verifier, or a composition of verifiers (ponder.recipe.reward)"
+    )
+
+
+class GymSource(SourceBase):
+    kind: Literal["gym"] = "gym"
+    family: str = Field(description="a reasoning-gym family, such as chain_sum")
+    settings: dict[str, Any] = Field({})
+    size: int = Field(100_000, ge=1)
+    seed: int = 0
+    verifier: Literal["math", "reasoning_gym"] = "math"
+
+
+RowVerifier = Literal["math", "choice", "instructions", "function_calls", "code"]
+CallForm = Literal["auto", "hermes", "mistral", "llama", "qwen_coder", "deepseek", "tagged", "json", "python"]
+CALL_FORM = Field(
+    "auto",
+    description="with function_calls, the only form in which an answer's text may make calls; auto: any of them",
+)
+
+
+class JsonlSource(SourceBase):
+    kind: Literal["jsonl"] = "jsonl"
+    path: str = Field(
+        description="a file, or one of gsm8k_test, math500, aime24, aime25, humaneval, mbpp, ifeval, mmlu_stem"
+    )
+    fields: dict[str, str] = Field({}, description="prompt: and answer: name the fields of a row")
+    verifier: RowVerifier | None = Field(
+        None,
+        description="empty: that of a known benchmark, else math; code finds the tests in a row by its form, "
+        "instructions reads IFEval's fields, function_calls those of BFCL",
+    )
+    call_form: CallForm = CALL_FORM
+
+
+class HubSource(SourceBase):
+    kind: Literal["hub"] = "hub"
+    name: str = Field(description="a data set of the Hugging Face hub, or a local directory of one")
+    split: str = "train"
+    fields: dict[str, str] = Field({})
+    verifier: RowVerifier | None = None
+    call_form: CallForm = CALL_FORM
+
+
+class ProgramsSource(SourceBase):
+    """Small synthetic programming tasks, such as: Write f(x): add 3, times 7."""
+
+    kind: Literal["programs"] = "programs"
+    kinds: list[Literal["numbers", "text"]] = Field(["numbers", "text"], min_length=1)
+    min_steps: int = Field(2, ge=1)
+    max_steps: int = Field(3, ge=1, le=10)
+    max_number: int = Field(99, ge=2, description="of the numbers in a task's steps")
+    size: int = Field(100_000, ge=1)
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def steps_fit(self):
+        if self.min_steps > self.max_steps:
+            raise ValueError(f"min_steps ({self.min_steps}) cannot exceed max_steps ({self.max_steps})")
+        return self
+
+
+Source = Annotated[GymSource | JsonlSource | HubSource | ProgramsSource, Field(discriminator="kind")]

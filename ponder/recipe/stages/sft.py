@@ -1,0 +1,46 @@
+"""The recipe of a stage of imitation (supervised fine-tuning): the cold start."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from ponder.recipe.stages.base import Optimizer, StageBase
+from ponder.recipe.strict import Strict
+
+
+class Habits(Strict):
+    """How a careless pupil works: the mistakes come with the habits, and nobody says which habit pays."""
+
+    guess: float = Field(0.5, ge=0, le=1, description="share that answers at once, without working")
+    check: float = Field(
+        0.1, ge=0, le=1, description="share of the worked ones that goes over it again, more carefully"
+    )
+    slip: float = Field(0.15, ge=0, lt=1, description="chance that a digit or a step comes out wrong")
+
+
+class Demonstrations(Strict):
+    """Written examples for the cold start: a JSONL file of {"messages": [...]}, or procedures that write them.
+
+    There is a procedure for each kind of task; a mixture of tasks names one for each.
+    """
+
+    path: str | None = None
+    columns: Habits | None = Field(None, description="sums and differences of two terms, worked column by column")
+    programs: Habits | None = Field(None, description="tasks of a source of kind programs, worked step by step")
+
+    @model_validator(mode="after")
+    def one_way(self):
+        procedures = self.columns is not None or self.programs is not None
+        if (self.path is not None) == procedures:
+            raise ValueError(
+                "name exactly one of: path (a JSONL file of chats), or procedures (columns for sums, programs for "
+                "sources of kind programs, or both)"
+            )
+        return self
+
+
+class SftStage(StageBase):
+    kind: Literal["sft"] = "sft"
+    demonstrations: Demonstrations
+    examples_per_step: int = Field(64, ge=1)
+    optimizer: Optimizer = Optimizer(lr=1e-5)

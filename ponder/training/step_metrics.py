@@ -1,0 +1,34 @@
+"""What a step of RL says of itself: rewards, verdicts, lengths."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from ponder.training.advantages import total
+from ponder.training.error_budget import part_metrics
+from ponder.training.rewards import by_group, has_variance
+from ponder.training.rollouts import Rollout
+
+
+def summarise(rollouts: Sequence[Rollout]) -> dict[str, float]:
+    """Rewards, verdicts and lengths of a step."""
+    groups = by_group(rollouts)
+    lengths = [r.ledger.sampled for r in rollouts]
+    statuses = Counter(r.verdict.status for r in rollouts)
+    metrics = {
+        "reward/mean": _mean([total(r.reward) for r in rollouts if r.reward is not None]),
+        "pass_rate": statuses["correct"] / len(rollouts),
+        "length/mean": _mean(lengths),
+        "length/max": max(lengths),
+        "length/thinking": _mean([r.parsed.reasoning_tokens for r in rollouts]),
+        "groups/zero_variance_share": sum(not has_variance(g) for g in groups) / len(groups),
+    }
+    for status, count in statuses.items():
+        metrics[f"status/{status}"] = count / len(rollouts)
+    for domain in sorted({r.task.domain for r in rollouts}):
+        rewards = [total(r.reward) for r in rollouts if r.task.domain == domain and r.reward is not None]
+        metrics[f"reward/{domain}"] = _mean(rewards)
+    return metrics | part_metrics(rollouts)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else 0.0
