@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from ponder.recipe.sources import Source
 from ponder.recipe.stages import Stage
 from ponder.recipe.strict import Strict
+from ponder.recipe.trackers import Trackers
 
 # ---- the model ----
 
@@ -107,6 +108,7 @@ class Recipe(Strict):
     held_out: HeldOut = HeldOut()
     engine: EngineSettings = EngineSettings()
     sandbox: SandboxSettings = SandboxSettings()
+    trackers: Trackers = Field([], description="beside TensorBoard: wandb, mlflow, by name or with settings")
     stages: list[Stage] = Field(min_length=1)
 
     @model_validator(mode="after")

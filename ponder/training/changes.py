@@ -7,7 +7,7 @@ from typing import Any
 from ponder.recipe.schema import Recipe
 
 # Settings that what has been learned so far does not depend on, or that one changes because training went wrong.
-CHANGEABLE = ("sandbox.*", "stages.*.error_budget", "stages.*.verify_timeout", "stages.*.optimizer.*")
+CHANGEABLE = ("trackers", "sandbox.*", "stages.*.error_budget", "stages.*.verify_timeout", "stages.*.optimizer.*")
 
 
 def changed_fields(before: Recipe, after: Recipe) -> dict[str, list[Any]]:

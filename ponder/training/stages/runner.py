@@ -22,6 +22,7 @@ from ponder.runs.processor import processor
 from ponder.runs.report import write_report
 from ponder.runs.results import EvalResult
 from ponder.runs.run import BIRTH, Run, place_of
+from ponder.runs.trackers import check_trackers, open_trackers
 from ponder.tasks.task import Task
 from ponder.training.changes import changed_fields
 from ponder.training.checkpoint import OPTIMIZER_FILE, Progress, load_progress, save_checkpoint
@@ -57,6 +58,7 @@ def start(recipe: Recipe, path: Path, view: View) -> Run:
         Paused: verifiers failed too often, or a gradient was not finite; the run can be resumed.
     """
     text = dump_recipe(recipe)
+    check_trackers(recipe.trackers)
     stages = stages_of(recipe)
     pool = load_tasks(recipe)
     parent = Path(recipe.model.path) if recipe.model.path else None
@@ -83,6 +85,7 @@ def resume(path: Path, view: View, overrides: Sequence[str] = ()) -> Run:
     with Run.open(path) as run:
         run.lock()
         recipe = load_recipe(run.path / "recipe.yaml", list(overrides))
+        check_trackers(recipe.trackers)
         changed = changed_fields(load_recipe(run.path / "recipe.yaml"), recipe)
         checkpoint = run.latest_checkpoint()
         if checkpoint is None:
@@ -122,6 +125,7 @@ class _Training:
         self.stop_asked = False
 
     def go_on_from(self, progress: Progress) -> None:
+        self.run.follow(open_trackers(self.recipe.trackers, self.run), self.view.say)
         self.engine = SamplingEngine(self.decoder, self.recipe.engine)
         helpers = self.engine.workers - 1  # this process learns too
         replicas = Replicas(self.decoder, helpers) if helpers > 0 else None
