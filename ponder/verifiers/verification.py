@@ -15,6 +15,7 @@ from ponder.tasks.task import Task
 from ponder.verifiers.compose import asked_of, compose, done_with
 from ponder.verifiers.pool import WorkerPool
 from ponder.verifiers.response import Response
+from ponder.verifiers.scores import shown, told
 from ponder.verifiers.table import VERIFIERS
 from ponder.verifiers.verdict import Part, Verdict
 from ponder.verifiers.verifier import Grader, Job, Setup, Submission
@@ -174,26 +175,22 @@ def _lawful(name: str, graded: Future[Verdict]) -> Future[Verdict]:
 
     def check(done: Future[Verdict]) -> Verdict:
         if (error := done.exception()) is not None:
-            return Verdict("error", None, f"{name}: {type(error).__name__}: {error}")
+            return Verdict("error", None, f"{name}: {told(error)}")
         said = done.result()
-        return said if isinstance(said, Verdict) else Verdict("error", None, f"{name} said no verdict: {said!r:.200}")
+        return said if isinstance(said, Verdict) else Verdict("error", None, f"{name} said no verdict: {shown(said)}")
 
     return _after(graded, check)
 
 
 def _after(first: Future, make: Callable[[Future], Verdict]) -> Future[Verdict]:
-    """The future of what `make` says of the first one; cancelled if that is."""
+    """The future of what `make`, which never raises, says of the first one; cancelled if that is."""
     future: Future[Verdict] = Future()
 
     def finish(done: Future) -> None:
         if done.cancelled():
             future.cancel()
         elif future.set_running_or_notify_cancel():  # whoever asked may have given up
-            try:
-                verdict = make(done)
-            except Exception as error:  # such as an object that cannot be shown; raised here, nobody would hear it
-                verdict = Verdict("error", None, f"no verdict: {type(error).__name__}")
-            future.set_result(verdict)
+            future.set_result(make(done))
 
     first.add_done_callback(finish)
     return future

@@ -6,14 +6,14 @@ not write files, start programs or use the network, and knows nothing but the jo
 attacks out; it is not the sandbox in which programs are run.
 """
 
-import json
 import os
 import resource
 import signal
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from typing import BinaryIO
+
+from ponder.verifiers.wire import failure, receive, send
 
 FORBIDDEN = (
     *("os.exec", "os.fork", "os.kill", "os.posix_spawn", "os.remove", "os.rename", "os.rmdir", "os.system"),
@@ -33,25 +33,24 @@ def main() -> None:
     guard = _Guard()
     sys.addaudithook(guard)
 
-    while size := requests.read(4):
-        job = json.loads(requests.read(int.from_bytes(size, "big")))
+    while (job := receive(requests)) is not None:
         try:
             run = _load(job["run"])
         except Exception as error:
-            _send(results, {"loaded": True})
-            _send(results, _error(f"the verifier cannot be loaded: {type(error).__name__}: {error}"))
+            send(results, {"loaded": True})
+            send(results, failure(f"the verifier cannot be loaded: {type(error).__name__}: {error}"))
             continue
-        _send(results, {"loaded": True})
+        send(results, {"loaded": True})
         # When the job has used up its processor time, the kernel ends this process with SIGPROF, even in C code.
         signal.setitimer(signal.ITIMER_PROF, deadline_s)
         guard.armed = True
         try:
             result = run(job)
         except Exception as error:
-            result = _error(f"{type(error).__name__}: {error}")
+            result = failure(f"{type(error).__name__}: {error}")
         guard.armed = False
         signal.setitimer(signal.ITIMER_PROF, 0)
-        _send(results, result)
+        send(results, result)
 
 
 def _load(name: str) -> Callable[[dict], dict]:
@@ -76,16 +75,6 @@ class _Guard:
             refused = event.startswith(FORBIDDEN)
         if refused:
             raise PermissionError(f"the answer tried to {event}")
-
-
-def _send(results: BinaryIO, message: dict) -> None:
-    data = json.dumps(message).encode()
-    results.write(len(data).to_bytes(4, "big") + data)
-    results.flush()
-
-
-def _error(reason: str) -> dict:
-    return {"status": "error", "score": None, "reason": reason}
 
 
 if __name__ == "__main__":

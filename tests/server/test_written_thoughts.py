@@ -3,13 +3,14 @@
 import json
 
 import pytest
-from ponder.server.planning import Lengths, Planner
-from tests.server.test_generation import END, THOUGHT, parts, run, think_then
 
+from ponder.agents.turn.lengths import Lengths
 from ponder.chat.renderer import Renderer
 from ponder.engine.protocol import SamplingParams
-from ponder.server.requests import ChatRequest
+from ponder.server.answer.planning import Planner
+from ponder.server.requests.chat import ChatRequest
 from tests.chat.built import CHATML, qwen_like
+from tests.shared.one_turn import END, THOUGHT, parts, run, think_then
 
 
 @pytest.fixture(scope="module")

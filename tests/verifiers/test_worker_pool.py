@@ -4,11 +4,13 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import CancelledError
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ponder.verifiers import WorkerPool
+from ponder.verifiers.process import GUARDED
 
 COMPARE = "ponder.verifiers.math.fallback:compare"
 EASY = {"run": COMPARE, "reference": "x+1", "answer": "1+x"}
@@ -90,7 +92,7 @@ def test_closing_kills_a_busy_worker_and_cancels_what_waits():
 
 
 def test_a_worker_that_cannot_have_the_memory_says_so():
-    with WorkerPool(workers=1, deadline_s=5.0, memory_bytes=64 << 20) as pool:
+    with WorkerPool(workers=1, deadline_s=5.0, program=replace(GUARDED, memory_bytes=64 << 20)) as pool:
         result = pool.submit(EASY).result()
     assert result["status"] == "error"
     assert result["score"] is None
@@ -158,7 +160,7 @@ def test_workers_know_no_secrets(pool, monkeypatch):
         assert b"secret" not in environment.read_bytes()
 
 
-GUARDED = """
+SCRIPT = """
 import os, socket, subprocess, sys, tempfile
 from ponder.verifiers.worker import _Guard
 guard = _Guard()
@@ -183,7 +185,7 @@ print("done")
 
 def test_while_armed_the_guard_refuses_what_a_comparison_need_not_do():
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    out = subprocess.run([sys.executable, "-c", GUARDED], env=environment, capture_output=True, text=True)
+    out = subprocess.run([sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True)
     assert out.stdout.split() == ["refused"] * 7 + ["done"], out.stderr
 
 

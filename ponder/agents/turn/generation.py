@@ -165,10 +165,12 @@ class Generation:
             deltas += self._read((token,))
             # A tag that is written as text ends the thought with no token that could be a stop.
             closed = self.plan.structure is not None and was_thinking and not self._parser.thinking
-            if token in stops:
+            if closed:
+                end = SegmentEnd.THOUGHT_END
+            elif token in stops:
                 end = self._marker(token)
             else:
-                end = SegmentEnd.THOUGHT_END if closed else self._cut(token)
+                end = self._cut(token)
             if end:
                 break
         else:
