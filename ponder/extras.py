@@ -1,6 +1,10 @@
 """Parts that Ponder does without until they are wanted, and how to get them where the user stands."""
 
+import os
 import re
+import shlex
+import shutil
+import sys
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
@@ -8,12 +12,24 @@ _PROJECT = Path(__file__).parents[1]
 
 
 def how_to_install(extra: str) -> str:
-    """The command that brings an extra of pyproject.toml: `pip install -e '.[chat]'` in a checkout of the project, else the
-    extra's own packages by name. Never `ponder[chat]`: that name is not the project's at any package index."""
+    """The command that brings an extra of pyproject.toml into the environment of this Python: `pip install -e '.[chat]'` in
+    a checkout of the project, else the extra's own packages by name. Never `ponder[chat]`: at a package index that name is
+    not this project's."""
     if checkout := _checkout():
-        here = checkout == Path.cwd()
-        return f"pip install -e '{'.' if here else checkout}[{extra}]'"
-    return f"pip install {' '.join(repr(package) for package in _packages(extra))}"
+        where = "." if checkout == Path.cwd() else str(checkout)
+        wanted = ["-e", f"{where}[{extra}]"]
+    else:
+        wanted = _packages(extra)
+    return f"{_pip()} install {shlex.join(wanted)}"
+
+
+def _pip() -> str:
+    """`pip`, where that is this environment's."""
+    first, own = shutil.which("pip"), Path(sys.executable).parent
+    if first and Path(first).parent == own:
+        return "pip"
+    python = Path(sys.executable)
+    return f"{shlex.quote(os.path.relpath(python) if python.is_relative_to(Path.cwd()) else str(python))} -m pip"
 
 
 def _checkout() -> Path | None:
