@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 FLOORS = {
+    "extras": -1,
     "recipe": 0,
     "ledger": 0,
     "http": 0,

@@ -14,17 +14,20 @@ def train(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="change a field: --set stages.math.steps=40 (repeatable)")
     ] = None,
-    dry_run: Annotated[bool, typer.Option(help="check the recipe, print it resolved, and stop")] = False,
+    dry_run: Annotated[
+        bool, typer.Option(help="check the recipe, print it with every field resolved and described, and stop")
+    ] = False,
 ) -> None:
     """Train a recipe: its stages in order, with evaluations, checkpoints and a report. Ctrl+C saves and stops.
 
     Exits with 3 where the run has paused itself: it is saved, and says what happened and how to go on.
     """
-    from ponder.recipe.load import dump_recipe, load_recipe
+    from ponder.recipe.explain import explain_recipe
+    from ponder.recipe.load import load_recipe
 
     loaded = load_recipe(recipe, set_)
     if dry_run:
-        print(dump_recipe(loaded), end="")
+        print(explain_recipe(loaded), end="")
         return
     path = run or Path("runs") / loaded.name
     if (path / "recipe.yaml").exists():  # said before torch is imported; Run.create says it again, under its lock

@@ -125,11 +125,12 @@ def _suggestion(loc: tuple) -> str:
 
 def _model_at(model: type[BaseModel], loc: tuple) -> type[BaseModel] | None:
     """Follow a pydantic location through the schema's JSON form, which knows unions, lists and mappings alike."""
-    from ponder.recipe import reward, sources, stages
+    from ponder.recipe import reward, sources, stages, trackers
 
     tags = {"gym": sources.GymSource, "hub": sources.HubSource}
     tags |= dict.fromkeys(("files", "jsonl"), sources.FileSource)
     tags |= {"programs": sources.ProgramsSource, **stages.STAGES}
+    tags |= {"wandb": trackers.Wandb, "mlflow": trackers.Mlflow}
     tags |= {"<check>": reward.Check, "<gate>": reward.Gate, "<product>": reward.Product, "<sum>": reward.WeightedSum}
     tags["<python>"] = reward.PythonFunction
     current: type[BaseModel] | None = model

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from ponder.recipe.sources import Source
 from ponder.recipe.stages import Stage
 from ponder.recipe.strict import Strict
+from ponder.recipe.trackers import Trackers
 
 # ---- the model ----
 
@@ -119,6 +120,7 @@ class Recipe(Strict):
         description="rows whose prompts are longer are left out and counted; empty: one that leaves no room for an answer "
         "in the model's context refuses the run",
     )
+    trackers: Trackers = Field([], description="beside TensorBoard: wandb, mlflow, by name or with settings")
     stages: list[Stage] = Field(min_length=1)
 
     @model_validator(mode="after")

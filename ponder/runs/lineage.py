@@ -1,6 +1,7 @@
 """Where a run comes from: enough to make it again, or to know why it cannot be made again."""
 
 import hashlib
+import json
 import platform
 import secrets
 import sys
@@ -52,9 +53,48 @@ def born_here(lineage: dict[str, Any]) -> bool:
     return lineage.get("parent") is None
 
 
+def read_lineage(run: Path) -> dict[str, Any]:
+    """
+    Raises:
+        ValueError: the file is no JSON object.
+    """
+    path = run / "lineage.json"
+    try:
+        lineage = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: {error}") from None
+    if not isinstance(lineage, dict):
+        raise ValueError(f"{path} is damaged: it must hold an object")
+    return lineage
+
+
 def format_of(lineage: dict[str, Any]) -> int:
     number = lineage.get("format", 1)
     return number if isinstance(number, int) else 1
+
+
+def refuse_newer(run: Path, lineage: dict[str, Any]) -> None:
+    """
+    Raises:
+        ValueError: the run was made by a Ponder whose runs this one does not know.
+    """
+    if format_of(lineage) > FORMAT:
+        raise ValueError(
+            f"{run} was made by a newer Ponder ({lineage.get('ponder')}): its format is {format_of(lineage)}, and this "
+            f"one, {__version__}, knows formats up to {FORMAT}. Update Ponder to open it."
+        )
+
+
+def older(run: Path, lineage: dict[str, Any], checkpoint: Path | None) -> str | None:
+    """Why this version cannot train a run of an older format further, and what it can do with it; None of other runs."""
+    if format_of(lineage) >= FORMAT:
+        return None
+    further = f" To train its weights further, start a run with --set model.path={checkpoint}." if checkpoint else ""
+    return (
+        f"{run} was made by Ponder {lineage.get('ponder')}, and its format ({format_of(lineage)}) is older than that of "
+        f"the runs that this one, {__version__}, can train ({FORMAT}). ponder report, chat, generate and serve work on it "
+        f"as before.{further}"
+    )
 
 
 def last_processor(lineage: dict[str, Any]) -> str | None:

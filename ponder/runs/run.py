@@ -1,15 +1,15 @@
 """One run directory: created once, written by one process at a time, readable by anyone at any moment."""
 
 import json
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ponder import __version__
 from ponder.runs.atomic import clean_leftovers, replacing_directory, write_text
 from ponder.runs.failures import FAILURES_FILE, add_failures, read_failures
-from ponder.runs.lineage import FORMAT, format_of, now, resumed
+from ponder.runs.lineage import format_of, now, older, read_lineage, refuse_newer, resumed
 from ponder.runs.lock import RunLock
 from ponder.runs.metrics import MetricsLog, Row, read_rows
 from ponder.runs.places import (
@@ -25,6 +25,8 @@ from ponder.runs.places import (
 from ponder.runs.results import EvalResult
 from ponder.runs.rewind import Rewound, drop_later, later_than
 from ponder.runs.rollouts import read_rollouts, write_rollouts
+from ponder.runs.tracking import Tracker, Tracking
+from ponder.runs.wording import printable
 
 
 class Run:
@@ -38,6 +40,8 @@ class Run:
         self.path = path
         self._lock: RunLock | None = None
         self._log = MetricsLog(path / "metrics.jsonl", path / "events")
+        self._tracking: Tracking | None = None
+        self._steps = 0  # of all stages; counted while trackers follow
 
     @classmethod
     def create(cls, path: Path | str, recipe_text: str, lineage: dict[str, Any]) -> "Run":
@@ -70,13 +74,8 @@ class Run:
         if not is_run(path):
             reason = "there is no lineage.json" if path.is_dir() else "there is no such directory"
             raise ValueError(f"{path} is not a run: {reason}. Start one with: ponder train RECIPE --run {path}")
-        run = cls(path)
-        if run.format > FORMAT:
-            raise ValueError(
-                f"{path} was made by a newer Ponder ({run.lineage.get('ponder')}): its format is {run.format}, and this "
-                f"one, {__version__}, knows formats up to {FORMAT}. Update Ponder to open it."
-            )
-        return run
+        refuse_newer(path, read_lineage(path))
+        return cls(path)
 
     def lock(self) -> None:
         """Take the right to write, and tidy up after a killed predecessor. To resume, call this before looking for the
@@ -97,8 +96,17 @@ class Run:
         for directory in self.path.glob("rollouts/*/"):
             clean_leftovers(directory)
 
+    def follow(self, trackers: Sequence[Tracker], say: Callable[[str], None]) -> None:
+        """Hand what is recorded from now on to `trackers` as well, until the run is closed. They never hold it up; `say`
+        tells people of one that fails."""
+        self._tracking = Tracking(trackers, say)
+        self._steps = len(self.metrics())
+
     def close(self) -> None:
         """Close the files and give up the lock. Safe to call twice."""
+        if self._tracking is not None:
+            self._tracking.close()
+            self._tracking = None
         self._log.close()
         if self._lock is not None:
             self._lock.release()
@@ -120,14 +128,7 @@ class Run:
 
     @property
     def lineage(self) -> dict[str, Any]:
-        path = self.path / "lineage.json"
-        try:
-            lineage = json.loads(path.read_bytes())
-        except ValueError as error:
-            raise ValueError(f"{path} is damaged: {error}") from None
-        if not isinstance(lineage, dict):
-            raise ValueError(f"{path} is damaged: it must hold an object")
-        return lineage
+        return read_lineage(self.path)
 
     @property
     def format(self) -> int:
@@ -136,17 +137,7 @@ class Run:
 
     def read_only_because(self) -> str | None:
         """Why this version cannot train the run further, and what it can do with it; None where it can."""
-        if self.format == FORMAT:
-            return None
-        checkpoint = self.latest_checkpoint()
-        further = (
-            f" To train its weights further, start a run with --set model.path={checkpoint}." if checkpoint else ""
-        )
-        return (
-            f"{self.path} was made by Ponder {self.lineage.get('ponder')}, and its format ({self.format}) is older than "
-            f"that of the runs that this one, {__version__}, can train ({FORMAT}). ponder report, chat, generate and serve "
-            f"work on it as before.{further}"
-        )
+        return older(self.path, self.lineage, self.latest_checkpoint())
 
     # Writing
 
@@ -157,6 +148,8 @@ class Run:
         """
         self.lock()
         self._log.append(checked_stage(stage), step, metrics)
+        self._steps += 1
+        self._track(stage, metrics)
 
     def record_rollouts(self, stage: str, step: int, rows: list[dict[str, Any]]) -> None:
         """Store a step's rollouts; each row holds the columns of `rollouts.schema`."""
@@ -174,6 +167,12 @@ class Run:
         checked = EvalResult.from_dict(data)
         _write_json(self.path / "evals" / f"{checked_stage(checked.stage)}-{checked.step:06d}.json", data)
         self._log.show_evaluation(checked)
+        self._track(checked.stage, checked.metrics())
+
+    def _track(self, stage: str, metrics: dict[str, float]) -> None:
+        if self._tracking is not None:
+            finite = {f"{stage}/{printable(n)}": float(value) for n, value in metrics.items() if math.isfinite(value)}
+            self._tracking.log(self._steps, finite)
 
     def record_failures(self, stage: str, step: int, during: str, rows: list[dict[str, Any]]) -> None:
         """Keep answers that a verifier failed on, as `failures.failure_row` makes them. `during` is "training" or

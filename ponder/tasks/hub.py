@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 
+from ponder.extras import how_to_install
 from ponder.tasks.faults import listed_faults
 from ponder.tasks.rows import reader_for
 from ponder.tasks.task import LazyTasks, Task
@@ -29,7 +30,7 @@ def hub_tasks(
     try:
         import datasets
     except ImportError:
-        raise ValueError(f"Data set {name!r} needs the package `datasets`: pip install 'ponder[data]'") from None
+        raise ValueError(f"Data set {name!r} needs the package `datasets`: {how_to_install('data')}") from None
     try:
         table = datasets.load_dataset(os.path.expanduser(name), config, split=split)
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:

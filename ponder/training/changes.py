@@ -12,7 +12,7 @@ from ponder.training.checkpoint import Progress
 CHANGEABLE = (
     "sandbox.*",
     "engine.*",
-    "trackers.*",
+    "trackers",
     "model.device",
     "model.save_dtype",
     *(

@@ -11,6 +11,7 @@ from ponder.recipe.schema import Recipe
 from ponder.runs.lineage import last_processor, new_lineage
 from ponder.runs.processor import processor
 from ponder.runs.run import BIRTH, Run
+from ponder.runs.trackers import check_trackers
 from ponder.training.changes import changed_fields, reopens
 from ponder.training.checkpoint import Progress, load_progress, save_checkpoint
 from ponder.training.data import load_tasks
@@ -33,6 +34,7 @@ def start(recipe: Recipe, path: Path, view: View) -> Run:
         Paused: verifiers failed too often, or a gradient was not finite; the run can be resumed.
     """
     text = dump_recipe(recipe)
+    check_trackers(recipe.trackers)
     stages = stages_of(recipe)
     pool = load_tasks(recipe)
     parent = Path(recipe.model.path).expanduser() if recipe.model.path else None
@@ -73,6 +75,7 @@ def resume(path: Path, view: View, overrides: Sequence[str] = ()) -> Run:
         run.lock()
         before = load_recipe(run.path / "recipe.yaml")
         recipe = load_recipe(run.path / "recipe.yaml", list(overrides))
+        check_trackers(recipe.trackers)
         checkpoint = run.latest_checkpoint()
         if checkpoint is None:
             raise ValueError(f"{path} has no checkpoint yet: remove the directory and start it again with ponder train")

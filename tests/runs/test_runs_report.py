@@ -19,6 +19,7 @@ from ponder.runs.console import answer_figures, run_tables, stage_table
 from ponder.runs.lineage import new_lineage
 from ponder.runs.panels import panels
 from ponder.runs.report import write_report
+from ponder.runs.shown_rollouts import pick_rollouts, show_rollouts
 from ponder.runs.summary import build_report, headline
 from ponder.runs.wording import duration, percent, printable
 from tests.runs.synthetic import HOSTILE, RECIPE, eval_result, rl_metrics, rollout, sft_metrics, write_run
@@ -245,6 +246,23 @@ def printed(table: RenderableType, width: int) -> str:
     console = Console(width=width, file=StringIO())
     console.print(table)
     return console.file.getvalue()
+
+
+def test_a_few_rollouts_are_shown_the_best_and_the_worst_first(tmp_path: Path):
+    rewards = [None, 0.2, 0.9, 0.1, 0.5, 0.8, 0.3]
+    rows = [rollout(group=index // 3, sample=index, reward=reward) for index, reward in enumerate(rewards)]
+    assert [row["reward"] for row in pick_rollouts(rows, 9)] == [0.9, 0.1, 0.3, 0.8, 0.2, 0.5, None]
+    assert [row["reward"] for row in pick_rollouts(rows, 2)] == [0.9, 0.1] and pick_rollouts([], 3) == []
+    hostile = rollout(text=HOSTILE + "[red]x[/red]" + "a" * 5000, question=HOSTILE, reason=HOSTILE, status=HOSTILE)
+    text = printed(show_rollouts([hostile, *rows], 1), 200)
+    assert "\x1b" not in text
+    assert "[red]x[/red]" in text and re.search(r"characters\)\s+...\s+aaa", text) and len(text) < 3000
+    text = printed(show_rollouts([rollout(advantage=-0.5)], 1), 200)
+    assert text.splitlines()[:3] == [
+        "addition  What is 1 + 1?",
+        "two</think>2",
+        "correct  reward 1.00  advantage -0.50  2 tokens  2 equals 2",
+    ]
 
 
 def test_table_fits_a_terminal(tmp_path: Path):

@@ -7,11 +7,11 @@ it is built: a server without the page does without.
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ponder.extras import how_to_install
+
 if TYPE_CHECKING:
     import gradio
     from fastapi import FastAPI
-
-MISSING = "the chat page needs gradio: pip install 'ponder[chat]'"
 
 
 def build(base_url: str, model: str, api_key: str | None = None) -> "gradio.Blocks":
@@ -34,4 +34,4 @@ def _need_gradio() -> None:
     try:
         import gradio  # noqa: F401
     except ImportError as error:
-        raise ValueError(MISSING) from error
+        raise ValueError(f"the chat page needs gradio: {how_to_install('chat')}") from error

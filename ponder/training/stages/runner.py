@@ -18,6 +18,7 @@ from ponder.recipe.stages import RlStage
 from ponder.runs.report import write_report
 from ponder.runs.results import EvalResult
 from ponder.runs.run import BIRTH, Run, place_of
+from ponder.runs.trackers import open_trackers
 from ponder.tasks.task import Task
 from ponder.training.checkpoint import OPTIMIZER_FILE, Progress, load_progress, save_checkpoint
 from ponder.training.data import TaskPool, spread
@@ -51,6 +52,7 @@ class Training:
         self.stop_asked = False
 
     def go_on_from(self, progress: Progress) -> None:
+        self.run.follow(open_trackers(self.recipe.trackers, self.run), self.view.say)
         self.engine = SamplingEngine(self.decoder, self.recipe.engine)
         helpers = self.engine.workers - 1  # this process learns too
         replicas = Replicas(self.decoder, helpers) if helpers > 0 else None
