@@ -37,6 +37,8 @@ def start(recipe: Recipe, path: Path, view: View) -> Run:
     check_trackers(recipe.trackers)
     stages = stages_of(recipe)
     pool = load_tasks(recipe)
+    for remark in pool.repeats.remarks():
+        view.say(remark)
     parent = Path(recipe.model.path).expanduser() if recipe.model.path else None
     with verification_for(recipe) as verification:
         check_tasks(stages, pool, verification)
