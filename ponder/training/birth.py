@@ -9,8 +9,10 @@ from ponder.engine.counting import key
 from ponder.model.config import ModelConfig, RopeConfig
 from ponder.model.decoder import Decoder, build_random
 from ponder.recipe.schema import Recipe, SftStage
+from ponder.tasks.chats import read_chats
+from ponder.training.chat_examples import spoken
 from ponder.training.data import TaskPool
-from ponder.training.demonstrations import demonstrate, read_chats
+from ponder.training.demonstrations import demonstrate
 
 TEXTS = 2_000
 
@@ -49,8 +51,10 @@ def _texts(recipe: Recipe, pool: TaskPool) -> list[str]:
         if not isinstance(stage, SftStage):
             continue
         if stage.demonstrations.path:
-            chats = read_chats(Path(stage.demonstrations.path))[:TEXTS]
+            chats = [
+                chat.messages for chat in read_chats(stage.demonstrations.path, stage.demonstrations.fields)[:TEXTS]
+            ]
         else:
             chats = [demonstrate(task, stage.demonstrations, k) for k, task in enumerate(tasks)]
-        texts += [f"{m.get('reasoning_content', '')}\n{m['content']}" for chat in chats for m in chat[-1:]]
+        texts += spoken(chats)
     return texts

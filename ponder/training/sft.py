@@ -1,17 +1,16 @@
 """The cold start: imitation of chat examples, loss on the assistant's tokens only."""
 
 import time
-from pathlib import Path
 
 from ponder.chat.renderer import Renderer
 from ponder.engine.counting import key
 from ponder.recipe.schema import Recipe, SftStage
 from ponder.runs.run import Run
-from ponder.tasks.mixture import permuted
 from ponder.training.batch import Sample
+from ponder.training.chat_examples import read_examples
 from ponder.training.checkpoint import Progress
 from ponder.training.data import TaskPool
-from ponder.training.demonstrations import demonstrate, read_chats
+from ponder.training.demonstrations import demonstrate
 from ponder.training.learner import Learner
 
 
@@ -19,7 +18,9 @@ class SftTrainer:
     def __init__(self, recipe: Recipe, stage: SftStage, run: Run, pool: TaskPool, renderer: Renderer, learner: Learner):
         self.recipe, self.stage, self.run, self.pool = recipe, stage, run, pool
         self.renderer, self.learner = renderer, learner
-        self.chats = read_chats(Path(stage.demonstrations.path)) if stage.demonstrations.path else None
+        self.chats = None
+        if stage.demonstrations.path:
+            self.chats = read_examples(stage.demonstrations, renderer, learner.decoder.config.max_positions)
 
     def step(self, progress: Progress) -> dict[str, float]:
         number = progress.step + 1
@@ -33,24 +34,19 @@ class SftTrainer:
         return metrics
 
     def _draw(self, cursor: int) -> list[Sample]:
-        context = self.learner.decoder.config.max_positions
-        samples = []
-        for k in range(cursor, cursor + self.stage.examples_per_step):
-            ids, mask = self._example(k)
-            if len(ids) > context:
-                raise ValueError(
-                    f"stages.{self.stage.name}: a demonstration has {len(ids)} tokens, the model's context is {context}; "
-                    f"shorten or drop it: {self.renderer.decode(ids)[:120]!r}"
-                )
-            samples.append(Sample(ids, mask, []))
-        return samples
+        return [self._example(k) for k in range(cursor, cursor + self.stage.examples_per_step)]
 
-    def _example(self, k: int) -> tuple[list[int], list[int]]:
+    def _example(self, k: int) -> Sample:
         """The k-th example of the stage: a pure function of the recipe's seed and k."""
         if self.chats is not None:
-            epoch, position = divmod(k, len(self.chats))
-            chat = self.chats[permuted(position, len(self.chats), (self.recipe.seed, self.stage.name, epoch))]
-        else:
-            (task,) = self.pool.draw(k, 1)
-            chat = demonstrate(task, self.stage.demonstrations, key(self.recipe.seed, self.stage.name, k))
-        return self.renderer.training_example(chat)
+            return self.chats.sample(k, (self.recipe.seed, self.stage.name))
+        context = self.learner.decoder.config.max_positions
+        (task,) = self.pool.draw(k, 1)
+        chat = demonstrate(task, self.stage.demonstrations, key(self.recipe.seed, self.stage.name, k))
+        ids, mask = self.renderer.training_example(chat)
+        if len(ids) > context:
+            raise ValueError(
+                f"stages.{self.stage.name}: a demonstration has {len(ids)} tokens, the model's context is {context}; "
+                f"shorten or drop it: {self.renderer.decode(ids)[:120]!r}"
+            )
+        return Sample(ids, mask, [])
