@@ -44,7 +44,8 @@ def start(recipe: Recipe, path: Path, view: View) -> Run:
         check_tasks(stages, pool, verification)
     decoder, renderer = first_model(recipe, pool, stages)
     pool = load_fitting_tasks(recipe, pool, renderer, view.say)
-    check_before_training(recipe, stages, pool, decoder.config, renderer)
+    for remark in check_before_training(recipe, stages, pool, decoder.config, renderer):
+        view.say(remark)
     lineage = new_lineage(text, seed=recipe.seed, parent=parent)
     if files := reward_files(recipe):
         lineage[KEY] = files

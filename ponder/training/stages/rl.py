@@ -10,7 +10,6 @@ import psutil
 from ponder.chat.renderer import Renderer
 from ponder.engine.protocol import rl_sampling
 from ponder.model.config import ModelConfig
-from ponder.recipe.schema import Recipe
 from ponder.recipe.stages import RlStage
 from ponder.runs.console import answer_figures
 from ponder.tasks.task import Task
@@ -61,11 +60,12 @@ class ReinforcementStage:
     def texts(self, tasks: Sequence[Task]) -> list[str]:
         return []  # what will be answered is not known before it is sampled
 
-    def check(self, recipe: Recipe, config: ModelConfig, renderer: Renderer) -> None:
+    def check(self, config: ModelConfig, renderer: Renderer) -> list[str]:
         try:
             resolve(self.settings.objective)
         except ValueError as error:
             raise ValueError(f"stages.{self.settings.name}.{error}") from None
+        return []
 
     def trainer(self, parts: Parts, learner: Learner) -> "ReinforcementTrainer":
         return ReinforcementTrainer(self.settings, parts, learner)
