@@ -19,7 +19,8 @@ from headline import headline
 from math_verify import parse, verify
 
 from ponder.tasks import Task, jsonl_tasks
-from ponder.tasks.jsonl import find_file, read_rows
+from ponder.tasks.benchmarks import find_benchmark
+from ponder.tasks.jsonl import read_rows
 from ponder.verifiers import Response, Verification
 from ponder.verifiers.audit.corpora import CORPORA, load_corpus
 from ponder.verifiers.audit.measure import verify_pairs
@@ -47,7 +48,7 @@ def main() -> None:
 
 
 def gsm8k() -> list[Pair]:
-    rows = [row for _, row in read_rows(find_file("gsm8k_test"))]
+    rows = [row for _, row in read_rows(find_benchmark("gsm8k_test"))]
     tasks = jsonl_tasks("gsm8k_test")
     return [
         (f"{row['answer'].split('####')[0]}\nThe answer is \\boxed{{{task.reference}}}.", task.reference)
@@ -57,7 +58,7 @@ def gsm8k() -> list[Pair]:
 
 def math500(shift: int) -> list[Pair]:
     """Each problem's reference with its own worked solution, or the boxed answer of the problem `shift` further on."""
-    rows = [row for _, row in read_rows(find_file("math500"))]
+    rows = [row for _, row in read_rows(find_benchmark("math500"))]
     others = rows[shift:] + rows[:shift]
     return [
         (f"So it is $\\boxed{{{other['answer']}}}$." if shift else row["solution"], row["answer"])

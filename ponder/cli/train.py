@@ -34,9 +34,9 @@ def train(
         raise ValueError(
             f"{path} already holds a run. Resume it with: ponder resume {path}, or name another with --run NAME"
         )
-    from ponder.training.stages import runner
+    from ponder.training import start
 
-    _follow(lambda view: runner.start(loaded, path, view))
+    _follow(lambda view: start.start(loaded, path, view))
 
 
 def resume(
@@ -50,9 +50,9 @@ def resume(
 
     --set may change error_budget, verify_timeout and optimizer of a stage, and the sandbox; the run keeps note of it.
     """
-    from ponder.training.stages import runner
+    from ponder.training import start
 
-    _follow(lambda view: runner.resume(path, view, set_ or ()))
+    _follow(lambda view: start.resume(path, view, set_ or ()))
 
 
 def _follow(work) -> None:

@@ -14,8 +14,8 @@ def verify(
     verifier: Annotated[
         str | None,
         typer.Option(
-            help="math, choice, instructions, function_calls, code, reasoning_gym, format or length; with --audit, "
-            "only this one"
+            help="math, choice, instructions, function_calls, code, reasoning_gym, format or length, or a function of "
+            "your own as FILE.py:FUNCTION; with --audit, only this one"
         ),
     ] = None,
     audit: Annotated[

@@ -1,37 +1,51 @@
-"""Helping processes of this program, each at the end of a pipe: started, spoken to and stopped in one place."""
+"""Helping processes of this program, each at the end of a pipe: started, spoken to and stopped in one place.
+
+Python's own multiprocessing would first run the caller's script again in each of them, which takes its imports' time and
+needs a guard in the script (`if __name__ == "__main__"`). Of it only the pipes are used, which carry shared tensors.
+"""
 
 import multiprocessing
 import multiprocessing.connection
-import signal
-import traceback
+import os
+import subprocess
+import sys
+import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
-import torch
+import ponder
 
 Connection = multiprocessing.connection.Connection
 
 
 class Processes:
     """One process per item of `arguments`, each running `serve(connection, *arguments)` on one thread until the pipe
-    closes. Processes are started afresh (spawned), since forking a process that has used threads is not safe."""
+    closes, or this process ends, however it does. They are started afresh: forking a process that has used threads is
+    not safe.
+
+    Args:
+        serve: a function of a module, since it goes by its name
+        name: of the processes, for messages; each has its number behind it
+    """
 
     def __init__(self, serve: Callable[..., None], arguments: Sequence[tuple], name: str):
-        context = multiprocessing.get_context("spawn")
+        self.name = name
         self.connections: list[Connection] = []
-        self.processes: list[Any] = []
+        self.processes: list[subprocess.Popen] = []
         for number, own in enumerate(arguments):
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_run, args=(serve, theirs, *own), name=f"{name}-{number}", daemon=True)
-            process.start()
-            theirs.close()
+            ours, theirs = multiprocessing.Pipe()
             self.connections.append(ours)
-            self.processes.append(process)
+            self.processes.append(_start(theirs.fileno()))
+            theirs.close()
+            self.send(number, bytes(multiprocessing.current_process().authkey))  # for descriptors that are handed over
+            self.send(number, (serve, own))
 
     def __len__(self) -> int:
         return len(self.processes)
 
     def send(self, number: int, message: Any) -> None:
+        """Raises RuntimeError where the process has died."""
         try:
             self.connections[number].send(message)
         except (BrokenPipeError, ConnectionResetError):
@@ -48,7 +62,7 @@ class Processes:
         except (EOFError, ConnectionResetError):
             raise self._died(number) from None
         if kind == "error":
-            raise RuntimeError(f"{self.processes[number].name} failed:\n{payload}")
+            raise RuntimeError(f"{self.name}-{number} failed:\n{payload}")
         return payload
 
     def ready(self) -> list[int]:
@@ -59,28 +73,34 @@ class Processes:
         for connection in self.connections:
             connection.close()
         for process in self.processes:
-            process.join(timeout=2)
-            if process.is_alive():
+            try:
+                process.wait(timeout=2)
+            except subprocess.TimeoutExpired:
                 process.kill()
-                process.join()
+                process.wait()
 
     def _died(self, number: int) -> RuntimeError:
         process = self.processes[number]
-        process.join(timeout=1)
-        return RuntimeError(f"{process.name} died with exit code {process.exitcode} (-9: out of memory?)")
+        try:
+            process.wait(timeout=1)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        return RuntimeError(f"{self.name}-{number} died with exit code {process.wait()} (-9: out of memory?)")
 
 
 def answer(connection: Connection, payload: Any) -> None:
     connection.send(("answer", payload))
 
 
-def _run(serve: Callable[..., None], connection: Connection, *arguments: Any) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is the parent's to answer, at the end of its step
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    torch.set_num_threads(1)
-    try:
-        serve(connection, *arguments)
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        return  # the parent has gone
-    except Exception:
-        connection.send(("error", traceback.format_exc()))
+def _start(pipe: int) -> subprocess.Popen:
+    """A process that has the pipe, and knows whose end is its own."""
+    stays = threading.current_thread() is threading.main_thread()
+    package_root = str(Path(ponder.__file__).resolve().parent.parent)
+    search_path = [package_root, *(os.path.abspath(entry) for entry in sys.path)]
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "ponder.engine.process", str(pipe), str(os.getpid()), str(int(stays))],
+        stdin=subprocess.DEVNULL,
+        pass_fds=[pipe],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(dict.fromkeys(search_path))},
+        start_new_session=True,  # Ctrl+C in the terminal is for this process, at the end of its step
+    )

@@ -33,20 +33,22 @@ class Collect(Protocol):
 def evaluate(
     collect: Collect,
     tasks: Sequence[Task],
+    samples_per_task: int,
     params: SamplingParams,
     stage: str,
     step: int,
     seconds: float,
 ) -> tuple[EvalResult, Sequence[Attempt]]:
-    """One answer per task. A verifier that fails counts as not solved here, where nothing is learned from it."""
-    attempts = collect(tasks, 1, params)
-    solved = sum(_solved(a) for a in attempts)
+    """`samples_per_task` answers to each task. A verifier that fails counts as not solved here, where nothing is learned
+    from it; intervals are over tasks, since the answers to one are no independent observations."""
+    attempts = collect(tasks, samples_per_task, params)
     domains = sorted({a.task.domain for a in attempts})
+    whole = _domain_result(attempts)
     result = EvalResult(
         stage=stage,
         step=step,
-        accuracy=solved / len(attempts),
-        interval=wilson_interval(solved, len(attempts)),
+        accuracy=whole.accuracy,
+        interval=whole.interval,
         by_domain={domain: _domain_result([a for a in attempts if a.task.domain == domain]) for domain in domains},
         count=len(attempts),
         seconds=seconds,
@@ -54,6 +56,9 @@ def evaluate(
         truncated_share=sum(a.ledger.truncated for a in attempts) / len(attempts),
         samples=[_sample(a) for a in attempts],
         sampling=_sampling_record(params),
+        mean_score=sum(a.verdict.score or 0.0 for a in attempts) / len(attempts),
+        samples_per_problem=samples_per_task,
+        pass_at_k=sum(map(any, _solved_by_task(attempts))) / len(_solved_by_task(attempts)),
     )
     return result, attempts
 
@@ -69,13 +74,18 @@ def held_out_sampling(settings: HeldOut, longest_answer: int, stop_ids: frozense
     )
 
 
-def _solved(attempt: Attempt) -> bool:
-    return attempt.verdict.status == "correct"
+def _solved_by_task(attempts: Sequence[Attempt]) -> list[list[bool]]:
+    by_task: dict[str, list[bool]] = {}
+    for attempt in attempts:
+        by_task.setdefault(attempt.task.id, []).append(attempt.verdict.status == "correct")
+    return list(by_task.values())
 
 
 def _domain_result(attempts: Sequence[Attempt]) -> DomainResult:
-    solved = sum(map(_solved, attempts))
-    return DomainResult(solved / len(attempts), wilson_interval(solved, len(attempts)), len(attempts))
+    """avg@k: the mean over tasks of the share of their answers that are correct."""
+    by_task = _solved_by_task(attempts)
+    solved = sum(sum(answers) / len(answers) for answers in by_task)
+    return DomainResult(solved / len(by_task), wilson_interval(solved, len(by_task)), len(attempts))
 
 
 def _sampling_record(params: SamplingParams) -> dict:

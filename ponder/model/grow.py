@@ -36,5 +36,5 @@ def _grown(old: Tensor, vocab_size: int, made_of: Mapping[int, Sequence[int]]) -
     """old # [vocab before, hidden] -> [vocab_size, hidden]"""
     new = torch.cat((old, old.new_zeros(vocab_size - len(old), old.shape[1])))
     for token, parts in made_of.items():
-        new[token] = old[list(parts)].float().mean(0)
+        new[token] = old[list(parts)].mean(0)
     return new

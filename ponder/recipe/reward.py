@@ -4,7 +4,9 @@
       gate: [format, {verifier: length, reference: {max_tokens: 400}}]
       then: task
 
-`task` is the task's own verifier. A gate gives 0 unless all of its checks are `correct`, and else the verdict of `then`.
+    reward: {python: my_rewards.py:score}
+
+`task` is the task's own verifier, `python` a function of the user's (ponder.recipe.python_function). A gate gives 0 unless all of its checks are `correct`, and else the verdict of `then`.
 Gate correctness on form, rather than add the two: where form adds to the score, long wrong answers in good form win.
 """
 
@@ -12,15 +14,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, TypeAdapter, model_validator
 
+from ponder.recipe.python_function import PythonFunction
 from ponder.recipe.strict import Strict
 
-VerifierName = Literal["math", "choice", "instructions", "function_calls", "code", "reasoning_gym", "format", "length"]
+RowName = Literal["math", "choice", "instructions", "function_calls", "code"]  # those that rows of files may be for
+CheckName = Literal[RowName, "reasoning_gym", "format", "length"]
+VerifierName = Literal[CheckName, "python"]
 
 
 class Check(Strict):
     """One verifier by name, with a reference of its own in place of the task's."""
 
-    verifier: VerifierName
+    verifier: CheckName
     reference: Any = None
 
     @model_validator(mode="after")
@@ -63,7 +68,7 @@ def _form(value: Any) -> str:
     if isinstance(value, str):
         return "<name>"
     fields = value if isinstance(value, dict) else getattr(value, "__dict__", {})
-    for field in ("gate", "product", "sum"):
+    for field in ("gate", "product", "sum", "python"):
         if field in fields:
             return f"<{field}>"
     return "<check>"
@@ -72,6 +77,7 @@ def _form(value: Any) -> str:
 Reward = Annotated[
     Annotated[Literal["task", "format"], Tag("<name>")]
     | Annotated[Check, Tag("<check>")]
+    | Annotated[PythonFunction, Tag("<python>")]
     | Annotated[Gate, Tag("<gate>")]
     | Annotated[Product, Tag("<product>")]
     | Annotated[WeightedSum, Tag("<sum>")],
@@ -80,6 +86,35 @@ Reward = Annotated[
 for model in (Gate, Product, Share, WeightedSum):
     model.model_rebuild()
 REWARD: TypeAdapter = TypeAdapter(Reward)
+
+
+def _named(value: Any) -> str:
+    return "<python>" if isinstance(value, dict | PythonFunction) else "<name>"
+
+
+# What the rows of a source are judged by: a verifier's name, or a function.
+RowVerifier = Annotated[
+    Annotated[RowName, Tag("<name>")] | Annotated[PythonFunction, Tag("<python>")], Discriminator(_named)
+]
+GymVerifier = Annotated[
+    Annotated[Literal["math", "reasoning_gym"], Tag("<name>")] | Annotated[PythonFunction, Tag("<python>")],
+    Discriminator(_named),
+]
+
+
+def functions_of(reward: Any) -> list[PythonFunction]:
+    """All functions of the user's that a reward asks, or a source's verifier."""
+    match reward:
+        case PythonFunction():
+            return [reward]
+        case Gate(gate=checks, then=then):
+            return [function for part in (*checks, then) for function in functions_of(part)]
+        case Product(product=factors):
+            return [function for part in factors for function in functions_of(part)]
+        case WeightedSum(sum=shares):
+            return [function for share in shares for function in functions_of(share.of)]
+    return []
+
 
 LENGTH_BOUNDS = (
     *("min_words", "max_words", "min_characters", "max_characters"),  # of the answer

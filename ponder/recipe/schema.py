@@ -63,11 +63,17 @@ class Model(Strict):
 
 
 class HeldOut(Strict):
+    """How the model is evaluated on tasks that it never trains on."""
+
     fraction: float = Field(0.1, gt=0, lt=1, description="share of each split source that is never trained on")
     problems: int = Field(200, ge=1, description="how many are answered at the end of each stage")
-    temperature: float = Field(1.0, ge=0, description="1 measures the policy that RL trains")
-    top_p: float = Field(1.0, gt=0, le=1)
-    top_k: int = Field(0, ge=0)
+    samples: int = Field(
+        1, ge=1, description="answers to each problem; accuracy is then avg@k, and pass@k is told beside it"
+    )
+    at_start: bool = Field(True, description="whether the model is evaluated before the first stage too")
+    temperature: float = Field(1.0, ge=0, description="1 measures the policy that RL trains; 0 is greedy")
+    top_p: float = Field(1.0, gt=0, le=1, description="nucleus sampling; 1 is off")
+    top_k: int = Field(0, ge=0, description="of how many likeliest tokens to draw; 0: all")
     max_tokens: int | None = Field(None, ge=1, description="longest answer; empty: the longest of the RL stages")
 
 
@@ -108,6 +114,12 @@ class Recipe(Strict):
     held_out: HeldOut = HeldOut()
     engine: EngineSettings = EngineSettings()
     sandbox: SandboxSettings = SandboxSettings()
+    max_prompt_tokens: int | None = Field(
+        None,
+        ge=1,
+        description="rows whose prompts are longer are left out and counted; empty: one that leaves no room for an answer "
+        "in the model's context refuses the run",
+    )
     trackers: Trackers = Field([], description="beside TensorBoard: wandb, mlflow, by name or with settings")
     stages: list[Stage] = Field(min_length=1)
 

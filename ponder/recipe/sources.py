@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from ponder.recipe.reward import Reward
+from ponder.recipe.reward import GymVerifier, Reward, RowVerifier
 from ponder.recipe.strict import Strict
 
 
@@ -18,6 +18,7 @@ class SourceBase(Strict):
         description="'boxed', 'choice', 'code', 'plain', or a text with {question} in it; empty: boxed, code for "
         "programs, and nothing but the question for kind programs",
     )
+    system: str | None = Field(None, description="a system prompt, for tasks that bring none of their own")
     part: Literal["split", "train", "held_out"] = Field(
         "split", description="split: by content hash; train or held_out: all of it goes there"
     )
@@ -32,27 +33,36 @@ class GymSource(SourceBase):
     settings: dict[str, Any] = Field({})
     size: int = Field(100_000, ge=1)
     seed: int = 0
-    verifier: Literal["math", "reasoning_gym"] = "math"
+    verifier: GymVerifier = Field("math", description="math, reasoning_gym, or {python: FILE.py:FUNCTION}")
 
 
-RowVerifier = Literal["math", "choice", "instructions", "function_calls", "code"]
 CallForm = Literal["auto", "hermes", "mistral", "llama", "qwen_coder", "deepseek", "tagged", "json", "python"]
+FIELDS = Field(
+    {},
+    description="prompt: and answer: name the fields of a row, or paths into nested ones: reward_model.ground_truth, "
+    "solutions.0",
+)
+LIMIT = Field(None, ge=1, description="only the first so many rows")
 CALL_FORM = Field(
     "auto",
     description="with function_calls, the only form in which an answer's text may make calls; auto: any of them",
 )
 
 
-class JsonlSource(SourceBase):
-    kind: Literal["jsonl"] = "jsonl"
-    path: str = Field(
-        description="a file, or one of gsm8k_test, math500, aime24, aime25, humaneval, mbpp, ifeval, mmlu_stem"
+class FileSource(SourceBase):
+    """Rows of files: JSON Lines, JSON lists, CSV, TSV (all of them as .gz, too) and Parquet, by their endings."""
+
+    kind: Literal["files", "jsonl"] = Field("files", description="jsonl: its older name")
+    path: str | list[str] = Field(
+        description="a file, a pattern such as data/*.parquet, or a list of these; ~ is the home directory. Or one of "
+        "gsm8k_test, math500, aime24, aime25, humaneval, mbpp, ifeval, mmlu_stem"
     )
-    fields: dict[str, str] = Field({}, description="prompt: and answer: name the fields of a row")
+    fields: dict[str, str] = FIELDS
+    limit: int | None = LIMIT
     verifier: RowVerifier | None = Field(
         None,
         description="empty: that of a known benchmark, else math; code finds the tests in a row by its form, "
-        "instructions reads IFEval's fields, function_calls those of BFCL",
+        "instructions reads IFEval's fields, function_calls those of BFCL; {python: FILE.py:FUNCTION} is your own",
     )
     call_form: CallForm = CALL_FORM
 
@@ -60,8 +70,10 @@ class JsonlSource(SourceBase):
 class HubSource(SourceBase):
     kind: Literal["hub"] = "hub"
     name: str = Field(description="a data set of the Hugging Face hub, or a local directory of one")
+    config: str | None = Field(None, description="one of its configurations, where it has several, such as main")
     split: str = "train"
-    fields: dict[str, str] = Field({})
+    fields: dict[str, str] = FIELDS
+    limit: int | None = LIMIT
     verifier: RowVerifier | None = None
     call_form: CallForm = CALL_FORM
 
@@ -84,4 +96,4 @@ class ProgramsSource(SourceBase):
         return self
 
 
-Source = Annotated[GymSource | JsonlSource | HubSource | ProgramsSource, Field(discriminator="kind")]
+Source = Annotated[GymSource | FileSource | HubSource | ProgramsSource, Field(discriminator="kind")]

@@ -74,9 +74,7 @@ SECTIONS: dict[str, dict[str, Metric]] = {
         "entropy": Metric(
             "nats", "how undecided the policy is about a token that it sampled; near 0 it explores no more"
         ),
-        "kl": Metric("nats", "how far the policy has gone from the stage's first weights, for each token"),
-        "kl/mean": Metric("nats", "the same, from the estimator that the loss uses"),
-        "kl/max": Metric("nats", "the largest of one token"),
+        "kl": Metric("nats", "how far the policy has gone from the stage's first weights, for each token, by the objective's estimator"),
         "ratio/mean": Metric("ratio", "probability of a sampled token now, by that when it was sampled; begins at 1"),
         "ratio/max": Metric("ratio", "the largest of one token; far above 1: the update left its trust region"),
         "ratio/clipped_low": Metric("share", "tokens whose ratio was held at the lower bound, 1 - clip_low"),
@@ -96,6 +94,7 @@ SECTIONS: dict[str, dict[str, Metric]] = {
     "How much and how fast": {
         "tokens/total": Metric("tokens", "sampled (RL) or learned from (SFT) so far in the stage"),
         "prompts/total": Metric("count", "prompts drawn so far in the stage"),
+        "prompts/too_long": Metric("count", "prompts left out of the step, since they leave no room for an answer", "down"),
         "time/sample_s": Metric("seconds", "sampling the answers", "down"),
         "time/verify_s": Metric("seconds", "waiting for verdicts after the last answer was sampled", "down"),
         "time/learn_s": Metric("seconds", "the update", "down"),

@@ -70,6 +70,8 @@ class Reinforcement:
             "loss": parts.loss.item(),
             "entropy": scores.entropy.sum().item() / tokens,
             "clip_share": parts.clipped.sum().item() / tokens,
+            "ratio/clipped_low": (parts.clipped & (parts.ratio < 1)).sum().item() / tokens,
+            "ratio/clipped_high": (parts.clipped & (parts.ratio > 1)).sum().item() / tokens,
             "ratio/mean": parts.ratio.sum().item() / tokens,
             "ratio/max": parts.ratio.max().item(),
             "mismatch/mean": gap.abs().sum().item() / tokens,

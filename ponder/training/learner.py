@@ -75,6 +75,16 @@ class Learner:
         batches = (pack(micro, self.decoder.device) for micro in self._cut(samples))
         return max((score(self.decoder, b).logprobs - b.sampler_logprobs).abs().max().item() for b in batches)
 
+    @torch.no_grad()
+    def logprobs(self, samples: Sequence[Sample]) -> dict[int, list[float]]:
+        """{sample number: the learner's log-probabilities of its learned tokens}, without learning."""
+        found: dict[int, list[float]] = {}
+        for micro in self._cut(samples):
+            logprobs = score(self.decoder, pack(micro, self.decoder.device)).logprobs.cpu()
+            pieces = logprobs.split([sum(sample.mask) for sample in micro])
+            found |= {sample.number: piece.tolist() for sample, piece in zip(micro, pieces, strict=True)}
+        return found
+
     def _cut(self, samples: Sequence[Sample]) -> list[list[Sample]]:
         learnable = [s for s in samples if any(s.mask)]
         assert learnable, "a step without learned tokens"

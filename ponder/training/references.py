@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from hashlib import blake2b
 from itertools import islice
 
-from ponder.tasks.jsonl import listed_faults
+from ponder.tasks.faults import listed_faults
 from ponder.tasks.task import Task
 from ponder.training.data import spread
+from ponder.verifiers.compose import asks_own_verifier
 from ponder.verifiers.response import Response
 from ponder.verifiers.table import VERIFIERS
 from ponder.verifiers.verdict import Verdict
@@ -49,7 +50,8 @@ def check_references(verification: Verification, tasks: Iterable[Task]) -> None:
         # Equal references are looked at once.
         compared = repr((task.verifier, task.reference, task.tools, task.metadata))
         key = blake2b(compared.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-        references.setdefault(key, _Reference(task, [])).places.append(where)
+        if asks_own_verifier(task):
+            references.setdefault(key, _Reference(task, [])).places.append(where)
         if "reward" in task.metadata and VERIFIERS[task.verifier].judges_anything:
             composed.append(_Reference(task, [where]))
     costly = [one for one in references.values() if VERIFIERS[one.task.verifier].costly]
@@ -99,7 +101,7 @@ def _fault(task: Task, response: Response | None, future: Future[Verdict] | str)
     if isinstance(future, str):
         return future
     verdict = future.result()
-    if verdict.status == "error":
+    if verdict.failed:
         return f"no answer can be judged: {verdict.reason}"
     if response is not None and verdict.status != "correct":
         return (

@@ -2,13 +2,14 @@
 
 import json
 import time
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ponder.chat.parser import ParsedOutput, parse_output
-from ponder.chat.renderer import Renderer
+from ponder.chat.renderer import Prompt, Renderer
 from ponder.engine.counting import key
 from ponder.engine.protocol import Completion, Engine, Request, SamplingParams
 from ponder.ledger import Ledger
@@ -34,6 +35,7 @@ class Rollout:
     reward: dict[str, float] | None = None
     advantage: float | None = None
     look: Look | None = None  # how the learner saw it, where it learned from it
+    weights_version: int | None = None  # updates of the stage before it was sampled
 
     @property
     def truncated(self) -> bool:
@@ -65,6 +67,12 @@ class Rollout:
             "truncated": self.truncated,
             "group": self.group,
             "sample": self.sample,
+            "learner_logprobs": None if self.look is None else along(ledger.mask[first:], self.look.logprobs),
+            "entropy": None if self.look is None else along(ledger.mask[first:], self.look.entropy),
+            "spans": [asdict(span) for span in ledger.spans],
+            "stop_reason": ledger.stop,
+            "weights_version": self.weights_version,
+            "reward_parts": None if self.reward is None else json.dumps(self.reward),
         }
 
 
@@ -79,10 +87,18 @@ class Collected:
     rollouts: list[Rollout]  # by group, then by sample, whatever order they finished in
     sample_seconds: float = 0.0
     verify_seconds: float = 0.0  # waiting for verdicts after the last answer was sampled
+    too_long: int = 0  # tasks left out, since their prompts leave no room for an answer
     sampled_tokens: int = field(init=False)
 
     def __post_init__(self):
         self.sampled_tokens = sum(r.ledger.sampled for r in self.rollouts)
+
+    def add_costs(self, other: "Collected") -> None:
+        """What it took to collect others, whose rollouts are looked at apart."""
+        self.sample_seconds += other.sample_seconds
+        self.verify_seconds += other.verify_seconds
+        self.sampled_tokens += other.sampled_tokens
+        self.too_long += other.too_long
 
 
 def collect(
@@ -94,18 +110,28 @@ def collect(
     params: SamplingParams,
     seed_parts: tuple[int | str, ...],
     first_group: int = 0,
+    drawn_before: Sequence[Task] = (),
+    longest_prompt: int | None = None,
 ) -> Collected:
     """Sample `samples_per_prompt` answers to each task, and have them verified.
 
-    The random numbers of an answer are a function of (seed_parts, task id, sample number) and the token's position.
+    The random numbers of an answer are a function of (seed_parts, task id, sample number) and the token's position; where
+    a task comes again, or has been among `drawn_before` with the same seed_parts, its occurrence is one more part of it,
+    so that no answer is a copy. Tasks with prompts of more than `longest_prompt` tokens are left out and counted.
     """
     started = time.perf_counter()
-    prompts = [renderer.render(task.messages, task.tools) for task in tasks]
-    requests = [
-        Request((g, s), tuple(prompt.ids), params, key(*seed_parts, task.id, s))
-        for g, (task, prompt) in enumerate(zip(tasks, prompts, strict=True))
-        for s in range(samples_per_prompt)
-    ]
+    occurrences = Counter(task.id for task in drawn_before)
+    prompts: dict[int, Prompt] = {}
+    requests = []
+    for g, task in enumerate(tasks):
+        again = (occurrences[task.id],) if occurrences[task.id] else ()
+        occurrences[task.id] += 1
+        prompt = renderer.render(task.messages, task.tools)
+        if longest_prompt is not None and len(prompt.ids) > longest_prompt:
+            continue
+        prompts[g] = prompt
+        for s in range(samples_per_prompt):
+            requests.append(Request((g, s), tuple(prompt.ids), params, key(*seed_parts, task.id, s, *again)))
     pending: dict[tuple[int, int], tuple[Completion, ParsedOutput, Future[Verdict]]] = {}
     for completion in engine.generate(requests):
         g, _ = completion.request.id
@@ -124,7 +150,7 @@ def collect(
         )
         for (g, s), (completion, parsed, verdict) in sorted(pending.items())
     ]
-    return Collected(rollouts, sampled - started, time.perf_counter() - sampled)
+    return Collected(rollouts, sampled - started, time.perf_counter() - sampled, len(tasks) - len(prompts))
 
 
 def response_of(completion: Completion, parsed: ParsedOutput) -> Response:

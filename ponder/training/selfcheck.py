@@ -9,6 +9,7 @@ from ponder.model.config import ModelConfig
 from ponder.recipe.schema import Recipe
 from ponder.tasks.task import Task
 from ponder.training.data import TaskPool
+from ponder.training.prompts import check_prompts_fit
 from ponder.training.references import SelfCheckError, check_references
 from ponder.training.stages.kind import StageKind
 from ponder.verifiers.verification import Verification
@@ -34,13 +35,14 @@ def check_before_training(
     longest_answer = max(stage.longest_answer for stage in stages)
     evaluated = held_out_sampling(recipe.held_out, longest_answer, renderer.stop_ids).max_tokens
     tasks = first_tasks(stages, pool)
-    check_chat_form(renderer, tasks, config.vocab_size, max(longest_answer, evaluated), config.max_positions)
+    check_chat_form(renderer, tasks, config.vocab_size)
+    check_prompts_fit(pool, tasks, renderer, max(longest_answer, evaluated), config.max_positions)
     for stage in stages:
         stage.check(recipe, config, renderer)
 
 
-def check_chat_form(renderer: Renderer, tasks: Sequence[Task], vocab_size: int, longest: int, context: int) -> None:
-    """Template and tokenizer: prompts survive the way to ids and back, fit the context, and answers can end."""
+def check_chat_form(renderer: Renderer, tasks: Sequence[Task], vocab_size: int) -> None:
+    """Template and tokenizer: prompts survive the way to ids and back, and answers can end."""
     if not renderer.stop_ids:
         raise SelfCheckError("the tokenizer names no end-of-turn token; set eos_token in tokenizer_config.json")
     if renderer.vocab_size > vocab_size:
@@ -54,10 +56,4 @@ def check_chat_form(renderer: Renderer, tasks: Sequence[Task], vocab_size: int, 
             raise SelfCheckError(
                 f"a prompt changes on the way to token ids and back, so training would not see what was asked: "
                 f"{difference}. Is the tokenizer the model's own? The prompt: {prompt.text[:200]!r}"
-            )
-        if len(prompt.ids) + longest > context:
-            raise SelfCheckError(
-                f"a prompt of {len(prompt.ids)} tokens and max_tokens {longest} exceed the model's context of "
-                f"{context}; lower max_tokens to {max(0, context - len(prompt.ids))} or less, or drop the task: "
-                f"{task.question[:120]!r}"
             )

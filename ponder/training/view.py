@@ -66,6 +66,13 @@ class View:
                 soft_wrap=True,
             )
 
+    def evaluating(self, answers: int) -> None:
+        """Said before an evaluation, which may take minutes."""
+        if self.console.is_interactive and self.bar is not None:
+            self.bars.update(self.bar, figures=f"answering {answers} held-out problems ...")
+        else:
+            self.say(f"  answering {answers} held-out problems ...")
+
     def evaluated(self, result: EvalResult) -> None:
         self.accuracy = result.accuracy
         low, high = result.interval

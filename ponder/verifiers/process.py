@@ -37,20 +37,24 @@ class WorkerProgram:
 
 
 def bare_environment() -> dict[str, str]:
-    """No keys or tokens, and the same hash seed always."""
+    """No keys or tokens. More threads would only reserve memory under the limit."""
     passed_on = ("PATH", "LD_LIBRARY_PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
-    return {name: os.environ[name] for name in passed_on if name in os.environ} | own_environment()
+    return {name: os.environ[name] for name in passed_on if name in os.environ} | {
+        **fixed_environment(),
+        "OPENBLAS_NUM_THREADS": "1",
+    }
 
 
-def own_environment() -> dict[str, str]:
-    """What every worker needs."""
+def whole_environment() -> dict[str, str]:
+    """All that we know ourselves. Workers stand side by side, so each has one thread, unless it is told otherwise."""
+    return {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", **os.environ, **fixed_environment()}
+
+
+def fixed_environment() -> dict[str, str]:
+    """Where Ponder is, and the same hash seed always."""
     package_root = str(Path(ponder.__file__).resolve().parent.parent)
     search_path = [package_root, *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {
-        "PYTHONPATH": os.pathsep.join(search_path),
-        "PYTHONHASHSEED": "0",
-        "OPENBLAS_NUM_THREADS": "1",  # more threads would only reserve memory under the limit
-    }
+    return {"PYTHONPATH": os.pathsep.join(search_path), "PYTHONHASHSEED": "0"}
 
 
 def with_last_line(job: dict, happened: str, last_words: str) -> str:
@@ -77,7 +81,7 @@ class WorkerProcess:
         self._deadline_s = deadline_s
         self._said, self._hears, self._late = b"", True, ""
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", program.module, str(deadline_s), str(program.memory_bytes)],
+            [sys.executable, "-P", "-m", program.module, str(deadline_s), str(program.memory_bytes), str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

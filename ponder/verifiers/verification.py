@@ -4,7 +4,6 @@ import asyncio
 import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
-from dataclasses import replace
 from threading import Lock
 from typing import Any
 
@@ -21,6 +20,8 @@ from ponder.verifiers.verdict import Part, Verdict
 from ponder.verifiers.verifier import Grader, Job, Setup, Submission
 
 WORKERS = min(4, os.cpu_count() or 1)  # processes; they only see what cannot be decided at once
+
+AT_A_TIME = 4_096  # tasks that a grader is shown before a training; sources may make them as they are asked for
 
 
 class Verification:
@@ -60,17 +61,11 @@ class Verification:
         for an unknown verifier name, and (IsolationError) where this machine cannot isolate programs.
         """
         self._check_name(task.verifier)
-        reward = task.metadata.get("reward", "task")
-        if reward == "task":
+        if task.metadata.get("reward", "task") == "task":
             return self._submit(task, response)
         if verdict := self._without_answer(task, response):
             return done_with(verdict)
-
-        def start(verifier: str | None, reference: Any) -> Future[Verdict]:
-            part = task if verifier is None else replace(task, verifier=verifier, reference=reference)
-            return self._submit(part, response)
-
-        return compose(reward, start)
+        return compose(task, lambda part: self._submit(part, response))
 
     def verify_all(self, pairs: Iterable[tuple[Task, Response]]) -> list[Verdict]:
         """Verdicts in the order of the pairs."""
@@ -85,12 +80,14 @@ class Verification:
         asked: dict[str, list[Task]] = {}
         for task in tasks:
             self._check_name(task.verifier)
-            for verifier, reference in asked_of(task.metadata.get("reward", "task")):
-                part = task if verifier is None else replace(task, verifier=verifier, reference=reference)
-                asked.setdefault(part.verifier, []).append(part)
+            for part in asked_of(task):
+                if part.verifier in self._own or VERIFIERS[part.verifier].grader is not None:
+                    some = asked.setdefault(part.verifier, [])
+                    some.append(part)
+                    if len(some) == AT_A_TIME:
+                        self.grader(part.verifier).prepare(asked.pop(part.verifier))
         for name, some in asked.items():
-            if name in self._own or VERIFIERS[name].grader is not None:
-                self.grader(name).prepare(some)
+            self.grader(name).prepare(some)
 
     def grader(self, name: str) -> Grader:
         """The grader of a verifier that has one, made when first asked for. RuntimeError once this is closed."""

@@ -1,6 +1,6 @@
 """The worker process: reads jobs from standard input, judges them, writes results to standard output.
 
-Started by ponder.verifiers.pool as `python -m ponder.verifiers.worker DEADLINE_S MEMORY_BYTES`. What it compares was
+Started by ponder.verifiers.pool as `python -m ponder.verifiers.worker DEADLINE_S MEMORY_BYTES PARENT`. What it compares was
 written by a model, and some scorers of reasoning-gym evaluate it: so the process has little memory, little time, may
 not write files, start programs or use the network, and knows nothing but the job. That keeps accidents and crude
 attacks out; it is not the sandbox in which programs are run.
@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 
+from ponder.engine.orphans import end_with_parent
 from ponder.verifiers.wire import failure, receive, send
 
 FORBIDDEN = (
@@ -23,6 +24,7 @@ FORBIDDEN = (
 
 def main() -> None:
     deadline_s, memory_bytes = float(sys.argv[1]), int(sys.argv[2])
+    end_with_parent(int(sys.argv[3]), sys.stdin.fileno())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":  # elsewhere the limit is not kept, or refused
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))

@@ -62,7 +62,10 @@ def test_everything_else_stays_as_it_was(bare):
         assert renderer.encode(text) == before.encode(text)
     assert renderer.stop_ids == before.stop_ids and renderer.files.keys() == before.files.keys()
     edited, original = (json.loads(r.files["tokenizer.json"]) for r in (renderer, before))
-    assert edited.pop("added_tokens")[:-2] == original.pop("added_tokens") and edited == original
+    *kept, think, _ = edited.pop("added_tokens")
+    assert kept == original.pop("added_tokens") and edited == original
+    as_in_qwen3 = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized", "special"), False)
+    assert think == {"id": before.vocab_size, "content": "<think>"} | as_in_qwen3
 
 
 def test_texts_that_are_tokens_already_keep_their_ids(bare, renderer):

@@ -43,7 +43,7 @@ def test_workers_answer_as_one_engine_and_see_updates(checkpoint):
             list(engine.generate(wanted))
     finally:
         engine.close()
-    assert not any(process.is_alive() for process in engine.processes.processes)
+    assert all(process.poll() is not None for process in engine.processes.processes)
 
 
 def test_another_dtype_samples_from_a_copy_that_refresh_renews(checkpoint):

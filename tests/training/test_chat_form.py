@@ -20,7 +20,7 @@ def asks(text: str) -> list[Task]:
 @pytest.mark.parametrize("family", [qwen_like, llama_like])
 def test_prompts_may_speak_of_control_tokens(family, tmp_path):
     renderer = Renderer.load(family(tmp_path / "model"))
-    check_chat_form(renderer, asks(SPOKEN), 512, longest=8, context=512)
+    check_chat_form(renderer, asks(SPOKEN), 512)
 
 
 def test_a_lossy_tokenizer_is_refused_with_what_is_lost(tmp_path):
@@ -29,6 +29,6 @@ def test_a_lossy_tokenizer_is_refused_with_what_is_lost(tmp_path):
     saved["model"]["vocab"]["no byte"] = saved["model"]["vocab"].pop("\u00a4")
     (directory / "tokenizer.json").write_text(json.dumps(saved))
     renderer = Renderer.load(directory)
-    check_chat_form(renderer, asks("So 4."), 512, longest=8, context=512)
+    check_chat_form(renderer, asks("So 4."), 512)
     with pytest.raises(SelfCheckError, match="comes back as"):
-        check_chat_form(renderer, asks("So \U0001f914?"), 512, longest=8, context=512)
+        check_chat_form(renderer, asks("So \U0001f914?"), 512)

@@ -5,14 +5,12 @@ from collections import Counter
 from html import escape
 from io import StringIO
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
 from ponder.chat.parser import ParsedOutput
 from ponder.ledger import Ledger
-from ponder.recipe.load import parse_recipe
 from ponder.recipe.stages import RlStage
 from ponder.runs.console import failure_table
 from ponder.runs.failures import FAILURES_FILE, FAILURES_KEPT, add_failures, failure_row, write_failures
@@ -21,7 +19,6 @@ from ponder.runs.lineage import new_lineage
 from ponder.runs.run import Run
 from ponder.runs.summary import build_report
 from ponder.tasks.task import Task
-from ponder.training.changes import changed_fields
 from ponder.training.error_budget import (
     WINDOW,
     BudgetSpent,
@@ -265,38 +262,6 @@ def test_a_page_of_hostile_samples_is_only_text(tmp_path):
         page = render_html(run, report, [])
     assert "<img" not in page and page.count(escape(SCRIPT)) == 2 and "\x1b" not in page
     assert "<td>96</td><td>8</td><td>16</td>" in page
-
-
-def recipe(**stage):
-    stages = [{"name": "math", "kind": "rl", "steps": 2, "optimizer": {"lr": 0.5}} | stage]
-    sources = {"sums": {"kind": "gym", "family": "chain_sum"}}
-    return {"name": "t", "sources": sources, "stages": stages}
-
-
-def test_changes_are_told_by_field():
-    before = parse_recipe(recipe())
-    after = parse_recipe(recipe(error_budget=0.5, optimizer={"lr": 0.25}) | {"sandbox": {"urls": ["http://a:1"]}})
-    assert changed_fields(before, before) == {}
-    assert changed_fields(before, after) == {
-        "sandbox.urls": [[], ["http://a:1"]],
-        "stages.math.optimizer.lr": [0.5, 0.25],
-        "stages.math.error_budget": [0.01, 0.5],
-    }
-
-
-@pytest.mark.parametrize(
-    ("changes", "path"),
-    [
-        (recipe(steps=3), "stages.math.steps"),
-        (recipe(name="other"), "stages.math.name"),
-        (recipe() | {"seed": 1}, "seed"),
-        (recipe() | {"engine": {"dtype": "bfloat16"}}, "engine.dtype"),
-        (recipe(objective={"name": "grpo"}), "stages.math.objective.name"),
-    ],
-)
-def test_what_cannot_be_changed_is_refused_by_name(changes, path):
-    with pytest.raises(ValueError, match=rf"--set {path}.*cannot be changed in a run that has begun"):
-        changed_fields(parse_recipe(recipe()), parse_recipe(changes))
 
 
 def test_parts_of_composed_rewards_have_metrics_of_their_own():

@@ -7,12 +7,12 @@ from ponder.ledger import Ledger
 from ponder.recipe.stages import RlStage
 from ponder.tasks.task import Task
 from ponder.training.data import _shares, spread
+from ponder.training.exits import has_plateaued
 from ponder.training.first_rollouts import check_signal
 from ponder.training.objectives import OBJECTIVES
 from ponder.training.references import SelfCheckError
 from ponder.training.rewards import by_group, has_variance, overlong_penalty, set_advantages, set_rewards
 from ponder.training.rollouts import Rollout
-from ponder.training.stages.runner import has_plateaued
 from ponder.training.step_metrics import summarise
 from ponder.verifiers.verdict import Verdict
 

@@ -36,18 +36,23 @@ class Plateau(Strict):
 
 
 class StageBase(Strict):
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="by which results, checkpoints and --set know it")
     steps: int = Field(ge=1, description="the most steps; target and plateau may end the stage before")
     target: float | None = Field(None, gt=0, le=1, description="held-out accuracy at which the stage ends")
-    plateau: Plateau | None = None
+    plateau: Plateau | None = Field(None, description="end the stage when accuracy has stopped rising; empty: never")
     eval_every: int = Field(0, ge=0, description="steps between held-out evaluations; 0: only at the end")
     eval_problems: int = Field(64, ge=1, description="held-out problems in an evaluation on the way")
-    save_every: int = Field(20, ge=1)
+    save_every: int = Field(20, ge=1, description="steps between checkpoints")
     keep_checkpoints: int = Field(2, ge=1, description="how many on the way are kept; a stage's last one always is")
+    keep_best: bool = Field(
+        False, description="save and keep the checkpoint with the best accuracy on the way, beside the newest"
+    )
     micro_batch_tokens: int = Field(8_192, ge=16, description="tokens in one forward and backward pass")
 
     @model_validator(mode="after")
     def exits_need_evals(self):
         if (self.target is not None or self.plateau is not None) and not self.eval_every:
             raise ValueError("target and plateau look at evaluations on the way: set eval_every, for instance to 10")
+        if self.keep_best and not self.eval_every:
+            raise ValueError("keep_best looks at evaluations on the way: set eval_every, for instance to 10")
         return self

@@ -3,6 +3,7 @@ verdicts, advantages, batch, weights."""
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import psutil
 
@@ -70,6 +71,7 @@ class ReinforcementStage:
 
     def figures(self, metrics: dict[str, float]) -> str:
         return (
+            f"pass {metrics['pass_rate']:.2f}  cut off {metrics['truncated_share']:.2f}  "
             f"reward {metrics['reward/mean']:.3f}  length {metrics['length/mean']:.0f}  "
             f"{metrics['tokens_per_s/sample']:,.0f} tok/s"
         )
@@ -82,6 +84,9 @@ class ReinforcementTrainer:
         self.engine, self.verification = parts.engine, parts.verification
         self.objective = resolve(stage.objective)
         self.params = rl_sampling(stage.max_tokens, parts.renderer.stop_ids)
+        # Tasks that are made as they are asked for are measured as they come; all others have been.
+        self.longest_prompt = learner.decoder.config.max_positions - stage.max_tokens
+        self.last_rollouts: list[Rollout] = []
 
     def step(self, progress: Progress) -> dict[str, float]:
         """One step of the stage; `progress` says which, and moves on.
@@ -109,11 +114,15 @@ class ReinforcementTrainer:
         learned = self._learn(rollouts, number)
         finished = time.perf_counter()
 
+        progress.tokens += collected.sampled_tokens
         metrics = {
             **summarise(rollouts),
             **verifier_metrics(counts),
             **learned,
             "refill/prompts": drawn - progress.cursor - self.stage.prompts_per_step,
+            "prompts/too_long": collected.too_long,
+            "prompts/total": drawn,
+            "tokens/total": progress.tokens,
             "time/sample_s": collected.sample_seconds,
             "time/verify_s": collected.verify_seconds,
             "time/learn_s": finished - learning,
@@ -125,6 +134,7 @@ class ReinforcementTrainer:
         self.run.record_rollouts(self.stage.name, number, [r.to_row(self.renderer) for r in rollouts])
         self.run.record(self.stage.name, number, metrics)
         progress.step, progress.cursor, progress.verdicts = number, drawn, recent
+        self.last_rollouts = rollouts
         return metrics
 
     def _collect(self, number: int, cursor: int) -> tuple[Collected, list[Rollout], int]:
@@ -144,38 +154,49 @@ class ReinforcementTrainer:
             verified += more.rollouts
             fresh = [g for g in by_group(more.rollouts) if has_variance(g)]
             kept = [g for g in kept if has_variance(g)] + fresh + flat[: len(flat) - len(fresh)]
-            total.sample_seconds += more.sample_seconds
-            total.verify_seconds += more.verify_seconds
-            total.sampled_tokens += more.sampled_tokens
+            total.add_costs(more)
         total.rollouts = [rollout for group in kept for rollout in group]
         return total, verified, cursor + want + spent
 
     def _sample(self, number: int, cursor: int, prompts: int, first_group: int = 0) -> Collected:
-        tasks = self.pool.draw(cursor, prompts)
-        seed_parts = (self.recipe.seed, self.stage.name, number)
+        """`first_group`: how many prompts the step has drawn before these."""
         collected = collect(
             self.engine,
             self.renderer,
             self.verification,
-            tasks,
+            self.pool.draw(cursor, prompts),
             self.stage.samples_per_prompt,
             self.params,
-            seed_parts,
+            (self.recipe.seed, self.stage.name, number),
             first_group,
+            self.pool.draw(cursor - first_group, first_group),
+            self.longest_prompt,
         )
+        if not collected.rollouts and not first_group:
+            raise ValueError(
+                f"stages.{self.stage.name}, step {number}: none of the {prompts} prompts leaves room for an answer of "
+                f"max_tokens {self.stage.max_tokens} in the model's context; lower max_tokens"
+            )
+        for rollout in collected.rollouts:
+            rollout.weights_version = (number - 1) * self.stage.updates_per_step
         set_rewards(collected.rollouts, self.stage)
         return collected
+
+    def _samples(self, rollouts: Sequence[Rollout]) -> list[Sample]:
+        """Those that are learned from, numbered as the rollouts are."""
+        samples = [r.to_sample(n) for n, r in enumerate(rollouts) if r.advantage is not None]
+        if self.objective.tis_cap is None or self.stage.updates_per_step == 1:
+            return samples
+        old = self.learner.logprobs(samples)
+        return [replace(sample, old_logprobs=old[sample.number]) for sample in samples]
 
     def _learn(self, rollouts: Sequence[Rollout], number: int) -> dict[str, float]:
         """The step's updates; where there are several, each learns from its share of the groups."""
         updates = self.stage.updates_per_step
+        turn = {id(r): i % updates for i, group in enumerate(by_group(rollouts)) for r in group}
         shares: list[list[Sample]] = [[] for _ in range(updates)]
-        learned = {}
-        for index, group in enumerate(by_group(rollouts)):
-            for rollout in group:
-                if rollout.advantage is not None:
-                    learned[len(learned)] = rollout
-                    shares[index % updates].append(rollout.to_sample(len(learned) - 1))
+        for sample in self._samples(rollouts):
+            shares[turn[id(rollouts[sample.number])]].append(sample)
         done = [
             self.learner.learn(
                 share,
@@ -186,7 +207,7 @@ class ReinforcementTrainer:
         ]
         for update in done:
             for look in update.looks:
-                learned[look.number].look = look
+                rollouts[look.number].look = look
         return averaged([update.metrics for update in done])
 
 

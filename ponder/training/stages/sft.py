@@ -69,6 +69,8 @@ class ImitationTrainer:
         samples = self._draw(progress.cursor)
         metrics = self.learner.learn(samples, Imitation.of(samples), number).metrics
         seconds = time.perf_counter() - started
+        progress.tokens += sum(len(s.ids) for s in samples)
+        metrics |= {"tokens/total": progress.tokens, "prompts/total": progress.cursor + len(samples)}
         metrics |= {"time/step_s": seconds, "tokens_per_s/learn": sum(len(s.ids) for s in samples) / seconds}
         self.run.record(self.stage.name, number, metrics)
         progress.step, progress.cursor = number, progress.cursor + self.stage.examples_per_step

@@ -5,16 +5,18 @@
     function_calls    response, reference, tools                          (or functions)
     code              response, reference: {tests: [...]}
     reasoning_gym     response, reference, metadata: {family, settings, entry}
+    FILE.py:FUNCTION  response, if wanted reference, prompt               (the function sees all fields as task["row"])
 
 `response` is what ponder.verifiers.response.as_response reads; `response_parts`, [[text, times], ...], spells a long one.
 """
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ponder.recipe.python_function import FORM
 from ponder.tasks.jsonl import read_rows
 from ponder.tasks.task import Task
 from ponder.verifiers.api import task_of
@@ -40,7 +42,8 @@ class LabelledPair:
 def read_pairs(
     path: Path, verifier: str, response: str = "response", reference: str = "reference"
 ) -> list[LabelledPair]:
-    """All rows of a file; `response` and `reference` name their fields. ValueError that names the file and the line."""
+    """All rows of a file, for a verifier by name or a function as FILE.py:FUNCTION; `response` and `reference` name their
+    fields. ValueError that names the file and the line."""
     return list(_pairs(path, verifier, response, reference))
 
 
@@ -56,6 +59,8 @@ def _pairs(path: Path, verifier: str, response: str, reference: str) -> Iterator
 
 def pair_of(row: Mapping[str, Any], verifier: str, response: str, reference: str, number: str) -> LabelledPair:
     """One row. ValueError for what it lacks."""
+    function = verifier if FORM.fullmatch(verifier) else None
+    verifier = verifier if function is None else "python"
     for name, kind in (("metadata", dict), ("tools", list), ("functions", list), ("response_parts", list)):
         if row.get(name) is not None and not isinstance(row[name], kind):
             raise ValueError(
@@ -74,6 +79,10 @@ def pair_of(row: Mapping[str, Any], verifier: str, response: str, reference: str
         raise ValueError(f'label must be true, false or "any", not {label!r}')
     metadata = dict(row.get("metadata") or {}) | ({"choices": row["choices"]} if "choices" in row else {})
     task = task_of(verifier, expected, tuple(row.get("tools") or row.get("functions") or ()), metadata)
+    if function is not None:
+        question = row["prompt"] if isinstance(row.get("prompt"), str) else ""
+        seen = {"python": function, "row": {key: value for key, value in row.items() if key != response}}
+        task = replace(task, messages=({"role": "user", "content": question},), metadata=metadata | seen)
     name = str(row.get("id", number))
     return LabelledPair(name, task, as_response(text), label, row.get("why", ""), f"line {number}")
 

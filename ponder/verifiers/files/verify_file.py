@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from ponder.recipe.python_function import FORM
 from ponder.verifiers.audit.measure import Judged, measure, verify_pairs
 from ponder.verifiers.files.rows import LabelledPair, read_pairs, shown
 from ponder.verifiers.table import known_verifier
@@ -32,11 +33,17 @@ def verify_file(
     everything: bool = False,
 ) -> list[Judged]:
     """Judges and prints: of labelled rows those that disagree, unless `everything` is asked for. ValueError for an unknown verifier, and for what the file lacks, before anything is judged."""
-    known_verifier(verifier)
+    is_function = FORM.fullmatch(verifier) is not None
+    if verifier.endswith(".py"):
+        raise ValueError(f"name the function in it too: --verifier {verifier}:score, for instance")
+    if not is_function:
+        known_verifier(verifier)
     pairs = read_pairs(path, verifier, response, reference)
     if not pairs:
         raise ValueError(f"{path} holds no rows")
     with Verification(deadline_s=deadline_s) as verification:
+        if is_function:
+            verification.prepare([pairs[0].task])
         judged = verify_all(verification, pairs, f"verifying {path.name}")
     if as_json:
         for item in judged:
