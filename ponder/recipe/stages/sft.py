@@ -24,7 +24,7 @@ class Demonstrations(Strict):
     There is a procedure for each kind of task; a mixture of tasks names one for each.
     """
 
-    path: str | None = None
+    path: str | None = Field(None, description="a JSONL file of chats")
     columns: Habits | None = Field(None, description="sums and differences of two terms, worked column by column")
     programs: Habits | None = Field(None, description="tasks of a source of kind programs, worked step by step")
 
@@ -41,6 +41,6 @@ class Demonstrations(Strict):
 
 class SftStage(StageBase):
     kind: Literal["sft"] = "sft"
-    demonstrations: Demonstrations
-    examples_per_step: int = Field(64, ge=1)
-    optimizer: Optimizer = Optimizer(lr=1e-5)
+    demonstrations: Demonstrations = Field(description="what is imitated")
+    examples_per_step: int = Field(64, ge=1, description="examples in an update")
+    optimizer: Optimizer = Field(Optimizer(lr=1e-5), description="how weights are updated")
