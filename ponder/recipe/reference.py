@@ -79,7 +79,7 @@ def fields_of(model: type[BaseModel]) -> dict[str, FieldInfo]:
 
 def meaning(name: str, field: FieldInfo) -> str:
     """What a field is described by; a kind's own name says all."""
-    return "which kind it is" if name == "kind" else " ".join((field.description or "").split())
+    return " ".join((field.description or ("which kind it is" if name == "kind" else "")).split())
 
 
 def _section(model: type[BaseModel]) -> str:

@@ -25,8 +25,8 @@ VerifierName = Literal[CheckName, "python"]
 class Check(Strict):
     """One verifier by name, with a reference of its own in place of the task's."""
 
-    verifier: CheckName
-    reference: Any = None
+    verifier: CheckName = Field(description="the name of a verifier")
+    reference: Any = Field(None, description="what it compares with, such as {max_words: 200} of length")
 
     @model_validator(mode="after")
     def reference_fits(self):
@@ -42,25 +42,25 @@ class Check(Strict):
 class Gate(Strict):
     """0 unless every check of `gate` is correct; else what `then` says."""
 
-    gate: list["Reward"] = Field(min_length=1)
-    then: "Reward"
+    gate: list["Reward"] = Field(min_length=1, description="what must be correct")
+    then: "Reward" = Field(description="what the score is then")
 
 
 class Product(Strict):
     """The product of the scores; parts run at the same time."""
 
-    product: list["Reward"] = Field(min_length=2)
+    product: list["Reward"] = Field(min_length=2, description="the parts")
 
 
 class Share(Strict):
-    weight: float = Field(gt=0, allow_inf_nan=False)
-    of: "Reward"
+    weight: float = Field(gt=0, allow_inf_nan=False, description="relative to the others of the sum")
+    of: "Reward" = Field(description="the part")
 
 
 class WeightedSum(Strict):
     """The mean of the scores by weight, so that it stays in [0, 1]."""
 
-    sum: list[Share] = Field(min_length=2)
+    sum: list[Share] = Field(min_length=2, description="the parts with their weights")
 
 
 def _form(value: Any) -> str:

@@ -15,13 +15,13 @@ from ponder.recipe.trackers import Trackers
 class Birth(Strict):
     """A newborn Qwen2-form model; its tokenizer is trained on the texts of the recipe's own tasks."""
 
-    hidden_size: int = Field(128, ge=8, multiple_of=2)
-    layers: int = Field(3, ge=1)
-    heads: int = Field(4, ge=1)
-    kv_heads: int = Field(2, ge=1)
-    intermediate_size: int = Field(384, ge=8)
-    vocab_size: int = Field(512, ge=280, description="at most; byte-level BPE needs 256 bytes and the markers")
-    context: int = Field(512, ge=32)
+    hidden_size: int = Field(128, ge=8, multiple_of=2, description="width of the model")
+    layers: int = Field(3, ge=1, description="blocks of attention and MLP")
+    heads: int = Field(4, ge=1, description="query heads of the attention")
+    kv_heads: int = Field(2, ge=1, description="key and value heads; heads is a multiple of it")
+    intermediate_size: int = Field(384, ge=8, description="width of the MLP")
+    vocab_size: int = Field(512, ge=280, description="tokens, at most; byte-level BPE needs 256 bytes and the markers")
+    context: int = Field(512, ge=32, description="longest sequence, prompt and answer together, in tokens")
 
     @model_validator(mode="after")
     def heads_fit(self):
@@ -34,7 +34,7 @@ class Birth(Strict):
 
 class Model(Strict):
     path: str | None = Field(None, description="a Hugging Face checkpoint directory; empty: a newborn model")
-    birth: Birth = Birth()
+    birth: Birth = Field(Birth(), description="the shape of a newborn model, where path is empty")
     dtype: Literal["float32", "bfloat16"] = Field(
         "float32", description="the learner's; in bfloat16 the small updates of RL round away, so it is for trials only"
     )
@@ -48,7 +48,7 @@ class Model(Strict):
         description="texts that become tokens of a model that comes in, such as [<think>, </think>]; its vocabulary "
         "grows by those that it lacks",
     )
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: cuda where torch sees a GPU, else cpu")
 
     @model_validator(mode="after")
     def newborn_has_its_tokens(self):
@@ -87,7 +87,9 @@ class EngineSettings(Strict):
         ge=0,
         description="processes on a CPU, each sampling and learning its share; empty: one per core, on a GPU none",
     )
-    dtype: Literal["float32", "bfloat16"] | None = Field(None, description="empty: the learner's, read in place")
+    dtype: Literal["float32", "bfloat16"] | None = Field(
+        None, description="the sampler's; empty: the learner's, read in place"
+    )
     token_budget: int = Field(262_144, ge=64, description="most tokens in the KV caches at a time")
     max_rows: int = Field(256, ge=1, description="most sequences that run at a time in one process")
 
@@ -101,19 +103,24 @@ class SandboxSettings(Strict):
 
     urls: list[str] = Field([], description="of servers (ponder sandbox serve); empty: processes of this machine")
     workers: int | None = Field(None, ge=1, description="programs at a time on this machine; empty: two for each core")
-    memory_mb: int = Field(1024, ge=16, description="the most that a program may ask for")
-    timeout_s: float = Field(10.0, gt=0, le=3600, description="the same in seconds, for each test")
-    isolation: Literal["strict", "standard", "none"] = "standard"
+    memory_mb: int = Field(1024, ge=16, description="most memory of a program and all that it starts, in MB")
+    timeout_s: float = Field(10.0, gt=0, le=3600, description="most seconds of each test")
+    isolation: Literal["strict", "standard", "none"] = Field(
+        "standard",
+        description="strict: with control groups, which need root; standard: without; none: no jail, for programs you trust",
+    )
 
 
 class Recipe(Strict):
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    seed: int = Field(0, ge=0)
-    model: Model = Model()
-    sources: dict[str, Source] = Field(min_length=1)
-    held_out: HeldOut = HeldOut()
-    engine: EngineSettings = EngineSettings()
-    sandbox: SandboxSettings = SandboxSettings()
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="what reports call it; runs go to runs/NAME")
+    seed: int = Field(
+        0, ge=0, description="of all random numbers: on a CPU the same seed gives the same run, bit for bit"
+    )
+    model: Model = Field(Model(), description="what is trained: a newborn model, or a checkpoint")
+    sources: dict[str, Source] = Field(min_length=1, description="where tasks come from, each under a name of yours")
+    held_out: HeldOut = Field(HeldOut(), description="tasks that are never trained on, and how they are answered")
+    engine: EngineSettings = Field(EngineSettings(), description="what samples the answers")
+    sandbox: SandboxSettings = Field(SandboxSettings(), description="where programs of code tasks are run")
     max_prompt_tokens: int | None = Field(
         None,
         ge=1,
@@ -121,7 +128,7 @@ class Recipe(Strict):
         "in the model's context refuses the run",
     )
     trackers: Trackers = Field([], description="beside TensorBoard: wandb, mlflow, by name or with settings")
-    stages: list[Stage] = Field(min_length=1)
+    stages: list[Stage] = Field(min_length=1, description="what is done, one after the other")
 
     @model_validator(mode="after")
     def parts_fit(self):
@@ -130,6 +137,12 @@ class Recipe(Strict):
             raise ValueError(f"two stages are named {sorted(doubled)[0]!r}; give each its own name")
         if "birth" in names:
             raise ValueError("a stage cannot be named 'birth': reports use it for the model before any stage")
+        for key, source in self.sources.items():
+            if (domain := source.domain or key) in ("mean", "std"):
+                raise ValueError(
+                    f"sources.{key}: a domain cannot be called {domain!r}, since reward/{domain} is a metric of all domains; "
+                    f"give it another name with `domain`"
+                )
         parts = {source.part for source in self.sources.values()}
         if parts == {"held_out"}:
             raise ValueError("every source is held out; at least one must be 'split' or 'train'")

@@ -30,10 +30,12 @@ class SourceBase(Strict):
 class GymSource(SourceBase):
     kind: Literal["gym"] = "gym"
     family: str = Field(description="a reasoning-gym family, such as chain_sum")
-    settings: dict[str, Any] = Field({})
-    size: int = Field(100_000, ge=1)
-    seed: int = 0
-    verifier: GymVerifier = Field("math", description="math, reasoning_gym, or {python: FILE.py:FUNCTION}")
+    settings: dict[str, Any] = Field({}, description="of the family, as reasoning-gym has them, such as {min_terms: 2}")
+    size: int = Field(100_000, ge=1, description="how many problems there are")
+    seed: int = Field(0, description="of the problems; another one gives others")
+    verifier: GymVerifier = Field(
+        "math", description="math, reasoning_gym (the family's own scorer), or {python: FILE.py:FUNCTION}"
+    )
 
 
 CallForm = Literal["auto", "hermes", "mistral", "llama", "qwen_coder", "deepseek", "tagged", "json", "python"]
@@ -71,10 +73,10 @@ class HubSource(SourceBase):
     kind: Literal["hub"] = "hub"
     name: str = Field(description="a data set of the Hugging Face hub, or a local directory of one")
     config: str | None = Field(None, description="one of its configurations, where it has several, such as main")
-    split: str = "train"
+    split: str = Field("train", description="the split of the data set whose rows are taken")
     fields: dict[str, str] = FIELDS
     limit: int | None = LIMIT
-    verifier: RowVerifier | None = None
+    verifier: RowVerifier | None = Field(None, description="as in a source of files")
     call_form: CallForm = CALL_FORM
 
 
@@ -82,12 +84,14 @@ class ProgramsSource(SourceBase):
     """Small synthetic programming tasks, such as: Write f(x): add 3, times 7."""
 
     kind: Literal["programs"] = "programs"
-    kinds: list[Literal["numbers", "text"]] = Field(["numbers", "text"], min_length=1)
-    min_steps: int = Field(2, ge=1)
-    max_steps: int = Field(3, ge=1, le=10)
-    max_number: int = Field(99, ge=2, description="of the numbers in a task's steps")
-    size: int = Field(100_000, ge=1)
-    seed: int = 0
+    kinds: list[Literal["numbers", "text"]] = Field(
+        ["numbers", "text"], min_length=1, description="functions of a number, of a text, or both"
+    )
+    min_steps: int = Field(2, ge=1, description="fewest steps of a program")
+    max_steps: int = Field(3, ge=1, le=10, description="most steps of a program")
+    max_number: int = Field(99, ge=2, description="largest number in a step")
+    size: int = Field(100_000, ge=1, description="how many problems there are")
+    seed: int = Field(0, description="of the problems; another one gives others")
 
     @model_validator(mode="after")
     def steps_fit(self):

@@ -5,8 +5,10 @@ from typing import get_args
 
 import pytest
 
+from ponder.recipe.load import parse_recipe
 from ponder.runs.meanings import METRICS, SECTIONS, STATUSES, check_names, metric_of, page
 from ponder.verifiers.verdict import Status
+from tests.integration.micro import RECIPE as MICRO
 
 
 def test_the_page_is_what_the_table_says():
@@ -49,3 +51,11 @@ def test_unknown_names_are_refused():
     check_names(["loss", "reward/any domain"])
     with pytest.raises(AssertionError, match="without a meaning: los"):
         check_names(["loss", "los"])
+
+
+@pytest.mark.parametrize("named", [{"mean": {}}, {"sums": {"domain": "std"}}])
+def test_no_domain_takes_the_name_of_a_metric_of_all(named: dict):
+    """`reward/mean` is the mean of all answers: a domain of that name would write over it."""
+    sources = {name: MICRO["sources"]["sums"] | changes for name, changes in named.items()}
+    with pytest.raises(ValueError, match=r"a domain cannot be called '(mean|std)', since reward/"):
+        parse_recipe(MICRO | {"sources": sources})

@@ -31,8 +31,8 @@ class Optimizer(Strict):
 class Plateau(Strict):
     """Stop when held-out accuracy has not risen by `min_gain` over the last `evals` evaluations."""
 
-    evals: int = Field(3, ge=1)
-    min_gain: float = Field(0.01, ge=0)
+    evals: int = Field(3, ge=1, description="how many evaluations on the way are looked at")
+    min_gain: float = Field(0.01, ge=0, description="by how much the best of them must beat the best before them")
 
 
 class StageBase(Strict):

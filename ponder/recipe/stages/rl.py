@@ -14,7 +14,7 @@ GROUP_OBJECTIVES = ("grpo", "dr_grpo", "dapo", "gspo", "cispo", "rloo")
 class Objective(Strict):
     """A named loss; the fields below replace its paper's choices where they are set."""
 
-    name: ObjectiveName = "dapo"
+    name: ObjectiveName = Field("dapo", description="the loss whose choices the fields below replace")
     advantage: Literal["group_mean_std", "group_mean", "leave_one_out", "batch_whitened", "parts_apart"] | None = Field(
         None, description="how rewards become advantages; parts_apart standardises each part of a reward by itself"
     )
@@ -47,17 +47,17 @@ class Objective(Strict):
 
 class RlStage(StageBase):
     kind: Literal["rl"] = "rl"
-    prompts_per_step: int = Field(32, ge=1)
-    samples_per_prompt: int = Field(8, ge=1)
+    prompts_per_step: int = Field(32, ge=1, description="tasks in a step")
+    samples_per_prompt: int = Field(8, ge=1, description="answers to each, which are compared: the group")
     max_tokens: int = Field(2048, ge=1, description="longest answer, thinking included")
-    objective: Objective = Objective()
+    objective: Objective = Field(Objective(), description="the loss")
     updates_per_step: int = Field(1, ge=1, description="optimizer updates that share a step's rollouts")
     refill_prompts: int = Field(0, ge=0, description="most extra prompts a step to replace groups without variance")
     truncated: Literal["mask", "wrong", "soft"] = Field(
         "mask", description="answers cut off: left out of the loss, scored 0, or penalised as they near the limit"
     )
     soft_margin: int = Field(256, ge=1, description="soft: tokens before the limit over which the penalty grows to 1")
-    optimizer: Optimizer = Optimizer(lr=1e-6)
+    optimizer: Optimizer = Field(Optimizer(lr=1e-6), description="how weights are updated")
     verify_timeout: float = Field(5.0, gt=0, description="seconds a verifier may take for one answer")
     error_budget: float = Field(
         0.01,

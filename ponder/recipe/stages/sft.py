@@ -46,6 +46,6 @@ class Demonstrations(ChatFiles):
 
 class SftStage(StageBase):
     kind: Literal["sft"] = "sft"
-    demonstrations: Demonstrations
-    examples_per_step: int = Field(64, ge=1)
-    optimizer: Optimizer = Optimizer(lr=1e-5)
+    demonstrations: Demonstrations = Field(description="what is imitated")
+    examples_per_step: int = Field(64, ge=1, description="examples in an update")
+    optimizer: Optimizer = Field(Optimizer(lr=1e-5), description="how weights are updated")
