@@ -48,7 +48,7 @@ class View:
         self.bars.stop()
 
     def say(self, text: str) -> None:
-        self.console.print(text, style="dim", highlight=False, markup=False)
+        self.console.print(text, style="dim", highlight=False, markup=False, soft_wrap=True)
 
     def stage_begins(self, stage: StageKind, step: int) -> None:
         settings = stage.settings
