@@ -1,6 +1,7 @@
 """Trackers follow a run and never hold it up: those that work, fail, hang, or are not installed."""
 
 import importlib.util
+import re
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -105,7 +106,7 @@ def test_training_goes_on_when_its_tracker_fails(tmp_path: Path):
     )
     assert done.returncode == 0, done.stderr
     identity = Run.open(tmp_path / "run").lineage["id"]
-    assert f"init {identity} mine micro" in done.stdout and "row 0 3" in done.stdout and "row 1 5" in done.stdout
+    assert f"init {identity} mine micro" in done.stdout and "row 0 " in done.stdout and "row 1 " in done.stdout
     assert done.stdout.count("wandb shows no more of this run: OSError: the network is gone") == 1
     assert len(Run.open(tmp_path / "run").metrics()) == 3
 
@@ -114,7 +115,9 @@ def test_training_goes_on_when_its_tracker_fails(tmp_path: Path):
 def test_a_tracker_that_is_not_installed_is_said_before_anything_else(tmp_path: Path):
     done = ponder("train", write_recipe(tmp_path), "--run", tmp_path / "run", "--set", "trackers=mlflow")
     assert done.returncode == 2 and not (tmp_path / "run").exists()
-    assert "trackers.0: mlflow is not installed; get it with: pip install " in done.stderr
+    assert re.search(
+        r"trackers\.0: mlflow is not installed; get it with: \S*.*pip install -e '\S*\[mlflow\]'", done.stderr
+    )
 
 
 def test_a_recipe_names_trackers_or_says_more_of_them(tmp_path: Path):
