@@ -3,6 +3,7 @@
 import importlib.util
 import re
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -72,12 +73,12 @@ def test_a_tracker_that_hangs_holds_up_nothing(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(tracking, "CLOSE_S", 0.05)
     monkeypatch.setattr(tracking, "WAITING_ROWS", 4)
     for steps, trouble in [(3, "it took over 0 s to send the last rows"), (9, "it is 4 rows behind")]:
-        hanging, said = Hanging(), []
+        hanging, said, began = Hanging(), [], time.monotonic()
         with write_run(tmp_path / str(steps), sft_steps=0, rl_steps=0, birth=False) as run:
             run.follow([hanging], said.append)
             for step in range(1, steps + 1):
                 run.record("math", step, rl_metrics(step))
-        assert len(run.metrics()) == steps
+        assert len(run.metrics()) == steps and time.monotonic() - began < 4
         assert said == [f"hanging shows no more of this run: {trouble}. metrics.jsonl has all of it."]
         hanging.go_on.set()
 
