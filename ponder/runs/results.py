@@ -63,6 +63,8 @@ class EvalResult:
         return {
             "eval/accuracy": self.accuracy,
             **{f"eval/accuracy/{domain}": part.accuracy for domain, part in domains.items()},
+            **({} if self.mean_score is None else {"eval/score": self.mean_score}),
+            **({} if self.pass_at_k is None else {"eval/pass_at_k": self.pass_at_k}),
             "eval/truncated_share": self.truncated_share,
             "eval/length": self.mean_tokens,
         }
