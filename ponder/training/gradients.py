@@ -13,7 +13,8 @@ from ponder.training.batch import Sample, pack
 from ponder.training.goals import Goal
 from ponder.training.scoring import Scores, score
 
-NORM_PIECE = 10**6  # elements; one float32 sum over a large model's gradient on a CPU is off by up to 9%
+# Elements. One float32 sum over a large model's gradient on a CPU is off by up to 9%, so larger ones are cut into pieces.
+ONE_SUM, PIECE = 10**6, 2**16
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def _token_scores(samples: Sequence[Sample], scores: Scores) -> list[TokenScores
 
 
 def norm(gradients: Tensor) -> Tensor:
-    """The Euclidean norm of `gradients` # [elements], as the norm of the norms of its pieces."""
-    if gradients.numel() <= NORM_PIECE:
+    """The Euclidean norm of `gradients` # [elements]; of large ones as the norm of the norms of its pieces."""
+    if gradients.numel() <= ONE_SUM:
         return gradients.norm()
-    return torch.stack([piece.norm() for piece in gradients.split(NORM_PIECE)]).double().norm().float()
+    return torch.stack([piece.norm() for piece in gradients.split(PIECE)]).double().norm().float()
