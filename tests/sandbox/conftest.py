@@ -1,6 +1,11 @@
+import sys
+
 import pytest
 
+import ponder.sandbox.jail
 from ponder.sandbox import IsolationError, Sandbox
+
+sys.modules["jail"] = ponder.sandbox.jail  # the name by which its modules import one another
 
 
 @pytest.fixture(scope="session")
