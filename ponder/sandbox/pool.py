@@ -175,23 +175,25 @@ class Pool:
         self.metrics.queue_seconds.observe(waited)
         self.metrics.running += 1
         started = monotonic()
-        burials: list[asyncio.Task] = []
+        terminations: list[asyncio.Task] = []
         try:
-            return await self._tried(work, burials), waited
+            return await self._tried(work, terminations), waited
         finally:
             self.metrics.run_seconds.observe(monotonic() - started)
             self._slots.give_back(client)
             try:
-                if burials:
-                    await asyncio.wait(burials)
+                if terminations:
+                    await asyncio.wait(terminations)
             finally:
                 self.metrics.running -= 1
 
-    async def _tried(self, work: Callable[[grading.Workers], Awaitable[T]], burials: list[asyncio.Task]) -> T | str:
+    async def _tried(
+        self, work: Callable[[grading.Workers], Awaitable[T]], terminations: list[asyncio.Task]
+    ) -> T | str:
         for tries in range(1, TRIES + 1):
             try:
                 last = tries == TRIES
-                return await work(lambda limits, source, last=last: self._worker(limits, source, burials, last))
+                return await work(lambda limits, source, last=last: self._worker(limits, source, terminations, last))
             except WorkerLost as lost:
                 reason = str(lost)
             except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
@@ -206,10 +208,10 @@ class Pool:
 
     @asynccontextmanager
     async def _worker(
-        self, limits: Limits, source: str, burials: list[asyncio.Task], last_try: bool = True
+        self, limits: Limits, source: str, terminations: list[asyncio.Task], last_try: bool = True
     ) -> AsyncIterator[Worker]:
         """A worker for one run of `source`, held to `limits`. When the block is left it is killed, with all it started;
-        that they are gone is a task in `burials`."""
+        that they are gone is a task in `terminations`."""
         supply = self._numeric if NUMERIC.search(source) else self._plain
         worker = await supply.take()
         worker.last_try = last_try
@@ -219,7 +221,7 @@ class Pool:
             yield worker
         finally:
             self._running.discard(worker)
-            burials.append(self._spawn(supply.bury(worker)))
+            terminations.append(self._spawn(supply.terminate(worker)))
 
     async def _session_worker(self, limits: Limits) -> tuple[Worker, Limits]:
         limits = self.settings.limits_of_job(limits)
@@ -230,7 +232,7 @@ class Pool:
 
     def _end_session_worker(self, worker: Worker) -> None:
         self._running.discard(worker)
-        self._spawn(self._numeric.bury(worker))
+        self._spawn(self._numeric.terminate(worker))
 
     def _hold_to(self, worker: Worker, limits: Limits) -> None:
         """Raises WorkerLost where the kernel does not take the limits (yet)."""

@@ -89,8 +89,8 @@ def _attribute(self, name: str):
     remote = remote_of(self)
     if remote is None:
         raise AttributeError(name)
-    willing = type(self).__operators__ & {"__getattr__", "__getattribute__"}
-    if willing and remote.level == OTHER and name in functions.OF_ANY_DATA | functions.ANSWERS_ITSELF:
+    answers_to_every_name = type(self).__operators__ & {"__getattr__", "__getattribute__"}
+    if answers_to_every_name and remote.level == OTHER and name in functions.OF_ANY_DATA | functions.ANSWERS_ITSELF:
         raise NotData(f"the program returned an object that answers to every name, where .{name} is asked for")
     known = type(self).__methods__
     if name in known:  # asked once for all objects of the class: a call then needs one step, not two

@@ -1,4 +1,4 @@
-"""The way from test code to the program, which lives in another process: one step, one answer, as data.
+"""The way from test code to the program, which runs in another process: one step, one answer, as data.
 
 What the program's process sends may be anything. What comes of it here is data that is rebuilt, a stand-in for one of
 its objects (jail.handles), or an exception; the program's own code never runs here.

@@ -59,7 +59,7 @@ def _is_several(test: ast.expr) -> bool:
 
 
 def judging(tree: ast.AST, callables: set[str], entry_point: str | None) -> set[str]:
-    """Functions of the program whose bare word on another's result, beside a value of the tests', is what is asserted."""
+    """Functions of the program whose claim about another's result, beside a value of the tests', is what is asserted."""
     own = callables | {"candidate"} | ({entry_point} if entry_point else set())
     derived = set(own)
     for node in ast.walk(tree):
