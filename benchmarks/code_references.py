@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("--url", action="append", default=[], help="a server, instead of this machine")
     arguments = parser.parse_args()
     with Verification(sandbox=SandboxSettings(urls=arguments.url)) as verification:
-        level = verification.code.start()["isolation"]
+        level = verification.grader("code").start()["isolation"]
         print(headline(f"isolation {level}"))
         for name in arguments.names:
             score(name, verification)

@@ -17,8 +17,8 @@ from headline import headline
 
 from ponder.verifiers import Response, Verdict, Verification
 from ponder.verifiers.api import task_of
-from ponder.verifiers.measure import HANG_S
-from ponder.verifiers.rows import shown
+from ponder.verifiers.audit.measure import HANG_S
+from ponder.verifiers.files.rows import shown
 
 TOOL = {"name": "area", "parameters": {"type": "dict", "properties": {"r": {"type": "integer"}}, "required": ["r"]}}
 # No 7, no \\pi, no letter Z: nothing made of these has the value of a reference below.

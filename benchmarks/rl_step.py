@@ -26,8 +26,10 @@ from ponder.engine.protocol import Request, rl_sampling
 from ponder.model.config import ModelConfig
 from ponder.model.decoder import Decoder, build_random
 from ponder.model.weights import load_decoder
-from ponder.recipe.schema import EngineSettings, Optimizer
+from ponder.recipe.schema import EngineSettings
+from ponder.recipe.stages import Optimizer
 from ponder.training.batch import Sample
+from ponder.training.goals import Reinforcement
 from ponder.training.learner import Learner
 from ponder.training.objectives import OBJECTIVES
 from ponder.training.replicas import Replicas
@@ -48,7 +50,7 @@ class Step:
     def __init__(self, decoder: Decoder, prompts: list[list[int]], tokens: int):
         self.engine = SamplingEngine(decoder, EngineSettings(max_rows=512))
         self.replicas = Replicas(decoder, self.engine.workers - 1) if self.engine.workers > 1 else None
-        self.learner = Learner(decoder, Optimizer(lr=1e-6), 100, 8192, replicas=self.replicas)
+        self.learner = Learner(decoder, Optimizer(lr=1e-6), 100, 8192, accumulator=self.replicas)
         self.prompts, self.tokens, self.number = prompts, tokens, 0
 
     def run(self) -> dict[str, float]:
@@ -73,7 +75,7 @@ class Step:
             advantage = reward - sum(group) / len(group)
             samples.append(Sample(prompt + completion.ids, mask, completion.logprobs, advantage))
         judged = time.perf_counter()
-        self.learner.reinforce(samples, OBJECTIVES["dapo"], self.tokens, self.number)
+        self.learner.learn(samples, Reinforcement.of(samples, OBJECTIVES["dapo"], self.tokens), self.number)
         learned = time.perf_counter()
         return {
             "sample": sampled - began,

@@ -71,7 +71,7 @@ def main() -> None:
     for column in ("seed", "domain", *names, "time", "first step", "peak memory", "waits for verdicts"):
         table.add_column(column, justify="right")
     for seed, result in results.items():
-        waits = result["phases"]["judge"] / sum(result["phases"].values())
+        waits = result["phases"]["verify"] / sum(result["phases"].values())
         costs = [
             f"{result['seconds']:.0f} s",
             f"{result['first_step']:.1f} s",

@@ -19,11 +19,12 @@ from headline import headline
 from math_verify import parse, verify
 
 from ponder.tasks import Task, jsonl_tasks
-from ponder.tasks.jsonl import find_file, read_rows
+from ponder.tasks.benchmarks import find_benchmark
+from ponder.tasks.jsonl import read_rows
 from ponder.verifiers import Response, Verification
-from ponder.verifiers.audit.corpus import CORPORA, load_corpus
-from ponder.verifiers.measure import verify_pairs
-from ponder.verifiers.rows import LabelledPair
+from ponder.verifiers.audit.corpora import CORPORA, load_corpus
+from ponder.verifiers.audit.measure import verify_pairs
+from ponder.verifiers.files.rows import LabelledPair
 
 Pair = tuple[str, str]  # response, reference
 
@@ -47,7 +48,7 @@ def main() -> None:
 
 
 def gsm8k() -> list[Pair]:
-    rows = [row for _, row in read_rows(find_file("gsm8k_test"))]
+    rows = [row for _, row in read_rows(find_benchmark("gsm8k_test"))]
     tasks = jsonl_tasks("gsm8k_test")
     return [
         (f"{row['answer'].split('####')[0]}\nThe answer is \\boxed{{{task.reference}}}.", task.reference)
@@ -57,7 +58,7 @@ def gsm8k() -> list[Pair]:
 
 def math500(shift: int) -> list[Pair]:
     """Each problem's reference with its own worked solution, or the boxed answer of the problem `shift` further on."""
-    rows = [row for _, row in read_rows(find_file("math500"))]
+    rows = [row for _, row in read_rows(find_benchmark("math500"))]
     others = rows[shift:] + rows[:shift]
     return [
         (f"So it is $\\boxed{{{other['answer']}}}$." if shift else row["solution"], row["answer"])
@@ -118,8 +119,8 @@ def rates(seconds: list[float]) -> str:
 def waiting(run: Path) -> None:
     """The share of the RL steps' time between the last sampled token and the last verdict."""
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    steps = [row for row in rows if "time/judge_s" in row]
-    share = sum(row["time/judge_s"] for row in steps) / sum(row["time/step_s"] for row in steps)
+    steps = [row for row in rows if "time/verify_s" in row]
+    share = sum(row["time/verify_s"] for row in steps) / sum(row["time/step_s"] for row in steps)
     print(f"\n{run}: {share:.1%} of {len(steps)} RL steps' time is spent waiting for verdicts")
 
 

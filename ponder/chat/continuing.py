@@ -27,8 +27,6 @@ def continued(
     reasoning, content = begun(last)
     if not (reasoning or content):
         raise ValueError("the last message is empty: leave it out, and there is nothing to continue")
-    if reasoning and renderer.markers.think is None:
-        raise ValueError(f"{renderer.origin} has no <think> and </think> tokens; leave the reasoning out")
     prompt = renderer.render(history, tools, thinking=bool(reasoning))
     written = ("" if prompt.thinking_open or not reasoning else "<think>\n") + reasoning
     if reasoning and (content or not thinking):

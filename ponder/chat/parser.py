@@ -1,14 +1,16 @@
 """What a model wrote, told apart by token ids: reasoning, content and tool calls, while it is still writing.
 
-Tags are found by id, never in text. Where thinking begins is known from the renderer, not guessed. The texts of all
-deltas, with the markers between them, are the decoded output; only separators are left out, and these are
+Tags are found by id. Where the tokenizer has no tokens for those of thoughts they are found in the text, to the same
+effect (ponder.chat.elements). Where thinking begins is known from the renderer, not guessed. The texts of all deltas,
+with the markers between them, are the decoded output; only separators are left out, and these are
 
 - stop ids, wherever they stand (tags, where a model stops at them, stay tags);
-- a `<think>` before any other output: the model repeats what the prompt has opened, or opens the thought itself;
+- a `<think>` before which there is nothing but white space, and that: the model repeats what the prompt has opened, or
+  opens the thought itself. It opens one nowhere else: a later `<think>` is talk about the tag;
 - newlines directly after `<think>`, `</think>` and a tool call, and those directly before a tool call in the answer;
 - newlines at the start where the prompt has opened the thought, since they directly follow its `<think>`.
 
-Every other tag out of its place is plain text.
+A thought ends with its first `</think>`, in quotation marks or not. Every other tag out of its place is plain text.
 
 **Tool calls in the answer** are told as they are written: a call begins when its name is complete and one of `tools`, and
 its arguments follow piece by piece. Where it turns out later that it is no call (broken JSON, no `</tool_call>`), it
@@ -24,12 +26,12 @@ and so is what follows it, until it is certain: where `</think>` comes later the
 where the output ends first they become calls. `</think>` ends the thought wherever it stands, even in a candidate.
 """
 
-import codecs
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from ponder.chat.deltas import Delta, ParsedOutput, ToolCallError, joined_neighbours, text_of
+from ponder.chat.elements import Element, ElementReader
 from ponder.chat.renderer import Renderer
 from ponder.chat.tool_calls import ToolCall, ToolCallReader, required_arguments
 
@@ -37,8 +39,7 @@ __all__ = ["Delta", "OutputParser", "ParsedOutput", "ToolCall", "ToolCallError",
 
 ToolMode = Literal["strict", "act"]
 
-# Tokens that a model may write after a call in its thought before the gateway stops it: enough to come to `</think>`
-# if it is about to, and not so many that an answer which will be thrown away costs much.
+# Tokens after a call in the thought until the gateway stops: enough for a `</think>`, few to throw away.
 GRACE_TOKENS = 64
 
 
@@ -66,19 +67,12 @@ def parsed_output(deltas: Sequence[Delta], parser: "OutputParser") -> ParsedOutp
     )
 
 
-class _Element(NamedTuple):
-    """A run of text, or a tag in its spelling."""
-
-    text: str
-    tag: bool
-
-
 @dataclass
 class _Block:
     """A tool call that is open. `index` is set once its start has been told."""
 
     reader: ToolCallReader = field(default_factory=ToolCallReader)
-    elements: list[_Element] = field(default_factory=list)
+    elements: list[Element] = field(default_factory=list)
     name_checked: bool = False
     index: int | None = None
 
@@ -103,19 +97,13 @@ class OutputParser:
         self.reasoning_tokens = 0
         self.tool_call_errors: list[ToolCallError] = []
         self.held_calls = 0
-        self._renderer = renderer
+        self._tool_response = renderer.markers.tool_response
         self._required = None if tools is None else required_arguments(tools)
         self._act = tool_mode == "act"
-        markers = renderer.markers
-        self._tags = {
-            markers.think: "<think>",
-            markers.think_end: "</think>",
-            markers.tool_call: "<tool_call>",
-            markers.tool_call_end: "</tool_call>",
-        }
-        self._unshown = renderer.stop_ids - self._tags.keys()
-        self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
-        self._untouched = True  # nothing has been written yet: the place for the model's own <think>
+        self._elements = ElementReader(renderer)
+        self._tokens = 0  # read so far, without stop ids
+        self._begun = False  # something other than white space has been written: no <think> opens a thought any more
+        self._lead: list[str] = []  # the white space before that
         self._after_tag = thinking_open  # newlines that come now are separators
         self._line_start = True  # inside the thought
         self._newlines = 0  # at the end of the content, held back: a tool call may follow
@@ -130,34 +118,30 @@ class OutputParser:
     def wants_stop(self) -> bool:
         """Whether to stop sampling, because a call was made inside the thought and nothing of use will follow.
 
-        Usually a model ends its turn after its calls, calls again, or closes the thought; none of these needs help. So
-        this is True only where it has ended its turn and is sampled on, invents the result (`<tool_response>`), or
-        has written GRACE_TOKENS more. Stopping is safe at any token and `finish` then makes the calls; who does not
-        stop loses nothing either, but sees no reasoning until the end. Always False with "strict".
+        True only where the model has ended its turn and is sampled on, invents the result (`<tool_response>`), or has
+        written GRACE_TOKENS more. Stopping is safe at any token and `finish` then makes the calls; who does not stop
+        loses nothing either, but sees no reasoning until the end. Always False with "strict".
         """
         return bool(self._held) and self._block is None and self._since_call >= GRACE_TOKENS
 
     def push(self, ids: Iterable[int]) -> list[Delta]:
         """What has become certain with these ids: complete characters, pieces of calls, in order."""
         for token in ids:
-            was_thinking = self.thinking
+            unshown = token in self._elements.unshown
             if self._held and self._block is None:
-                over = token in self._unshown or token == self._renderer.markers.tool_response
-                self._since_call += GRACE_TOKENS if over else 1
-            if token in self._unshown:
+                self._since_call += GRACE_TOKENS if unshown or token == self._tool_response else 1
+            if unshown:
                 continue
-            if token in self._tags:
-                # A character cut by a tag never completes.
-                self._text(self._utf8.decode(b"", final=True))
-                self._read([_Element(self._tags[token], tag=True)])
-            else:
-                self._text(self._utf8.decode(self._renderer.token_bytes(token)))
-            self.reasoning_tokens += was_thinking or self.thinking
+            self._tokens += 1
+            self._read(self._elements.read(token))
+            if self.thinking:
+                self.reasoning_tokens = self._tokens
         return self._take()
 
     def finish(self) -> list[Delta]:
         """The rest: what was held back, U+FFFD for an incomplete character, an unclosed tool call as text."""
-        self._text(self._utf8.decode(b"", final=True))
+        self._read(self._elements.rest())
+        self._begin()
         while self._block is not None:
             self._read(self._give_up(self._block, "the call is never closed"))
         self._make_held_calls()
@@ -165,18 +149,10 @@ class OutputParser:
         self._newlines = 0
         return self._take()
 
-    def _text(self, text: str) -> None:
-        if self._block is None:
-            self._write(text)
-        else:
-            self._read([_Element(text, tag=False)])
-
-    def _read(self, elements: Sequence[_Element]) -> None:
+    def _read(self, elements: Sequence[Element]) -> None:
         waiting = list(reversed(elements))
         while waiting:
             element = waiting.pop()
-            if not element.text:
-                continue
             if self._block is not None:
                 # What was inside a block that turned out to be none is read again, as the text that it is. Each
                 # <tool_call> opens a block once, and of two open ones that overlap one is in a string where the other
@@ -188,23 +164,37 @@ class OutputParser:
                 self._write(element.text)
 
     def _tag(self, tag: str) -> None:
-        untouched, self._untouched = self._untouched, False
-        if tag == "<think>" and untouched:
+        if tag == "<think>" and not self._begun:
+            self._lead, self._begun = [], True
             self.thinking = self._after_tag = self._line_start = True
-        elif tag == "</think>" and self.thinking:
+            return
+        self._begin()
+        if tag == "</think>" and self.thinking:
             self._drop_held_calls()
             self.thinking, self._after_tag = False, True
+            self.reasoning_tokens = self._tokens
         elif tag == "<tool_call>" and (not self.thinking or (self._act and self._line_start)):
             self._block = _Block()
         else:
             self._write(tag)
 
+    def _begin(self) -> None:
+        """The output has begun: the white space before it was no place for a <think>."""
+        self._begun = True
+        self._write("".join(self._lead))
+        self._lead = []
+
     def _write(self, text: str) -> None:
+        if not self._begun:
+            if text.isspace():
+                self._lead.append(text)
+                return
+            self._begin()
         if self._after_tag:
             text = text.lstrip("\n")
         if not text:
             return
-        self._untouched = self._after_tag = False
+        self._after_tag = False
         if self.thinking:
             self._line_start = text.endswith("\n")
             self._think(text)
@@ -215,13 +205,13 @@ class OutputParser:
             self._newlines = 0
         self._newlines += len(text) - len(shown)
 
-    def _in_block(self, block: _Block, element: _Element) -> list[_Element]:
+    def _in_block(self, block: _Block, element: Element) -> list[Element]:
         """Reads on in an open call; returns what has to be read again where it is none."""
         block.elements.append(element)
         try:
-            if self.thinking and element == _Element("</think>", tag=True):
+            if self.thinking and element == Element("</think>", tag=True):
                 raise ValueError("the thought ends inside the call")
-            if element == _Element("</tool_call>", tag=True):
+            if element == Element("</tool_call>", tag=True):
                 self._close(block, block.reader.close())
                 return []
             block.reader.feed(element.text)
@@ -257,7 +247,7 @@ class OutputParser:
             self._newlines, self._after_tag = 0, True
         self._block = None
 
-    def _give_up(self, block: _Block, reason: str) -> list[_Element]:
+    def _give_up(self, block: _Block, reason: str) -> list[Element]:
         """Makes the call's opening text, and returns what was inside, to be read again."""
         self._block = None
         error = ToolCallError(reason, block.reader.name, block.index)

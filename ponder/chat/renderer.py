@@ -1,35 +1,23 @@
 """Messages to token ids, through the checkpoint's own tokenizer and chat template."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from tokenizers import Tokenizer
-
+from ponder.chat.encoder import Encoder
+from ponder.chat.markers import THINK, THINK_END, Markers
 from ponder.chat.messages import canonical_messages, split_thinking
 from ponder.chat.placeholders import Placeholders, spellings
-from ponder.chat.plain_tokenizer import without_added_tokens
-from ponder.chat.template import NAMED_TEMPLATES, TEMPLATE_FILE, compile_template, run_template, template_sources
+from ponder.chat.round_trip import round_trip_difference
+from ponder.chat.template import compile_template, run_template, template_sources
 from ponder.chat.token_bytes import token_bytes
+from ponder.chat.tokenizer_files import json_object_in, read_files, token_text, tokenizer_in
 from ponder.chat.tool_calls import format_tool_call
 
-LONG_TEXT = 1 << 14  # characters
 # An assistant's message may hold these: the model wrote them, and templates look for them.
-ASSISTANT_TAGS = ("<think>", "</think>", "<tool_call>", "</tool_call>")
-TOKENIZER_FILES = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    TEMPLATE_FILE,
-    "generation_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "merges.txt",
-    "tokenizer.model",
-)
+ASSISTANT_TAGS = (THINK, THINK_END, "<tool_call>", "</tool_call>")
 
 
 @dataclass(frozen=True)
@@ -41,29 +29,6 @@ class Prompt:
     thinking_open: bool
 
 
-@dataclass(frozen=True)
-class Markers:
-    """Token ids of the tags around thoughts, tool calls and tool results; None where the tokenizer has no such token.
-
-    The tags of a pair are both there or both None.
-    """
-
-    think: int | None = None
-    think_end: int | None = None
-    tool_call: int | None = None
-    tool_call_end: int | None = None
-    tool_response: int | None = None
-    tool_response_end: int | None = None
-
-    @classmethod
-    def of(cls, tokenizer: Tokenizer) -> "Markers":
-        markers: list[int | None] = []
-        for name in ("think", "tool_call", "tool_response"):
-            pair = tokenizer.token_to_id(f"<{name}>"), tokenizer.token_to_id(f"</{name}>")
-            markers += (None, None) if None in pair else pair
-        return cls(*markers)
-
-
 class Renderer:
     """A checkpoint's tokenizer, chat template and special tokens. Made by `Renderer.load`; it never changes.
 
@@ -73,35 +38,25 @@ class Renderer:
 
     def __init__(self, files: Mapping[str, bytes], origin: str):
         """`files`: contents by file name, as in a checkpoint directory; `origin`: where they are from, for errors."""
-        config = _json_object(files, "tokenizer_config.json", origin)
+        config = json_object_in(files, "tokenizer_config.json", origin)
         self.origin = origin
         self._files = dict(files)
-        self.tokenizer = _tokenizer(files, origin)
-        self._without_added_tokens = without_added_tokens(self.tokenizer)
+        self._encoder = Encoder(tokenizer_in(files, origin))
+        self.tokenizer = self._encoder.tokenizer
         sources = template_sources(files, config, origin)
         self._templates = {name: compile_template(source, origin) for name, source in sources.items()}
         self._reads_reasoning = frozenset(name for name, source in sources.items() if "reasoning_content" in source)
         names = ("bos_token", "eos_token", "unk_token", "pad_token")
-        self._special_tokens = {name: text for name in names if (text := _token_text(config.get(name)))}
-        added = self.tokenizer.get_added_tokens_decoder()
-        self._special_ids = frozenset(token for token, about in added.items() if about.special)
-
-        # What would be a control token in text: special tokens, and others that have the look of a tag. Checkpoints
-        # add ordinary words and runs of spaces, too; these are as harmless as any token.
-        control = {
-            about.content
-            for about in added.values()
-            if about.special or (about.content.startswith("<") and about.content.endswith(">"))
-        }
-        self._control = spellings(control)
-        self._control_of_assistant = spellings(control - set(ASSISTANT_TAGS))
-
+        self._special_tokens = {name: text for name in names if (text := token_text(config.get(name)))}
         self.markers = Markers.of(self.tokenizer)
+        # Tags of thoughts that are text to the tokenizer are hidden, too: one that a person wrote opens no thought.
+        self._control_of_people = spellings({*self._encoder.control, *self.markers.written})
+        self._control_of_assistant = spellings(self._encoder.control - set(ASSISTANT_TAGS))
         self.token_bytes = token_bytes(self.tokenizer)
         eos, chatml = self._special_tokens.get("eos_token", ""), self.tokenizer.token_to_id("<|im_end|>")
         self.turn_end = chatml if chatml is not None else self.tokenizer.token_to_id(eos)
         ends = {self.tokenizer.token_to_id(text) for text in (eos, "<|im_end|>", "<|endoftext|>")}
-        listed = _json_object(files, "generation_config.json", origin).get("eos_token_id")
+        listed = json_object_in(files, "generation_config.json", origin).get("eos_token_id")
         self.stop_ids = frozenset((ends | set(listed if isinstance(listed, list) else [listed])) - {None})
 
     @classmethod
@@ -110,10 +65,7 @@ class Renderer:
 
         Raises ValueError with the remedy: no tokenizer.json, no chat template, broken JSON or Jinja.
         """
-        directory = Path(directory)
-        paths = [directory / name for name in TOKENIZER_FILES] + sorted(directory.glob(f"{NAMED_TEMPLATES}/*.jinja"))
-        files = {path.relative_to(directory).as_posix(): path.read_bytes() for path in paths if path.is_file()}
-        return cls(files, str(directory))
+        return cls(read_files(Path(directory)), str(directory))
 
     @property
     def files(self) -> dict[str, bytes]:
@@ -144,31 +96,26 @@ class Renderer:
         keeps is rendered for templates that would leave it out, too.
         Raises ValueError for messages that are malformed or that the template refuses.
         """
-        name = "tool_use" if tools and "tool_use" in self._templates else "default"
-        hidden = Placeholders()
-        try:
-            given = hidden.hide(list(tools), self._control) or None
-            shown = [self._shielded(message, hidden, name) for message in canonical_messages(messages)]
-        except RecursionError as error:
-            raise ValueError("tools or messages are nested too deeply") from error
-        text = run_template(
-            self._templates[name],
-            self.origin,
-            messages=shown,
-            tools=given,
-            documents=None,
-            add_generation_prompt=generation_prompt,
-            enable_thinking=thinking,
-            **self._special_tokens,
-        )
+        text, hidden = self._templated(messages, tools, thinking, generation_prompt)
         prompt = self._prompt(text, hidden)
-        if thinking or self.markers.think is None:
+        if thinking:
             return prompt
         if prompt.thinking_open:
             return self._prompt(text.rstrip("\n") + "\n\n</think>\n\n", hidden)
-        if generation_prompt and self._thought(prompt.ids) is None:
+        if self.markers.think is not None and generation_prompt and self._thought(prompt.ids, text) is None:
             return self._prompt(text + "<think>\n\n</think>\n\n", hidden)
         return prompt
+
+    def round_trip_difference(
+        self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] = ()
+    ) -> str | None:
+        """What of a prompt is lost on the way to ids and back, in words; None where nothing is (ponder.chat.round_trip).
+
+        Raises ValueError as `render` does.
+        """
+        text, hidden = self._templated(messages, tools, thinking=True, ask=True)
+        ids = self._prompt(text, hidden).ids
+        return round_trip_difference(self._encoder, self.token_bytes, ids, hidden.with_tags(text), hidden)
 
     def training_example(
         self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] = ()
@@ -186,7 +133,7 @@ class Renderer:
         if self.turn_end is None:
             raise ValueError(f"{self.origin} names no eos_token; add one to tokenizer_config.json")
         prompt = self.render(history, tools)
-        answer = [*self.encode(self._continuation(last, prompt.thinking_open)), self.turn_end]
+        answer = [*self.encode_written(self._continuation(last, prompt.thinking_open)), self.turn_end]
         return prompt.ids + answer, [0] * len(prompt.ids) + [1] * len(answer)
 
     def encode(self, text: str, add_special_tokens: bool = False) -> list[int]:
@@ -194,18 +141,17 @@ class Renderer:
 
         `add_special_tokens`: with what the tokenizer's post-processor puts around a text, which is nothing for Qwen's.
         """
-        return _ids(self.tokenizer, text, add_special_tokens)
+        return self._encoder.encode(text, add_special_tokens)
 
     def encode_written(self, text: str) -> list[int]:
-        """Ids of what an assistant wrote: the tags of thoughts and calls are tokens, other control tokens text."""
+        """Ids of what an assistant writes on behind a prompt: the tags of thoughts and calls are tokens, where there are
+        such; other control tokens are text. The text goes on from the prompt, so no space is put before it."""
         hidden = Placeholders()
-        return self._encode_hidden(hidden.hide(text, self._control_of_assistant), hidden)
+        return self._encoder.encode_hidden(hidden.hide(text, self._control_of_assistant), hidden, begins=False)
 
     def decode(self, ids: Sequence[int], keep_special: bool = True) -> str:
         """Text of `ids`. `keep_special=False` leaves out special tokens like `<|im_end|>`; thinking tags stay."""
-        if len(ids) < LONG_TEXT:
-            return self.tokenizer.decode(list(ids), skip_special_tokens=not keep_special)
-        return self.tokenizer.decode_batch([list(ids)], skip_special_tokens=not keep_special)[0]  # see _ids
+        return self._encoder.decode(ids, keep_special)
 
     @cached_property
     def vocab_size(self) -> int:
@@ -217,49 +163,69 @@ class Renderer:
         """The most bytes that a token stands for."""
         return max(len(self.token_bytes(token)) for token in range(self.vocab_size))
 
-    def _prompt(self, text: str, hidden: Placeholders) -> Prompt:
-        ids = self.encode(text) if not hidden else self._encode_hidden(hidden.with_tags(text), hidden)
-        return Prompt(ids, hidden.restored(hidden.with_tags(text)), self._thought(ids) == "open")
+    def _templated(
+        self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]], thinking: bool, ask: bool
+    ) -> tuple[str, Placeholders]:
+        """What the template writes, and what is hidden in it."""
+        name = "tool_use" if tools and "tool_use" in self._templates else "default"
+        hidden = Placeholders()
+        try:
+            given = hidden.hide(list(tools), self._control_of_people) or None
+            shown = [self._shielded(message, hidden, name) for message in canonical_messages(messages)]
+        except RecursionError as error:
+            raise ValueError("tools or messages are nested too deeply") from error
+        text = run_template(
+            self._templates[name],
+            self.origin,
+            messages=shown,
+            tools=given,
+            documents=None,
+            add_generation_prompt=ask,
+            enable_thinking=thinking,
+            **self._special_tokens,
+        )
+        return text, hidden
 
-    def _encode_hidden(self, text: str, hidden: Placeholders) -> list[int]:
-        ids: list[int] = []
-        for piece in self._control.split(text):  # every second one is a control token
-            restored = hidden.restored(piece)
-            ids += self.encode(piece) if restored == piece else _ids(self._without_added_tokens, restored)
-        return ids
+    def _prompt(self, text: str, hidden: Placeholders) -> Prompt:
+        tagged = hidden.with_tags(text)
+        ids = self._encoder.encode_hidden(tagged, hidden) if hidden else self.encode(text)
+        return Prompt(ids, hidden.restored(tagged), self._thought(ids, tagged) == "open")
 
     def _shielded(self, message: dict[str, Any], hidden: Placeholders, template: str) -> dict[str, Any]:
         """The message with the control tokens in it hidden, and the reasoning in it where the template looks for it."""
-        shielded = {key: hidden.hide(value, self._control) for key, value in message.items() if key != "content"}
+        shielded = {
+            key: hidden.hide(value, self._control_of_people) for key, value in message.items() if key != "content"
+        }
         if message["role"] != "assistant":
-            return shielded | {"content": hidden.hide(message["content"], self._control)}
+            return shielded | {"content": hidden.hide(message["content"], self._control_of_people)}
         content = hidden.hide(message["content"], self._control_of_assistant)
         if template in self._reads_reasoning or "reasoning_content" not in message:
             return shielded | {"content": content}
         reasoning = shielded.pop("reasoning_content")
-        if self.markers.think is not None:
-            # As the model wrote it, as far as text can tell: templates write a newline before calls.
-            thought = f"{hidden.tag('<think>')}\n{reasoning}\n{hidden.tag('</think>')}\n"
-            content = thought + "\n" + content if content else thought
-        return shielded | {"content": content}
+        # As the model wrote it, as far as text can tell: templates write a newline before calls.
+        thought = f"{hidden.tag(THINK)}\n{reasoning}\n{hidden.tag(THINK_END)}\n"
+        return shielded | {"content": thought + "\n" + content if content else thought}
 
-    def _thought(self, ids: Sequence[int]) -> Literal["open", "closed"] | None:
-        """Whether there is a thought between the assistant's header and the end of the prompt."""
+    def _thought(self, ids: Sequence[int], text: str) -> Literal["open", "closed"] | None:
+        """Whether there is a thought between the assistant's header and the end of the prompt.
+
+        `text` is the prompt's, in which what people wrote is hidden.
+        """
+        if self.markers.think is None:
+            return "open" if text.rstrip().endswith(THINK) else "closed" if text.rstrip().endswith(THINK_END) else None
         # Headers and ends of turns are special tokens, so tags in earlier messages are not reached.
         for token in reversed(ids):
             if token == self.markers.think:
                 return "open"
             if token == self.markers.think_end:
                 return "closed"
-            if token in self._special_ids:
+            if token in self._encoder.special_ids:
                 return None
         return None
 
     def _continuation(self, message: Mapping[str, Any], thinking_open: bool) -> str:
         reasoning, content = split_thinking(message)
         calls = canonical_messages([message])[0].get("tool_calls", [])
-        if reasoning and self.markers.think is None:
-            raise ValueError(f"{self.origin} has no <think> and </think> tokens; add them, or leave the reasoning out")
         if calls and self.markers.tool_call is None:
             raise ValueError(f"{self.origin} has no <tool_call> and </tool_call> tokens; add them first")
         if broken := [call["function"]["name"] for call in calls if isinstance(call["function"]["arguments"], str)]:
@@ -269,42 +235,3 @@ class Renderer:
         opening = "" if thinking_open else "<think>\n"
         thought = f"{opening}{reasoning}\n</think>\n\n" if reasoning or thinking_open else ""
         return thought + "\n".join(written)
-
-
-def _ids(tokenizer: Tokenizer, text: str, special: bool = False) -> list[int]:
-    try:
-        if len(text) < LONG_TEXT:
-            return tokenizer.encode(text, add_special_tokens=special).ids
-        # A batch, though of one: `encode` keeps the interpreter's lock all the while, and a server would stand still.
-        return tokenizer.encode_batch_fast([text], add_special_tokens=special)[0].ids
-    except TypeError as error:
-        raise ValueError("the text holds half of a surrogate pair (\\ud800-\\udfff); send whole characters") from error
-
-
-def _tokenizer(files: Mapping[str, bytes], origin: str) -> Tokenizer:
-    if "tokenizer.json" not in files:
-        raise ValueError(f"no tokenizer.json in {origin}; give the directory of a Hugging Face checkpoint that has one")
-    try:
-        tokenizer = Tokenizer.from_buffer(files["tokenizer.json"])
-    except Exception as error:  # the library raises nothing more specific
-        raise ValueError(
-            f"{origin}/tokenizer.json is broken: {error}; copy it again from the model's source"
-        ) from error
-    tokenizer.no_truncation()  # limits that were saved with the tokenizer would cut prompts in silence
-    tokenizer.no_padding()
-    return tokenizer
-
-
-def _json_object(files: Mapping[str, bytes], name: str, origin: str) -> dict[str, Any]:
-    try:
-        value = json.loads(files.get(name, b"{}"))
-    except ValueError as error:
-        raise ValueError(f"{origin}/{name} is broken JSON: {error}; copy it again from the model's source") from error
-    if not isinstance(value, dict):
-        raise ValueError(f"{origin}/{name} holds {type(value).__name__}; it must be a JSON object")
-    return value
-
-
-def _token_text(token: str | Mapping[str, Any] | None) -> str | None:
-    """Special tokens are written as text or as `{"content": text, ...}`."""
-    return token.get("content") if isinstance(token, Mapping) else token

@@ -101,12 +101,10 @@ def resolve_thinking(request: Mapping[str, Any], default: ThinkingPolicy = Think
 def end_phrase(renderer: Renderer, room: int | None = None) -> tuple[int, ...]:
     """Ids that end a thought: END_PHRASE, or SHORT_END where it would take more than half of `room` tokens.
 
-    Raises ValueError for a model whose tokenizer has no `</think>`.
+    `</think>` in them is a token, or text where the tokenizer has no such token.
     """
-    if renderer.markers.think_end is None:
-        raise ValueError(f"{renderer.origin} has no <think> and </think> tokens: there is no thought to end")
-    phrase = renderer.encode(END_PHRASE)
-    return tuple(phrase if room is None or 2 * len(phrase) <= room else renderer.encode(SHORT_END))
+    phrase = renderer.encode_written(END_PHRASE)
+    return tuple(phrase if room is None or 2 * len(phrase) <= room else renderer.encode_written(SHORT_END))
 
 
 class _Said:

@@ -13,7 +13,7 @@ def token_bytes(tokenizer: Tokenizer) -> Callable[[int], bytes]:
 
     Knows byte-level BPE (GPT-2, Qwen, Llama 3) and byte-fallback BPE (Llama 2); raises ValueError for others.
     """
-    kinds = set(_decoder_kinds(json.loads(tokenizer.decoder.__getstate__()))) if tokenizer.decoder else set()
+    kinds = _decoder_kinds(tokenizer)
     if "ByteLevel" in kinds:
         spelled = _byte_level
     elif "ByteFallback" in kinds:
@@ -32,10 +32,20 @@ def token_bytes(tokenizer: Tokenizer) -> Callable[[int], bytes]:
     return bytes_of
 
 
-def _decoder_kinds(decoder: dict[str, Any]) -> Iterator[str]:
+def spaces_are_marked(tokenizer: Tokenizer) -> bool:
+    """Whether tokens spell a space as U+2581, as SentencePiece does; text that holds this character comes back with
+    spaces then."""
+    return "ByteFallback" in _decoder_kinds(tokenizer)
+
+
+def _decoder_kinds(tokenizer: Tokenizer) -> set[str]:
+    return set(_kinds(json.loads(tokenizer.decoder.__getstate__()))) if tokenizer.decoder else set()
+
+
+def _kinds(decoder: dict[str, Any]) -> Iterator[str]:
     yield decoder["type"]
     for part in decoder.get("decoders", ()):
-        yield from _decoder_kinds(part)
+        yield from _kinds(part)
 
 
 def _byte_alphabet() -> dict[str, int]:

@@ -47,8 +47,8 @@ def chat(
 
     Where nobody sits at a terminal, lines of the input are questions, and answers are plain text.
     """
-    from ponder.server.talk.asking import Settings
-    from ponder.server.terminal.start import ChatOptions, chat_with_checkpoint, chat_with_server
+    from ponder.clients.talk.asking import Settings
+    from ponder.clients.terminal.start import ChatOptions, chat_with_checkpoint, chat_with_server
 
     settings = Settings(system, temperature, top_p, top_k, min_p, max_tokens, seed)
     options = ChatOptions(model, api_key_file, think, budget, hide_thinking, settings)
@@ -75,9 +75,9 @@ def generate(
     """Answer questions for a script: the content alone, or with --json all there is to know."""
     import secrets
 
+    from ponder.clients.generate import generate_answers, print_answers
     from ponder.engine.protocol import SamplingParams
-    from ponder.server.checkpoint import find_checkpoint
-    from ponder.server.generate import generate_answers, print_answers
+    from ponder.server.start.checkpoint import find_checkpoint
 
     params = SamplingParams(temperature=temperature, top_p=top_p, top_k=top_k, max_tokens=max_tokens)
     seed = secrets.randbits(32) if seed is None else seed

@@ -1,5 +1,6 @@
 """ponder report."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -8,15 +9,25 @@ import typer
 
 def report(
     path: Annotated[Path, typer.Argument(metavar="RUN", help="a run directory")],
-    json: Annotated[bool, typer.Option("--json", help="print the report as JSON instead of a table")] = False,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="where the files go; default: the run directory")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="print the report as JSON instead of tables")] = False,
 ) -> None:
     """Held-out accuracy after each stage with 95% intervals; writes report.json, curves.png and report.html."""
-    from ponder.runs.report import build_report, write_report
+    from ponder.runs.report import NotWritable, write_report
     from ponder.runs.run import Run
+    from ponder.runs.summary import build_report
 
     run = Run.open(path)
-    paths = write_report(run)
     built = build_report(run)
+    try:
+        files = write_report(run, out)
+    except NotWritable as error:
+        if out is not None:
+            raise
+        print(f"ponder: {error.strerror}. Name another: ponder report {path} --out DIR", file=sys.stderr)
+        files = []
     if json:
         import json as json_module
 
@@ -24,12 +35,13 @@ def report(
         return
     from rich.console import Console
 
-    from ponder.runs.console import stage_table
+    from ponder.runs.console import run_tables
 
     console = Console()
-    console.print(stage_table(built))
+    console.print(run_tables(built, console.width))
     if built["paused"]:
-        said = f"Paused. {built['paused']['reason']} When that is mended: ponder resume {path}"
+        how = run.read_only_because() or f"When that is mended: ponder resume {path}"
+        said = f"Paused. {built['paused']['reason']} {how}"
         console.print(said, highlight=False, markup=False, soft_wrap=True)
-    for file in paths:
+    for file in files:
         console.print(f"  {file}", style="dim", highlight=False, markup=False, soft_wrap=True)

@@ -59,13 +59,14 @@ def serve(
     ] = None,
 ) -> None:
     """Serve a model over OpenAI's API. Ctrl+C finishes what has been taken on."""
-    from ponder.server.engine_choice import EngineChoice, parse_factors
-    from ponder.server.limits import Limits
-    from ponder.server.serve import ServeSettings
-    from ponder.server.serve import serve as serve_http
+    from ponder.clients.page import mount
+    from ponder.server.front.api_keys import Limits
+    from ponder.server.start.engine_choice import EngineChoice, parse_factors
+    from ponder.server.start.serve import ServeSettings
+    from ponder.server.start.serve import serve as serve_http
 
     limits = Limits(max_concurrent, requests_per_minute)
     factors = None if yarn is None else parse_factors(yarn)
     choice = EngineChoice(engine, factors, vllm_python, tuple(vllm_url or ()), vllm_key_file, tuple(vllm_arg or ()))
     settings = ServeSettings(host, port, name, api_key_file, tuple(cors_origin or ()), limits, choice)
-    serve_http(model, settings)
+    serve_http(model, settings, mount)

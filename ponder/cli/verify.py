@@ -14,8 +14,8 @@ def verify(
     verifier: Annotated[
         str | None,
         typer.Option(
-            help="math, choice, instructions, function_calls, code, reasoning_gym, format or length; with --audit, "
-            "only this one"
+            help="math, choice, instructions, function_calls, code, reasoning_gym, format or length, or a function of "
+            "your own as FILE.py:FUNCTION; with --audit, only this one"
         ),
     ] = None,
     audit: Annotated[
@@ -38,7 +38,7 @@ def verify(
 
         good = audit_verifiers([verifier] if verifier else [], rows, json)
     else:
-        from ponder.verifiers.verify_file import verify_file
+        from ponder.verifiers.files.verify_file import verify_file
 
         if verifier is None:
             raise ValueError(f"say which verifier is to judge {file}: --verifier math, for instance")

@@ -29,12 +29,13 @@ def load_recipe(path: str | Path, overrides: list[str] | None = None) -> Recipe:
         raise ValueError(f"{path} must hold a mapping of fields (name:, sources:, stages: ...)")
     for override in overrides or []:
         apply_override(tree, override)
-    return parse_recipe(tree, str(path))
+    return parse_recipe(tree, str(path), path.parent)
 
 
-def parse_recipe(tree: dict[str, Any], where: str = "recipe") -> Recipe:
+def parse_recipe(tree: dict[str, Any], where: str = "recipe", beside: Path | None = None) -> Recipe:
+    """The recipe of a mapping that stands at `where`, in the directory `beside`. ValueError as in `load_recipe`."""
     try:
-        return Recipe.model_validate(tree)
+        return Recipe.model_validate(tree, context={"beside": beside})
     except ValidationError as error:
         lines = [f"  {_explain(tree, problem)}" for problem in error.errors()]
         count = f"{len(lines)} problem{'s' if len(lines) > 1 else ''}"
@@ -124,11 +125,14 @@ def _suggestion(loc: tuple) -> str:
 
 def _model_at(model: type[BaseModel], loc: tuple) -> type[BaseModel] | None:
     """Follow a pydantic location through the schema's JSON form, which knows unions, lists and mappings alike."""
-    from ponder.recipe import reward, schema
+    from ponder.recipe import reward, sources, stages, trackers
 
-    tags = {"gym": schema.GymSource, "jsonl": schema.JsonlSource, "hub": schema.HubSource}
-    tags |= {"programs": schema.ProgramsSource, "sft": schema.SftStage, "rl": schema.RlStage}
+    tags = {"gym": sources.GymSource, "hub": sources.HubSource}
+    tags |= dict.fromkeys(("files", "jsonl"), sources.FileSource)
+    tags |= {"programs": sources.ProgramsSource, **stages.STAGES}
+    tags |= {"wandb": trackers.Wandb, "mlflow": trackers.Mlflow}
     tags |= {"<check>": reward.Check, "<gate>": reward.Gate, "<product>": reward.Product, "<sum>": reward.WeightedSum}
+    tags["<python>"] = reward.PythonFunction
     current: type[BaseModel] | None = model
     for key in loc:
         if current is not None and key in current.model_fields:

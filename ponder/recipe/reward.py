@@ -4,26 +4,29 @@
       gate: [format, {verifier: length, reference: {max_tokens: 400}}]
       then: task
 
-`task` is the task's own verifier. A gate gives 0 unless all of its checks are `correct`, and else the verdict of `then`.
+    reward: {python: my_rewards.py:score}
+
+`task` is the task's own verifier, `python` a function of the user's (ponder.recipe.python_function). A gate gives 0 unless all of its checks are `correct`, and else the verdict of `then`.
 Gate correctness on form, rather than add the two: where form adds to the score, long wrong answers in good form win.
 """
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter, model_validator
+from pydantic import Discriminator, Field, Tag, TypeAdapter, model_validator
 
-VerifierName = Literal["math", "choice", "instructions", "function_calls", "code", "reasoning_gym", "format", "length"]
+from ponder.recipe.python_function import PythonFunction
+from ponder.recipe.strict import Strict
+
+RowName = Literal["math", "choice", "instructions", "function_calls", "code"]  # those that rows of files may be for
+CheckName = Literal[RowName, "reasoning_gym", "format", "length"]
+VerifierName = Literal[CheckName, "python"]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Check(_Strict):
+class Check(Strict):
     """One verifier by name, with a reference of its own in place of the task's."""
 
-    verifier: VerifierName
-    reference: Any = None
+    verifier: CheckName = Field(description="the name of a verifier")
+    reference: Any = Field(None, description="what it compares with, such as {max_words: 200} of length")
 
     @model_validator(mode="after")
     def reference_fits(self):
@@ -36,28 +39,28 @@ class Check(_Strict):
         return self
 
 
-class Gate(_Strict):
+class Gate(Strict):
     """0 unless every check of `gate` is correct; else what `then` says."""
 
-    gate: list["Reward"] = Field(min_length=1)
-    then: "Reward"
+    gate: list["Reward"] = Field(min_length=1, description="what must be correct")
+    then: "Reward" = Field(description="what the score is then")
 
 
-class Product(_Strict):
+class Product(Strict):
     """The product of the scores; parts run at the same time."""
 
-    product: list["Reward"] = Field(min_length=2)
+    product: list["Reward"] = Field(min_length=2, description="the parts")
 
 
-class Share(_Strict):
-    weight: float = Field(gt=0, allow_inf_nan=False)
-    of: "Reward"
+class Share(Strict):
+    weight: float = Field(gt=0, allow_inf_nan=False, description="relative to the others of the sum")
+    of: "Reward" = Field(description="the part")
 
 
-class WeightedSum(_Strict):
+class WeightedSum(Strict):
     """The mean of the scores by weight, so that it stays in [0, 1]."""
 
-    sum: list[Share] = Field(min_length=2)
+    sum: list[Share] = Field(min_length=2, description="the parts with their weights")
 
 
 def _form(value: Any) -> str:
@@ -65,7 +68,7 @@ def _form(value: Any) -> str:
     if isinstance(value, str):
         return "<name>"
     fields = value if isinstance(value, dict) else getattr(value, "__dict__", {})
-    for field in ("gate", "product", "sum"):
+    for field in ("gate", "product", "sum", "python"):
         if field in fields:
             return f"<{field}>"
     return "<check>"
@@ -74,6 +77,7 @@ def _form(value: Any) -> str:
 Reward = Annotated[
     Annotated[Literal["task", "format"], Tag("<name>")]
     | Annotated[Check, Tag("<check>")]
+    | Annotated[PythonFunction, Tag("<python>")]
     | Annotated[Gate, Tag("<gate>")]
     | Annotated[Product, Tag("<product>")]
     | Annotated[WeightedSum, Tag("<sum>")],
@@ -82,6 +86,35 @@ Reward = Annotated[
 for model in (Gate, Product, Share, WeightedSum):
     model.model_rebuild()
 REWARD: TypeAdapter = TypeAdapter(Reward)
+
+
+def _named(value: Any) -> str:
+    return "<python>" if isinstance(value, dict | PythonFunction) else "<name>"
+
+
+# What the rows of a source are judged by: a verifier's name, or a function.
+RowVerifier = Annotated[
+    Annotated[RowName, Tag("<name>")] | Annotated[PythonFunction, Tag("<python>")], Discriminator(_named)
+]
+GymVerifier = Annotated[
+    Annotated[Literal["math", "reasoning_gym"], Tag("<name>")] | Annotated[PythonFunction, Tag("<python>")],
+    Discriminator(_named),
+]
+
+
+def functions_of(reward: Any) -> list[PythonFunction]:
+    """All functions of the user's that a reward asks, or a source's verifier."""
+    match reward:
+        case PythonFunction():
+            return [reward]
+        case Gate(gate=checks, then=then):
+            return [function for part in (*checks, then) for function in functions_of(part)]
+        case Product(product=factors):
+            return [function for part in factors for function in functions_of(part)]
+        case WeightedSum(sum=shares):
+            return [function for share in shares for function in functions_of(share.of)]
+    return []
+
 
 LENGTH_BOUNDS = (
     *("min_words", "max_words", "min_characters", "max_characters"),  # of the answer

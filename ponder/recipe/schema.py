@@ -1,15 +1,13 @@
 """What a recipe may say. Every field has a working default; unknown keys are errors (see `load.py` for the wording)."""
 
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from ponder.recipe.reward import Reward
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+from ponder.recipe.sources import Source
+from ponder.recipe.stages import Stage
+from ponder.recipe.strict import Strict
+from ponder.recipe.trackers import Trackers
 
 # ---- the model ----
 
@@ -17,13 +15,13 @@ class Strict(BaseModel):
 class Birth(Strict):
     """A newborn Qwen2-form model; its tokenizer is trained on the texts of the recipe's own tasks."""
 
-    hidden_size: int = Field(128, ge=8, multiple_of=2)
-    layers: int = Field(3, ge=1)
-    heads: int = Field(4, ge=1)
-    kv_heads: int = Field(2, ge=1)
-    intermediate_size: int = Field(384, ge=8)
-    vocab_size: int = Field(512, ge=280, description="at most; byte-level BPE needs 256 bytes and the markers")
-    context: int = Field(512, ge=32)
+    hidden_size: int = Field(128, ge=8, multiple_of=2, description="width of the model")
+    layers: int = Field(3, ge=1, description="blocks of attention and MLP")
+    heads: int = Field(4, ge=1, description="query heads of the attention")
+    kv_heads: int = Field(2, ge=1, description="key and value heads; heads is a multiple of it")
+    intermediate_size: int = Field(384, ge=8, description="width of the MLP")
+    vocab_size: int = Field(512, ge=280, description="tokens, at most; byte-level BPE needs 256 bytes and the markers")
+    context: int = Field(512, ge=32, description="longest sequence, prompt and answer together, in tokens")
 
     @model_validator(mode="after")
     def heads_fit(self):
@@ -36,7 +34,7 @@ class Birth(Strict):
 
 class Model(Strict):
     path: str | None = Field(None, description="a Hugging Face checkpoint directory; empty: a newborn model")
-    birth: Birth = Birth()
+    birth: Birth = Field(Birth(), description="the shape of a newborn model, where path is empty")
     dtype: Literal["float32", "bfloat16"] = Field(
         "float32", description="the learner's; in bfloat16 the small updates of RL round away, so it is for trials only"
     )
@@ -50,7 +48,7 @@ class Model(Strict):
         description="texts that become tokens of a model that comes in, such as [<think>, </think>]; its vocabulary "
         "grows by those that it lacks",
     )
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: cuda where torch sees a GPU, else cpu")
 
     @model_validator(mode="after")
     def newborn_has_its_tokens(self):
@@ -64,91 +62,18 @@ class Model(Strict):
 # ---- the tasks ----
 
 
-class SourceBase(Strict):
-    weight: float = Field(1.0, gt=0, description="share in the mixture, relative to the other sources")
-    domain: str | None = Field(
-        None, description="the name under which results are told apart; empty: the source's name"
-    )
-    prompt: str | None = Field(
-        None,
-        description="'boxed', 'choice', 'code', 'plain', or a text with {question} in it; empty: boxed, code for "
-        "programs, and nothing but the question for kind programs",
-    )
-    part: Literal["split", "train", "held_out"] = Field(
-        "split", description="split: by content hash; train or held_out: all of it goes there"
-    )
-    reward: Reward = Field(
-        "task", description="the task's own verifier, or a composition of verifiers (ponder.recipe.reward)"
-    )
-
-
-class GymSource(SourceBase):
-    kind: Literal["gym"] = "gym"
-    family: str = Field(description="a reasoning-gym family, such as chain_sum")
-    settings: dict[str, Any] = {}
-    size: int = Field(100_000, ge=1)
-    seed: int = 0
-    verifier: Literal["math", "reasoning_gym"] = "math"
-
-
-RowVerifier = Literal["math", "choice", "instructions", "function_calls", "code"]
-CallForm = Literal["auto", "hermes", "mistral", "llama", "qwen_coder", "deepseek", "tagged", "json", "python"]
-CALL_FORM = Field(
-    "auto",
-    description="with function_calls, the only form in which an answer's text may make calls; auto: any of them",
-)
-
-
-class JsonlSource(SourceBase):
-    kind: Literal["jsonl"] = "jsonl"
-    path: str = Field(
-        description="a file, or one of gsm8k_test, math500, aime24, aime25, humaneval, mbpp, ifeval, mmlu_stem"
-    )
-    fields: dict[str, str] = Field({}, description="prompt: and answer: name the fields of a row")
-    verifier: RowVerifier | None = Field(
-        None,
-        description="empty: that of a known benchmark, else math; code finds the tests in a row by its form, "
-        "instructions reads IFEval's fields, function_calls those of BFCL",
-    )
-    call_form: CallForm = CALL_FORM
-
-
-class HubSource(SourceBase):
-    kind: Literal["hub"] = "hub"
-    name: str = Field(description="a data set of the Hugging Face hub, or a local directory of one")
-    split: str = "train"
-    fields: dict[str, str] = {}
-    verifier: RowVerifier | None = None
-    call_form: CallForm = CALL_FORM
-
-
-class ProgramsSource(SourceBase):
-    """Small synthetic programming tasks, such as: Write f(x): add 3, times 7."""
-
-    kind: Literal["programs"] = "programs"
-    kinds: list[Literal["numbers", "text"]] = Field(["numbers", "text"], min_length=1)
-    min_steps: int = Field(2, ge=1)
-    max_steps: int = Field(3, ge=1, le=10)
-    max_number: int = Field(99, ge=2, description="of the numbers in a task's steps")
-    size: int = Field(100_000, ge=1)
-    seed: int = 0
-
-    @model_validator(mode="after")
-    def steps_fit(self):
-        if self.min_steps > self.max_steps:
-            raise ValueError(f"min_steps ({self.min_steps}) cannot exceed max_steps ({self.max_steps})")
-        return self
-
-
-Source = Annotated[GymSource | JsonlSource | HubSource | ProgramsSource, Field(discriminator="kind")]
-
-
 class HeldOut(Strict):
+    """How the model is evaluated on tasks that it never trains on."""
+
     fraction: float = Field(0.1, gt=0, lt=1, description="share of each split source that is never trained on")
     problems: int = Field(200, ge=1, description="how many are answered at the end of each stage")
-    temperature: float = Field(1.0, ge=0, description="1 measures the policy that RL trains")
-    top_p: float = Field(1.0, gt=0, le=1)
-    top_k: int = Field(0, ge=0)
+    samples: int = Field(
+        1, ge=1, description="answers to each problem; accuracy is then avg@k, and pass@k is told beside it"
+    )
+    at_start: bool = Field(True, description="whether the model is evaluated before the first stage too")
+    temperature: float = Field(1.0, ge=0, description="1 measures the policy that RL trains; 0 is greedy")
+    top_p: float = Field(1.0, gt=0, le=1, description="nucleus sampling; 1 is off")
+    top_k: int = Field(0, ge=0, description="of how many likeliest tokens to draw; 0: all")
     max_tokens: int | None = Field(None, ge=1, description="longest answer; empty: the longest of the RL stages")
 
 
@@ -162,7 +87,9 @@ class EngineSettings(Strict):
         ge=0,
         description="processes on a CPU, each sampling and learning its share; empty: one per core, on a GPU none",
     )
-    dtype: Literal["float32", "bfloat16"] | None = Field(None, description="empty: the learner's, read in place")
+    dtype: Literal["float32", "bfloat16"] | None = Field(
+        None, description="the sampler's; empty: the learner's, read in place"
+    )
     token_budget: int = Field(262_144, ge=64, description="most tokens in the KV caches at a time")
     max_rows: int = Field(256, ge=1, description="most sequences that run at a time in one process")
 
@@ -176,147 +103,32 @@ class SandboxSettings(Strict):
 
     urls: list[str] = Field([], description="of servers (ponder sandbox serve); empty: processes of this machine")
     workers: int | None = Field(None, ge=1, description="programs at a time on this machine; empty: two for each core")
-    memory_mb: int = Field(1024, ge=16, description="the most that a program may ask for")
-    timeout_s: float = Field(10.0, gt=0, le=3600, description="the same in seconds, for each test")
-    isolation: Literal["strict", "standard", "none"] = "standard"
-
-
-# ---- the stages ----
-
-
-class Optimizer(Strict):
-    lr: float = Field(1e-6, gt=0)
-    warmup_steps: int = Field(5, ge=0)
-    decay: Literal["constant", "linear", "cosine"] = "constant"
-    betas: tuple[float, float] = (0.9, 0.95)
-    weight_decay: float = Field(0.0, ge=0)
-    max_grad_norm: float = Field(1.0, gt=0)
-
-
-class Plateau(Strict):
-    """Stop when held-out accuracy has not risen by `min_gain` over the last `evals` evaluations."""
-
-    evals: int = Field(3, ge=1)
-    min_gain: float = Field(0.01, ge=0)
-
-
-class StageBase(Strict):
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    steps: int = Field(ge=1, description="the most steps; target and plateau may end the stage before")
-    target: float | None = Field(None, gt=0, le=1, description="held-out accuracy at which the stage ends")
-    plateau: Plateau | None = None
-    eval_every: int = Field(0, ge=0, description="steps between held-out evaluations; 0: only at the end")
-    eval_problems: int = Field(64, ge=1, description="held-out problems in an evaluation on the way")
-    save_every: int = Field(20, ge=1)
-    keep_checkpoints: int = Field(2, ge=1, description="how many on the way are kept; a stage's last one always is")
-    micro_batch_tokens: int = Field(8_192, ge=16, description="tokens in one forward and backward pass")
-
-    @model_validator(mode="after")
-    def exits_need_evals(self):
-        if (self.target is not None or self.plateau is not None) and not self.eval_every:
-            raise ValueError("target and plateau look at evaluations on the way: set eval_every, for instance to 10")
-        return self
-
-
-class Habits(Strict):
-    """How a careless pupil works: the mistakes come with the habits, and nobody says which habit pays."""
-
-    guess: float = Field(0.5, ge=0, le=1, description="share that answers at once, without working")
-    check: float = Field(
-        0.1, ge=0, le=1, description="share of the worked ones that goes over it again, more carefully"
+    memory_mb: int = Field(1024, ge=16, description="most memory of a program and all that it starts, in MB")
+    timeout_s: float = Field(10.0, gt=0, le=3600, description="most seconds of each test")
+    isolation: Literal["strict", "standard", "none"] = Field(
+        "standard",
+        description="strict: with control groups, which need root; standard: without; none: no jail, for programs you trust",
     )
-    slip: float = Field(0.15, ge=0, lt=1, description="chance that a digit or a step comes out wrong")
-
-
-class Demonstrations(Strict):
-    """Written examples for the cold start: a JSONL file of {"messages": [...]}, or procedures that write them.
-
-    There is a procedure for each kind of task; a mixture of tasks names one for each.
-    """
-
-    path: str | None = None
-    columns: Habits | None = Field(None, description="sums and differences of two terms, worked column by column")
-    programs: Habits | None = Field(None, description="tasks of a source of kind programs, worked step by step")
-
-    @model_validator(mode="after")
-    def one_way(self):
-        procedures = self.columns is not None or self.programs is not None
-        if (self.path is not None) == procedures:
-            raise ValueError(
-                "name exactly one of: path (a JSONL file of chats), or procedures (columns for sums, programs for "
-                "sources of kind programs, or both)"
-            )
-        return self
-
-
-class SftStage(StageBase):
-    kind: Literal["sft"] = "sft"
-    demonstrations: Demonstrations
-    examples_per_step: int = Field(64, ge=1)
-    optimizer: Optimizer = Optimizer(lr=1e-5)
-
-
-ObjectiveName = Literal["grpo", "dr_grpo", "dapo", "gspo", "cispo", "rloo", "reinforce_pp"]
-GROUP_OBJECTIVES = ("grpo", "dr_grpo", "dapo", "gspo", "cispo", "rloo")
-
-
-class Objective(Strict):
-    """A named loss; the fields below replace its paper's choices where they are set."""
-
-    name: ObjectiveName = "dapo"
-    clip_low: float | None = Field(None, ge=0)
-    clip_high: float | None = Field(None, ge=0)
-    kl: float | None = Field(None, ge=0, description="weight of the KL to the stage's first weights")
-
-
-class RlStage(StageBase):
-    kind: Literal["rl"] = "rl"
-    prompts_per_step: int = Field(32, ge=1)
-    samples_per_prompt: int = Field(8, ge=1)
-    max_tokens: int = Field(2048, ge=1, description="longest answer, thinking included")
-    objective: Objective = Objective()
-    updates_per_step: int = Field(1, ge=1, description="optimizer updates that share a step's rollouts")
-    refill_prompts: int = Field(0, ge=0, description="most extra prompts a step to replace groups without variance")
-    truncated: Literal["mask", "wrong", "soft"] = Field(
-        "mask", description="answers cut off: left out of the loss, scored 0, or penalised as they near the limit"
-    )
-    soft_margin: int = Field(256, ge=1, description="soft: tokens before the limit over which the penalty grows to 1")
-    optimizer: Optimizer = Optimizer(lr=1e-6)
-    verify_timeout: float = Field(5.0, gt=0, description="seconds a verifier may take for one answer")
-    error_budget: float = Field(
-        0.01,
-        ge=0,
-        le=1,
-        description="share of a verifier's last 1,000 verdicts (all of the stage, while fewer) that may be errors or "
-        "timeouts; above it the run pauses, and also where most of a step's fail; never for fewer than 3",
-    )
-
-    @model_validator(mode="after")
-    def groups_have_company(self):
-        if self.samples_per_prompt < 2 and self.objective.name in GROUP_OBJECTIVES:
-            raise ValueError(
-                f"samples_per_prompt is {self.samples_per_prompt}, but objective {self.objective.name!r} compares the "
-                "samples of one prompt: use at least 2, or the objective 'reinforce_pp'"
-            )
-        if self.updates_per_step > self.prompts_per_step:
-            raise ValueError(
-                f"updates_per_step ({self.updates_per_step}) cannot exceed prompts_per_step ({self.prompts_per_step})"
-            )
-        return self
-
-
-Stage = Annotated[SftStage | RlStage, Field(discriminator="kind")]
 
 
 class Recipe(Strict):
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    seed: int = Field(0, ge=0)
-    model: Model = Model()
-    sources: dict[str, Source] = Field(min_length=1)
-    held_out: HeldOut = HeldOut()
-    engine: EngineSettings = EngineSettings()
-    sandbox: SandboxSettings = SandboxSettings()
-    stages: list[Stage] = Field(min_length=1)
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="what reports call it; runs go to runs/NAME")
+    seed: int = Field(
+        0, ge=0, description="of all random numbers: on a CPU the same seed gives the same run, bit for bit"
+    )
+    model: Model = Field(Model(), description="what is trained: a newborn model, or a checkpoint")
+    sources: dict[str, Source] = Field(min_length=1, description="where tasks come from, each under a name of yours")
+    held_out: HeldOut = Field(HeldOut(), description="tasks that are never trained on, and how they are answered")
+    engine: EngineSettings = Field(EngineSettings(), description="what samples the answers")
+    sandbox: SandboxSettings = Field(SandboxSettings(), description="where programs of code tasks are run")
+    max_prompt_tokens: int | None = Field(
+        None,
+        ge=1,
+        description="rows whose prompts are longer are left out and counted; empty: one that leaves no room for an answer "
+        "in the model's context refuses the run",
+    )
+    trackers: Trackers = Field([], description="beside TensorBoard: wandb, mlflow, by name or with settings")
+    stages: list[Stage] = Field(min_length=1, description="what is done, one after the other")
 
     @model_validator(mode="after")
     def parts_fit(self):
@@ -325,6 +137,12 @@ class Recipe(Strict):
             raise ValueError(f"two stages are named {sorted(doubled)[0]!r}; give each its own name")
         if "birth" in names:
             raise ValueError("a stage cannot be named 'birth': reports use it for the model before any stage")
+        for key, source in self.sources.items():
+            if (domain := source.domain or key) in ("mean", "std"):
+                raise ValueError(
+                    f"sources.{key}: a domain cannot be called {domain!r}, since reward/{domain} is a metric of all domains; "
+                    f"give it another name with `domain`"
+                )
         parts = {source.part for source in self.sources.values()}
         if parts == {"held_out"}:
             raise ValueError("every source is held out; at least one must be 'split' or 'train'")

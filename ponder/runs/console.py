@@ -3,10 +3,11 @@
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from ponder.runs.wording import duration, percent, printable, span, title
+from ponder.runs.wording import duration, percent, printable, span
 
 _FIXED_WIDTH = 7 + 12 + 16 + 8  # of the columns steps, time, accuracy and tokens
 _LONGEST_CELL = 120  # characters of a text in a table
@@ -19,7 +20,7 @@ def stage_table(report: dict[str, Any], width: int = 80) -> Table:
     """
     stages = report["stages"]
     domains = list(dict.fromkeys(domain for stage in stages for domain in stage["by_domain"]))
-    names = max((len(stage["name"]) for stage in stages), default=0) + 2
+    names = max((len(stage["title"]) for stage in stages), default=0) + 2
     fit = names + _FIXED_WIDTH + sum(max(len(domain), 4) + 2 for domain in domains) <= width
     domains = domains if fit and len(domains) > 1 else []
     table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
@@ -32,7 +33,7 @@ def stage_table(report: dict[str, Any], width: int = 80) -> Table:
         if stage["interval"]:
             accuracy.append(f" ({span(stage['interval'])})", style="not bold")
         table.add_row(
-            Text(title(stage["name"])),
+            Text(stage["title"]),
             f"{stage['steps']:,}",
             duration(stage["seconds"]),
             accuracy,
@@ -40,6 +41,35 @@ def stage_table(report: dict[str, Any], width: int = 80) -> Table:
             *(percent(stage["by_domain"].get(domain, {}).get("accuracy")) for domain in domains),
         )
     return table
+
+
+def training_table(report: dict[str, Any]) -> Table | None:
+    """A rich table: a row per RL stage with what its last steps were like, each number under its name; None without one."""
+    stages = [stage for stage in report["stages"] if stage["training"]]
+    if not stages:
+        return None
+    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("at the end of", overflow="fold", min_width=8)
+    for heading in ["pass rate", "cut off", "reward", "over steps"]:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for stage in stages:
+        last = stage["training"]
+        reward = "-" if last["reward"] is None else f"{last['reward']:.2f}"
+        shares = [percent(last["pass_rate"]), percent(last["truncated_share"])]
+        table.add_row(Text(stage["title"]), *shares, reward, f"{last['steps']:,}")
+    return table
+
+
+def run_tables(report: dict[str, Any], width: int = 80) -> Group:
+    """What a terminal shows of a run: `stage_table`, and `training_table` where there is one."""
+    training = training_table(report)
+    return Group(stage_table(report, width), *([] if training is None else ["", training]))
+
+
+def answer_figures(metrics: dict[str, float]) -> str:
+    """The three numbers of an RL step that only say something together, for a line: "pass 33%  cut off 56%  reward 0.76"."""
+    shares = f"pass {percent(metrics['pass_rate'])}  cut off {percent(metrics['truncated_share'])}"
+    return f"{shares}  reward {metrics['reward/mean']:.2f}"
 
 
 def failure_table(rows: list[dict[str, Any]]) -> Table:

@@ -11,8 +11,8 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from ponder.runs.panels import COLOURS, Panel, panels
-from ponder.runs.report import build_report, headline
 from ponder.runs.run import Run
+from ponder.runs.summary import headline
 from ponder.runs.wording import duration, title
 
 _STYLE = {
@@ -41,8 +41,8 @@ _STYLE = {
 }
 
 
-def draw_curves(run: Run) -> bytes:
-    """The picture of a run as PNG: up to four panels, two by two, 1600 pixels wide.
+def draw_curves(run: Run, report: dict[str, Any]) -> bytes:
+    """The picture of a run as PNG, given `summary.build_report(run)`: up to four panels, two by two, 1600 pixels wide.
 
     Raises:
         ValueError: the run has neither a step nor an evaluation.
@@ -55,7 +55,6 @@ def draw_curves(run: Run) -> bytes:
     with rc_context(_STYLE):
         figure = Figure(figsize=(width, height), dpi=100, facecolor=COLOURS["paper"])
         FigureCanvasAgg(figure)
-        report = build_report(run)
         left, text = 0.85 / width, headline(report)
         size = min(22.0, 98 * width / len(text))  # what fits the width
         figure.text(left, 1 - 0.55 / height, text, size=size, weight="bold", va="center")

@@ -46,6 +46,7 @@ thead th { color: var(--muted); font-size: .82rem; font-weight: 500; }
 th:first-child { text-align: left; }
 th small { display: block; font-weight: 400; }
 td:last-child, thead th:last-child { padding-right: 0; }
+.training { margin-top: 1.6rem; max-width: 40rem; }
 .bar { display: inline-block; position: relative; width: 6rem; height: .5rem; margin-left: .6rem; border-radius: 1rem;
   background: var(--rule); vertical-align: middle; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 .bar i { position: absolute; inset-block: 0; left: calc(var(--low) * 100%); right: calc((1 - var(--high)) * 100%);
@@ -108,7 +109,7 @@ dd { margin: 0; overflow-wrap: anywhere; }
 .phases ul { display: flex; flex-wrap: wrap; gap: .3rem 1.5rem; padding: 0; margin: .6rem 0 0; list-style: none;
   font-size: .875rem; color: var(--muted); }
 .phases li i { display: inline-block; width: .6rem; height: .6rem; margin-right: .45rem; border-radius: 1rem; }
-.phases .sample { background: var(--length); } .phases .judge { background: var(--entropy); }
+.phases .sample { background: var(--length); } .phases .verify { background: var(--entropy); }
 .phases .learn { background: var(--learned); }
 .recipe pre { margin-top: .6rem; padding: 1rem; border-radius: .5rem; background: var(--tint); max-height: 40rem; }
 footer { margin-top: 4rem; padding-top: 1rem; border-top: 1px solid var(--rule); }

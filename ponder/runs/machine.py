@@ -10,12 +10,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from ponder.extras import how_to_install
 from ponder.runs.processor import abilities, processor
 
-# The parts that a core install does without: module, what it brings, how to get it.
+# The parts that a core install does without: module, what it brings, the extra it is in.
 OPTIONAL = {
-    "datasets": ("tasks from Hugging Face data sets", "pip install 'ponder[data]'"),
-    "transformers": ("the oracle of the tests", "pip install 'ponder[dev]'"),
+    "gradio": ("the chat page", "chat"),
+    "datasets": ("tasks from Hugging Face data sets", "data"),
+    "wandb": ("runs shown in Weights & Biases", "wandb"),
+    "mlflow": ("runs shown in MLflow", "mlflow"),
+    "transformers": ("the oracle of the tests", "dev"),
 }
 
 
@@ -29,9 +33,10 @@ class Check:
 
 def examine() -> list[Check]:
     checks = [_python(), _processor(), _cores(), _memory(), _disk(), *_torch()]
-    for module, (brings, remedy) in OPTIONAL.items():
+    for module, (brings, extra) in OPTIONAL.items():
         here = importlib.util.find_spec(module) is not None
-        checks.append(Check(module, _version(module) if here else "not installed", here, brings if here else remedy))
+        means = brings if here else f"{brings}: {how_to_install(extra)}"
+        checks.append(Check(module, _version(module) if here else "not installed", here, means))
     return checks
 
 
@@ -76,7 +81,7 @@ def _disk() -> Check:
 
 def _torch() -> list[Check]:
     if importlib.util.find_spec("torch") is None:
-        return [Check("torch", "not installed", False, "pip install ponder brings it")]
+        return [Check("torch", "not installed", False, "training and sampling need it: pip install torch")]
     import torch
 
     build = f"{torch.__version__}, {torch.backends.cpu.get_cpu_capability()}"

@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from ponder.runs.atomic import AppendFile, write_bytes, write_text
+from ponder.runs.meanings import check_names
+from ponder.runs.results import EvalResult
 from ponder.runs.wording import printable
 
 Row = dict[str, Any]  # {"stage": str, "step": int, "time": Unix seconds, metric: float | None, ...}
 
 
 class MetricsLog:
-    """Appends rows to metrics.jsonl and to a TensorBoard event file. Files open at the first row."""
+    """Appends rows to metrics.jsonl and to a TensorBoard event file, which has the evaluations too. Files open when there
+    is something to write."""
 
     def __init__(self, path: Path, events: Path):
         self.path, self.events = path, events
@@ -27,14 +30,13 @@ class MetricsLog:
         self._last: Row | None = None
 
     def append(self, stage: str, step: int, metrics: dict[str, float]) -> None:
-        """Add one row. A value that is not finite becomes null in JSON and stays as it is in TensorBoard."""
-        if self._rows is None:
-            rows, torn = read_rows(self.path)
-            assert not torn, f"{self.path} ends in half a line: rewind the run before writing"
-            self._last = rows[-1] if rows else None
-            self._rows = AppendFile(self.path)
-            self._event_file = AppendFile(_new_event_file(self.events))
-            self._event_file.append(_file_header())
+        """Add one row. A value that is not finite becomes null in JSON and stays as it is in TensorBoard.
+
+        Raises:
+            AssertionError: a metric has a name that `meanings` does not know, or the step is recorded already.
+        """
+        check_names(metrics)
+        self._open()
         if self._last is not None and self._last["stage"] == stage:
             assert step > self._last["step"], f"{stage} step {step} is already recorded: rewind the run first"
         now = time.time()
@@ -45,12 +47,29 @@ class MetricsLog:
         self._event_file.append(_event(now, stage, step, metrics))
         self._last = row
 
-    def rewrite(self, rows: list[Row]) -> None:
-        """Replace everything by `rows`, atomically; the event files are made anew."""
+    def show_evaluation(self, result: EvalResult) -> None:
+        """Add an evaluation to what TensorBoard shows; its file in evals/ is the truth."""
+        self._open()
+        self._event_file.append(_evaluation_event(time.time(), result))
+
+    def _open(self) -> None:
+        if self._rows is not None:
+            return
+        rows, torn = read_rows(self.path)
+        assert not torn, f"{self.path} ends in half a line: rewind the run before writing"
+        self._last = rows[-1] if rows else None
+        self._rows = AppendFile(self.path)
+        self._event_file = AppendFile(_new_event_file(self.events))
+        self._event_file.append(_file_header())
+
+    def rewrite(self, rows: list[Row], evals: Iterable[EvalResult]) -> None:
+        """Replace everything by `rows` and `evals`, atomically; the event files are made anew."""
         self.close()
         write_text(self.path, "".join(json.dumps(row) + "\n" for row in rows))
         events = _new_event_file(self.events)
-        write_bytes(events, _file_header() + b"".join(_row_event(row) for row in rows))
+        steps = [_row_event(row) for row in rows]
+        evaluations = [_evaluation_event(time.time(), result) for result in evals]
+        write_bytes(events, _file_header() + b"".join([*steps, *evaluations]))
         for path in self.events.glob("events.out.tfevents.*"):
             if path != events:
                 path.unlink()
@@ -67,7 +86,7 @@ class MetricsLog:
 
 
 def read_rows(path: Path) -> tuple[list[Row], bool]:
-    """Read metrics.jsonl; the second value tells whether a killed writer left half a line at the end (left out here).
+    """Read metrics.jsonl, older versions' rows under today's names; the second value tells whether a killed writer left half a line at the end (left out here).
 
     Raises:
         ValueError: a line before the last is not a JSON object with a stage and a step.
@@ -85,13 +104,22 @@ def read_rows(path: Path) -> tuple[list[Row], bool]:
             if number == len(complete) and not tail:
                 return rows, True  # a power cut can leave a last line of zero bytes
             raise ValueError(f"{path}, line {number}: not a row of metrics ({error})") from error
-        rows.append(row)
+        rows.append(_modern(row))
     return rows, bool(tail)
 
 
 def series(rows: Iterable[Row], name: str) -> list[tuple[int, float]]:
     """(step, value) for the rows that hold a number under `name`."""
     return [(row["step"], row[name]) for row in rows if row.get(name) is not None]
+
+
+def _modern(row: Row) -> Row:
+    """A row as this version would have written it: 0.1.0 said judge for verify, and had no name for what was cut off."""
+    if "time/judge_s" in row:
+        row["time/verify_s"] = row.pop("time/judge_s")
+    if "pass_rate" in row and "truncated_share" not in row:
+        row["truncated_share"] = row.get("status/truncated", 0.0)
+    return row
 
 
 def _new_event_file(directory: Path) -> Path:
@@ -108,8 +136,12 @@ def _event(wall_time: float, stage: str, step: int, metrics: dict[str, float]) -
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
 
-    values = [Summary.Value(tag=f"{stage}/{name}", simple_value=value) for name, value in metrics.items()]
+    values = [Summary.Value(tag=f"{stage}/{printable(name)}", simple_value=value) for name, value in metrics.items()]
     return _framed(Event(wall_time=wall_time, step=step, summary=Summary(value=values)))
+
+
+def _evaluation_event(wall_time: float, result: EvalResult) -> bytes:
+    return _event(wall_time, result.stage, result.step, result.metrics())
 
 
 def _row_event(row: Row) -> bytes:

@@ -11,9 +11,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from ponder.runs.lineage import born_here
 from ponder.runs.metrics import Row
+from ponder.runs.places import BIRTH
 from ponder.runs.results import EvalResult
-from ponder.runs.run import BIRTH, Run
+from ponder.runs.run import Run
 from ponder.runs.wording import percent, printable, spread, title
 
 COLOURS = {  # report.html has a CSS variable for each, so that the page can turn dark
@@ -45,8 +47,8 @@ def panels(run: Run) -> list[Panel]:
     rl = [row for row in rows if "reward/mean" in row]
     sft = [row for row in rows if "reward/mean" not in row]
     candidates = [
-        (bool(evals), accuracy_panel(rows, evals)),
-        (_has(rl, "reward/mean"), reward_panel(rl)),
+        (bool(evals), accuracy_panel(rows, evals, title(BIRTH, born_here(run.lineage)))),
+        (_has(rl, "reward/mean"), answers_panel(rl)),
         (_has(rl, "length/mean"), length_panel(rl)),
         (_has(rl, "entropy"), entropy_panel(rl)),
         (_has(sft, "loss"), loss_panel(sft)),
@@ -56,7 +58,9 @@ def panels(run: Run) -> list[Panel]:
     return [panel for present, panel in candidates if present][:4]
 
 
-def accuracy_panel(rows: list[Row], evals: list[EvalResult]) -> Panel:
+def accuracy_panel(rows: list[Row], evals: list[EvalResult], first: str) -> Panel:
+    """`first`: what the model before any stage is called."""
+
     def draw(axes: Axes) -> None:
         rl_stages = {row["stage"] for row in rows if "reward/mean" in row}
         ends = _stage_ends(rows, evals)
@@ -64,7 +68,7 @@ def accuracy_panel(rows: list[Row], evals: list[EvalResult]) -> Panel:
         widths = {stage: 1.0 if stage in rl_stages else 0.55 for stage in ends}
         left, before = 0.0, [result for result in evals if result.stage == BIRTH][-1:]
         notes = [(0.0, result.accuracy, COLOURS["taught"], "center") for result in before]
-        ticks, labels = [0.0], ["birth" if before else "0"]
+        ticks, labels = [0.0], [first if before else "0"]
         axes.plot(
             [0.0] * len(before), [result.accuracy for result in before], "o", color=COLOURS["taught"], clip_on=False
         )
@@ -100,23 +104,34 @@ def accuracy_panel(rows: list[Row], evals: list[EvalResult]) -> Panel:
     return Panel("Held-out accuracy", f"{answers} answers to problems never trained on; band: 95% interval", draw)
 
 
-def reward_panel(rows: list[Row]) -> Panel:
+def answers_panel(rows: list[Row]) -> Panel:
+    """Pass rate, share cut off and reward, each under its name: under `truncated: mask` the reward alone would mislead."""
+
+    names = dict.fromkeys(name for row in rows for name in row if name.startswith("reward/"))
+    domains = [name for name in names if name not in ("reward/mean", "reward/std")]
+    domains = domains if 1 < len(domains) <= _DOMAINS_SHOWN else []
+
     def draw(axes: Axes) -> None:
-        names = [name for row in rows for name in row if name.startswith("reward/") and name != "reward/mean"]
-        domains = list(dict.fromkeys(names))
         ends = []
-        if 1 < len(domains) <= _DOMAINS_SHOWN:
-            for name in domains:
-                y = _smooth(rows, name)
-                axes.plot(_steps(rows), y, color=COLOURS["learned"], lw=1.1, alpha=0.5)
-                ends.append((_last(y), printable(name.removeprefix("reward/"))[:16], COLOURS["muted"], False))
-        last = _trend(axes, rows, "reward/mean", COLOURS["learned"], single_steps=not ends)[1][-1]
+        for name in domains:
+            y = _smooth(rows, name)
+            axes.plot(_steps(rows), y, color=COLOURS["learned"], lw=1.1, alpha=0.5)
+            ends.append((_last(y), printable(name.removeprefix("reward/"))[:16], COLOURS["muted"], False))
+        for name, colour, form, bold in [
+            ("truncated_share", "length", "{:.0%} cut off", False),
+            ("reward/mean", "taught", "{:.2f} reward", False),
+            ("pass_rate", "learned", "{:.0%} pass", True),  # last, so that it lies on top where two are the same
+        ]:
+            if _has(rows, name):
+                y = _trend(axes, rows, name, COLOURS[colour], single_steps=bold and not domains)[1]
+                ends.append((y[-1], form.format(y[-1]), COLOURS[colour], bold))
         every = np.array([value for line in axes.lines for value in np.atleast_1d(line.get_ydata())], dtype=float)
         if np.nanmin(every) >= 0 and np.nanmax(every) <= 1:  # the usual case gets the scale of accuracy
             axes.set_ylim(0, 1)
-        _name_ends(axes, [(last, f"{last:.2f}" + (" mean" if ends else ""), COLOURS["learned"], True), *ends])
+        _name_ends(axes, ends)
 
-    return Panel("Reward in training", "mean of each step's answers, as judged by the verifier", draw)
+    thin = "; thin: reward by domain" if domains else ""
+    return Panel("Answers in training", f"share that passed, share cut off by max_tokens, mean reward{thin}", draw)
 
 
 def length_panel(rows: list[Row]) -> Panel:

@@ -1,7 +1,7 @@
 """What an evaluation on held-out tasks found, as it lies in `evals/<stage>-<step>.json`."""
 
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
 
@@ -48,11 +48,24 @@ class EvalResult:
     truncated_share: float
     samples: list[EvalSample]
     sampling: dict[str, Any]
+    mean_score: float | None = None  # in [0, 1]: parts of a score count here; None: of a version that did not note it
+    samples_per_problem: int = 1
+    pass_at_k: float | None = None  # share of problems with a correct answer among their samples_per_problem
 
     @property
     def failed(self) -> int:
         """How many of the samples have no verdict, because the verifier failed; they count as not solved."""
         return sum(sample.status in ("error", "timeout") for sample in self.samples)
+
+    def metrics(self) -> dict[str, float]:
+        """Its numbers under the names of `meanings`; a domain has its own where there are several."""
+        domains = self.by_domain if len(self.by_domain) > 1 else {}
+        return {
+            "eval/accuracy": self.accuracy,
+            **{f"eval/accuracy/{domain}": part.accuracy for domain, part in domains.items()},
+            "eval/truncated_share": self.truncated_share,
+            "eval/length": self.mean_tokens,
+        }
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -78,11 +91,11 @@ class EvalResult:
 
 
 def _pick(kind: type, data: dict[str, Any], where: str) -> dict[str, Any]:
-    names = [field.name for field in fields(kind)]
-    missing = [name for name in names if name not in data]
+    """The fields of `kind` that are in `data`; one with a default may be missing, as in files of older versions."""
+    missing = [f.name for f in fields(kind) if f.name not in data and f.default is f.default_factory is MISSING]
     if missing:
         raise ValueError(f"{where}: missing {', '.join(missing)}")
-    return {name: data[name] for name in names}
+    return {f.name: data[f.name] for f in fields(kind) if f.name in data}
 
 
 def wilson_interval(successes: float, n: int) -> tuple[float, float]:

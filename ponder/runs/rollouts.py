@@ -9,16 +9,21 @@ from ponder.runs.atomic import write_bytes
 if TYPE_CHECKING:
     import pyarrow
 
+# What a row may leave out, and what files of 0.1.0 do not have.
+OPTIONAL = ("learner_logprobs", "entropy", "spans", "stop_reason", "weights_version", "reward_parts")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def schema() -> "pyarrow.Schema":
-    """The columns. `logprobs` and `mask` run along `response_ids`; null scores, rewards and advantages mean "none"."""
+    """The columns. `logprobs`, `mask`, `learner_logprobs` and `entropy` run along `response_ids`, `spans` along prompt and
+    response; null scores, rewards and advantages mean "none", other nulls that nobody looked. `OPTIONAL` may be absent.
+    """
     import pyarrow as pa
 
     def column(name: str, kind: pa.DataType, nullable: bool = False) -> pa.Field:
         return pa.field(name, kind, nullable=nullable)
 
+    span = pa.struct([column("kind", pa.string()), column("start", pa.int32()), column("end", pa.int32())])
     return pa.schema(
         [
             column("task_id", pa.string()),
@@ -40,6 +45,12 @@ def schema() -> "pyarrow.Schema":
             column("truncated", pa.bool_()),
             column("group", pa.int32()),
             column("sample", pa.int32()),
+            column("learner_logprobs", pa.list_(pa.float32()), nullable=True),  # nats, at the start of the update
+            column("entropy", pa.list_(pa.float32()), nullable=True),  # of the learner's distribution, nats
+            column("spans", pa.list_(span), nullable=True),  # who wrote which tokens: prompt, policy, tool or forced
+            column("stop_reason", pa.string(), nullable=True),  # why the policy stopped
+            column("weights_version", pa.int32(), nullable=True),  # updates of the stage before this was sampled
+            column("reward_parts", pa.string(), nullable=True),  # JSON: {name of a part: its number}
         ]
     )
 
@@ -47,7 +58,8 @@ def schema() -> "pyarrow.Schema":
 def write_rollouts(path: Path, rows: list[dict[str, Any]]) -> None:
     """Write one step's rollouts atomically.
 
-    Each row holds exactly the columns of `schema`; lists may be numpy arrays; `reference` and `parts` are JSON text.
+    Each row holds the columns of `schema` and no others, those of `OPTIONAL` where there is something to say. Lists may be
+    numpy arrays; `reference`, `parts` and `reward_parts` are JSON text; a span is {"kind", "start", "end"}, end exclusive.
 
     Raises:
         SaveError: the disk is full.
@@ -57,6 +69,8 @@ def write_rollouts(path: Path, rows: list[dict[str, Any]]) -> None:
 
     columns = schema()
     expected = set(columns.names)
+    absent = dict.fromkeys(OPTIONAL)
+    rows = [absent | row for row in rows]
     for row in rows:
         assert row.keys() == expected, f"rollout with wrong columns: {sorted(row.keys() ^ expected)}"
     table = pa.Table.from_pylist([{k: _storable(v) for k, v in row.items()} for row in rows], schema=columns)
@@ -66,10 +80,11 @@ def write_rollouts(path: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def read_rollouts(path: Path) -> list[dict[str, Any]]:
-    """Read one step's rollouts back, as plain Python values."""
+    """Read one step's rollouts back, as plain Python values; every column is there, None where an older file has none."""
     import pyarrow.parquet as pq
 
-    return pq.read_table(path).to_pylist()
+    absent = dict.fromkeys(OPTIONAL)
+    return [absent | row for row in pq.read_table(path).to_pylist()]
 
 
 def count_rollouts(path: Path) -> int:

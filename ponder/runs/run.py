@@ -1,53 +1,32 @@
 """One run directory: created once, written by one process at a time, readable by anyone at any moment."""
 
 import json
-import re
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ponder.runs.atomic import clean_leftovers, replacing_directory, write_text
-from ponder.runs.failures import FAILURES_FILE, add_failures, read_failures, write_failures
-from ponder.runs.lineage import now
+from ponder.runs.failures import FAILURES_FILE, add_failures, read_failures
+from ponder.runs.lineage import format_of, now, older, read_lineage, refuse_newer, resumed
 from ponder.runs.lock import RunLock
 from ponder.runs.metrics import MetricsLog, Row, read_rows
-from ponder.runs.processor import processor
+from ponder.runs.places import (
+    BIRTH,
+    checked_stage,
+    is_run,
+    place_of,
+    refuse_occupied,
+    rollout_file,
+    rollout_files,
+    step_files,
+)
 from ponder.runs.results import EvalResult
+from ponder.runs.rewind import Rewound, drop_later, later_than
 from ponder.runs.rollouts import read_rollouts, write_rollouts
-
-BIRTH = "birth"  # the "stage" of the untrained model, before every stage of the recipe
-_STAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-_STEP_NAME = re.compile(r"(?P<stage>[A-Za-z0-9][A-Za-z0-9_-]*)-(?P<step>\d{6,})(\.json)?")
-_STARTED = re.compile(r"\.lock$|lineage\.json$|\.(lineage\.json|recipe\.yaml)\.tmp-")  # left by a start that was killed
-_ROLLOUT_NAME = re.compile(r"step-(?P<step>\d{6,})\.parquet")
-
-
-@dataclass(frozen=True)
-class Rewound:
-    """What `Run.rewind` dropped because it lay after the checkpoint. `str()` says it in words."""
-
-    metric_rows: int
-    rollout_files: int
-    evals: int
-    failures: int
-    half_line: bool
-
-    def __str__(self) -> str:
-        parts = [
-            f"{count} {noun}{'' if count == 1 else 's'}"
-            for count, noun in [
-                (self.metric_rows, "step"),
-                (self.rollout_files, "rollout file"),
-                (self.evals, "evaluation"),
-                (self.failures, "failed verdict"),
-            ]
-            if count
-        ]
-        if self.half_line:
-            parts.append("the half-written last line of metrics.jsonl")
-        return f"dropped {', '.join(parts)} after the checkpoint" if parts else "nothing lay after the checkpoint"
+from ponder.runs.tracking import Tracker, Tracking
+from ponder.runs.wording import printable
 
 
 class Run:
@@ -61,6 +40,8 @@ class Run:
         self.path = path
         self._lock: RunLock | None = None
         self._log = MetricsLog(path / "metrics.jsonl", path / "events")
+        self._tracking: Tracking | None = None
+        self._steps = 0  # of all stages; counted while trackers follow
 
     @classmethod
     def create(cls, path: Path | str, recipe_text: str, lineage: dict[str, Any]) -> "Run":
@@ -70,11 +51,11 @@ class Run:
             ValueError: the directory already holds something.
         """
         run = cls(Path(path))
-        _refuse_occupied(run.path)
+        refuse_occupied(run.path)
         run.path.mkdir(parents=True, exist_ok=True)
-        run.lock()
+        run._take_lock()
         try:
-            _refuse_occupied(run.path)
+            refuse_occupied(run.path)
             _write_json(run.path / "lineage.json", lineage)
             write_text(run.path / "recipe.yaml", recipe_text)  # last: with both it is a run
         except BaseException:
@@ -87,12 +68,13 @@ class Run:
         """Open an existing run for reading; it turns to writing with the first write.
 
         Raises:
-            ValueError: `path` is not a run directory.
+            ValueError: `path` is not a run directory, or is of a newer Ponder.
         """
         path = Path(path)
-        if not _is_run(path):
+        if not is_run(path):
             reason = "there is no lineage.json" if path.is_dir() else "there is no such directory"
             raise ValueError(f"{path} is not a run: {reason}. Start one with: ponder train RECIPE --run {path}")
+        refuse_newer(path, read_lineage(path))
         return cls(path)
 
     def lock(self) -> None:
@@ -100,17 +82,31 @@ class Run:
         latest checkpoint: tidying up can bring back one that a kill caught in the middle of its replacement.
 
         Raises:
-            ValueError: another process holds it.
+            ValueError: another process holds it, or the run is of an older format.
         """
         if self._lock is None:
-            self._lock = RunLock(self.path)
-            for directory in [self.path, *(path for path in self.path.glob("*") if path.is_dir())]:
-                clean_leftovers(directory)
-            for directory in self.path.glob("rollouts/*/"):
-                clean_leftovers(directory)
+            if refusal := self.read_only_because():
+                raise ValueError(refusal)
+            self._take_lock()
+
+    def _take_lock(self) -> None:
+        self._lock = RunLock(self.path)
+        for directory in [self.path, *(path for path in self.path.glob("*") if path.is_dir())]:
+            clean_leftovers(directory)
+        for directory in self.path.glob("rollouts/*/"):
+            clean_leftovers(directory)
+
+    def follow(self, trackers: Sequence[Tracker], say: Callable[[str], None]) -> None:
+        """Hand what is recorded from now on to `trackers` as well, until the run is closed. They never hold it up; `say`
+        tells people of one that fails."""
+        self._tracking = Tracking(trackers, say)
+        self._steps = len(self.metrics())
 
     def close(self) -> None:
         """Close the files and give up the lock. Safe to call twice."""
+        if self._tracking is not None:
+            self._tracking.close()
+            self._tracking = None
         self._log.close()
         if self._lock is not None:
             self._lock.release()
@@ -132,7 +128,16 @@ class Run:
 
     @property
     def lineage(self) -> dict[str, Any]:
-        return json.loads((self.path / "lineage.json").read_bytes())
+        return read_lineage(self.path)
+
+    @property
+    def format(self) -> int:
+        """Of its files; 1 of the runs of Ponder 0.1.0, which do not say."""
+        return format_of(self.lineage)
+
+    def read_only_because(self) -> str | None:
+        """Why this version cannot train the run further, and what it can do with it; None where it can."""
+        return older(self.path, self.lineage, self.latest_checkpoint())
 
     # Writing
 
@@ -142,12 +147,14 @@ class Run:
         The row outlives a kill of this process as soon as this returns. Values that are not finite become null.
         """
         self.lock()
-        self._log.append(_checked(stage), step, metrics)
+        self._log.append(checked_stage(stage), step, metrics)
+        self._steps += 1
+        self._track(stage, metrics)
 
     def record_rollouts(self, stage: str, step: int, rows: list[dict[str, Any]]) -> None:
-        """Store a step's rollouts; each row holds exactly the columns of `rollouts.schema`."""
+        """Store a step's rollouts; each row holds the columns of `rollouts.schema`."""
         self.lock()
-        write_rollouts(self._rollout_file(stage, step), rows)
+        write_rollouts(rollout_file(self.path, stage, step), rows)
 
     def record_eval(self, result: dict[str, Any] | EvalResult) -> None:
         """Store an evaluation in the form of `results.EvalResult`; keys it does not know are kept in the file.
@@ -158,18 +165,25 @@ class Run:
         self.lock()
         data = result.to_dict() if isinstance(result, EvalResult) else result
         checked = EvalResult.from_dict(data)
-        _write_json(self.path / "evals" / f"{_checked(checked.stage)}-{checked.step:06d}.json", data)
+        _write_json(self.path / "evals" / f"{checked_stage(checked.stage)}-{checked.step:06d}.json", data)
+        self._log.show_evaluation(checked)
+        self._track(checked.stage, checked.metrics())
+
+    def _track(self, stage: str, metrics: dict[str, float]) -> None:
+        if self._tracking is not None:
+            finite = {f"{stage}/{printable(n)}": float(value) for n, value in metrics.items() if math.isfinite(value)}
+            self._tracking.log(self._steps, finite)
 
     def record_failures(self, stage: str, step: int, during: str, rows: list[dict[str, Any]]) -> None:
         """Keep answers that a verifier failed on, as `failures.failure_row` makes them. `during` is "training" or
         "evaluation"; what an earlier try at the step left under it is replaced."""
         self.lock()
-        add_failures(self.path / FAILURES_FILE, _checked(stage), step, during, rows)
+        add_failures(self.path / FAILURES_FILE, checked_stage(stage), step, during, rows)
 
     def pause(self, stage: str, step: int, reason: str) -> None:
         """Note that training has paused itself after this step, and why, until it is resumed."""
         self.lock()
-        paused = {"time": now(), "stage": _checked(stage), "step": step, "reason": reason}
+        paused = {"time": now(), "stage": checked_stage(stage), "step": step, "reason": reason}
         _write_json(self.path / "lineage.json", {**self.lineage, "paused": paused})
 
     def change_recipe(self, recipe_text: str) -> None:
@@ -185,7 +199,7 @@ class Run:
         """
         self.lock()
         self._log.sync()
-        with replacing_directory(self.path / "checkpoints" / f"{_checked(stage)}-{step:06d}") as directory:
+        with replacing_directory(self.path / "checkpoints" / f"{checked_stage(stage)}-{step:06d}") as directory:
             yield directory
 
     def rewind(
@@ -202,47 +216,16 @@ class Run:
             ValueError: the run holds a stage that is not in `stage_order`, or a later checkpoint.
         """
         self.lock()
-        order = {BIRTH: -1, **{name: index for index, name in enumerate(stage_order)}}
-
-        def is_later(other_stage: str, other_step: int) -> bool:
-            if other_stage not in order:
-                raise ValueError(
-                    f"{self.path} holds steps of the stage {other_stage!r}, but the recipe has only "
-                    f"{', '.join(stage_order)}. Resume with the recipe that made the run."
-                )
-            return (order[other_stage], other_step) > (order[stage], step)
-
+        is_later = later_than(stage, step, stage_order, self.path)
         for path in self.checkpoints():
             if is_later(*place_of(path)):
                 raise ValueError(
                     f"{path} is later than the checkpoint to resume from ({stage}, step {step}). "
                     f"To go back behind it, move it out of {path.parent} first."
                 )
-        rows, half_line = read_rows(self._log.path)
-        kept = [row for row in rows if not is_later(row["stage"], row["step"])]
-        rollouts = [
-            path
-            for path in self.rollout_files()
-            if is_later(path.parent.name, int(_ROLLOUT_NAME.fullmatch(path.name)["step"]))
-        ]
-        evals = [path for path in self._in_order(self.path.glob("evals/*.json")) if is_later(*place_of(path))]
-        failures = self.failures()
-        kept_failures = [row for row in failures if not is_later(row["stage"], row["step"])]
-
-        self._log.rewrite(kept)
-        for path in [*rollouts, *evals]:
-            path.unlink()
-        if len(kept_failures) < len(failures):
-            write_failures(self.path / FAILURES_FILE, kept_failures)
-        lineage = self.lineage
-        resumption = {"time": now(), "stage": stage, "step": step, "processor": processor()}
-        if paused := lineage.pop("paused", None):
-            resumption["paused"] = paused
-        if changed:
-            resumption["changed"] = changed
-        lineage["resumed"] = [*lineage.get("resumed", []), resumption]
-        _write_json(self.path / "lineage.json", lineage)
-        return Rewound(len(rows) - len(kept), len(rollouts), len(evals), len(failures) - len(kept_failures), half_line)
+        rewound = drop_later(self.path, self._log, self._eval_files(), is_later)
+        _write_json(self.path / "lineage.json", resumed(self.lineage, stage, step, changed))
+        return rewound
 
     # Reading
 
@@ -260,12 +243,11 @@ class Run:
 
     def evals(self) -> list[EvalResult]:
         """All evaluations, birth first, then in the order of training."""
-        paths = self._in_order(self.path.glob("evals/*.json"))
-        return [EvalResult.from_dict(json.loads(path.read_bytes()), str(path)) for path in paths]
+        return [EvalResult.from_dict(json.loads(path.read_bytes()), str(path)) for path in self._eval_files()]
 
     def rollouts(self, stage: str, step: int) -> list[dict[str, Any]]:
         """A step's rollouts as they were recorded."""
-        return read_rollouts(self._rollout_file(stage, step))
+        return read_rollouts(rollout_file(self.path, stage, step))
 
     def failures(self) -> list[dict[str, Any]]:
         """The answers that verifiers failed on, oldest first: the newest few hundred (`failures.FAILURES_KEPT`)."""
@@ -273,18 +255,21 @@ class Run:
 
     def rollout_files(self) -> list[Path]:
         """The Parquet files of all steps, by stage name and step."""
-        return sorted(path for path in self.path.glob("rollouts/*/*") if _ROLLOUT_NAME.fullmatch(path.name))
+        return rollout_files(self.path)
 
     def checkpoints(self) -> list[Path]:
         """All checkpoints in the order of the recipe's stages and of steps, so the newest is last."""
-        return self._in_order(self.path.glob("checkpoints/*/"))
+        return self._in_order(step_files(self.path / "checkpoints"))
 
     def latest_checkpoint(self) -> Path | None:
         return next(reversed(self.checkpoints()), None)
 
-    def _in_order(self, paths: Iterator[Path]) -> list[Path]:
+    def _eval_files(self) -> list[Path]:
+        return self._in_order(step_files(self.path / "evals", ".json"))
+
+    def _in_order(self, paths: list[Path]) -> list[Path]:
         order = {stage: index for index, stage in enumerate([BIRTH, *self._stage_order()])}
-        placed = [(place_of(path), path) for path in paths if _STEP_NAME.fullmatch(path.name)]
+        placed = [(place_of(path), path) for path in paths]
         return [path for _, path in sorted(placed, key=lambda p: (order.get(p[0][0], len(order)), p[0]))]
 
     def _stage_order(self) -> list[str]:
@@ -294,39 +279,6 @@ class Run:
         planned = recipe.get("stages") if isinstance(recipe, dict) else None
         names = [stage["name"] for stage in planned or [] if isinstance(stage, dict) and "name" in stage]
         return list(dict.fromkeys([*names, *self.stages()]))
-
-    def _rollout_file(self, stage: str, step: int) -> Path:
-        return self.path / "rollouts" / _checked(stage) / f"step-{step:06d}.parquet"
-
-
-def place_of(path: Path) -> tuple[str, int]:
-    """(stage, step) from the name of a checkpoint or an evaluation file: `math-000060` is ("math", 60)."""
-    match = _STEP_NAME.fullmatch(path.name)
-    if match is None:
-        raise ValueError(f"{path} is not named <stage>-<step>, as in math-000060")
-    return match["stage"], int(match["step"])
-
-
-def _checked(stage: str) -> str:
-    if not _STAGE.fullmatch(stage):
-        raise ValueError(f"{stage!r} cannot name a stage: use letters, digits, _ and -, as in cold_start")
-    return stage
-
-
-def _is_run(path: Path) -> bool:
-    return (path / "lineage.json").is_file() and (path / "recipe.yaml").is_file()
-
-
-def _refuse_occupied(path: Path) -> None:
-    if _is_run(path):
-        raise ValueError(
-            f"{path} already holds a run. Resume it with: ponder resume {path}, or name another with --run NAME"
-        )
-    if path.exists() and not path.is_dir():
-        raise ValueError(f"{path} is a file. Name a directory for the run with --run NAME")
-    held = sorted(child.name for child in path.glob("*") if not _STARTED.match(child.name)) if path.exists() else []
-    if held:
-        raise ValueError(f"{path} is not empty (it holds {held[0]}). Name another directory with --run NAME")
 
 
 def _write_json(path: Path, data: Any) -> None:

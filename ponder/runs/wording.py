@@ -2,6 +2,8 @@
 
 import re
 
+from ponder.runs.places import BIRTH
+
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -39,6 +41,14 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def title(stage: str) -> str:
-    """A stage's name as prose: "cold_start" is "cold start"."""
-    return stage.replace("_", " ")
+def title(stage: str, born: bool = True) -> str:
+    """A stage's name as prose: "cold_start" is "cold start". What comes before the first is the birth of a model that was
+    born in this run, and the start of one that was brought in."""
+    return "start" if stage == BIRTH and not born else stage.replace("_", " ")
+
+
+def moment(stage: str, born: bool = True) -> str:
+    """When a model was as a stage left it: "at birth", "at the start", "after cold start"."""
+    if stage == BIRTH:
+        return "at birth" if born else "at the start"
+    return f"after {title(stage)}"

@@ -1,13 +1,16 @@
 """Tasks: what there is to solve, where it comes from, and how it is mixed and split."""
 
+from ponder.tasks.benchmarks import BENCHMARKS
+from ponder.tasks.file_tasks import file_tasks
 from ponder.tasks.gym import gym_tasks
 from ponder.tasks.hub import hub_tasks
-from ponder.tasks.jsonl import BENCHMARKS, jsonl_tasks
 from ponder.tasks.mixture import Mixture
 from ponder.tasks.programs import program_tasks
 from ponder.tasks.prompts import PROMPTS, ask, check_prompt
 from ponder.tasks.split import held_out_sample, part_of, refuse_overlap, split
 from ponder.tasks.task import LazyTasks, Task
+
+jsonl_tasks = file_tasks  # its name where JSON Lines was all it read
 
 __all__ = [
     "BENCHMARKS",
@@ -17,6 +20,7 @@ __all__ = [
     "Task",
     "ask",
     "check_prompt",
+    "file_tasks",
     "gym_tasks",
     "held_out_sample",
     "hub_tasks",

@@ -6,7 +6,7 @@
     MBPP           text (or prompt), test_list, code, test_setup_code (or test_imports)
     LiveCodeBench  question_content (or prompt), public_test_cases, private_test_cases, starter_code, metadata
     own            prompt, tests, and if wanted solution, preamble, compare, tolerance, checker, language, limits,
-                   score, whole_content (ponder.tasks.code_tests, ponder.verifiers.code)
+                   score, whole_content (ponder.tasks.code_tests, ponder.verifiers.code.verifier)
 
 Every fault is a ValueError that begins with the place it was found at.
 """
@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ponder.tasks.code_tests import JOB_FIELDS, check_tests
+from ponder.tasks.fields import field, has_field
 from ponder.tasks.livecodebench import PREAMBLE, read_cases
 from ponder.tasks.prompts import ask, check_prompt
 from ponder.tasks.suggest import unknown_name
@@ -69,7 +70,7 @@ class CodeRowReader:
             return read_mbpp
         if "public_test_cases" in row or "private_test_cases" in row:
             return read_livecodebench
-        if self.tests_field in row:
+        if has_field(row, self.tests_field):
             return self._own
         raise ValueError(
             f"{place}: the row has no tests, so no program could be judged by it. Known are the forms of HumanEval "
@@ -78,7 +79,7 @@ class CodeRowReader:
         )
 
     def _own(self, row: Row, place: str) -> Read:
-        tests = _parsed(row[self.tests_field], self.tests_field, place)
+        tests = _parsed(field(row, self.tests_field, place), self.tests_field, place)
         if isinstance(tests, Mapping) and "tests" not in tests:
             raise ValueError(
                 f"{place}: the tests are missing: field {self.tests_field!r} only says {json.dumps(tests)[:200]}, which "
@@ -239,9 +240,7 @@ def _parsed(value: Any, name: str, place: str) -> Any:
 
 
 def _text(row: Row, name: str, place: str) -> str:
-    if name not in row:
-        raise ValueError(f"{place}: no field {name!r}; the row has {', '.join(sorted(row))}")
-    value = row[name]
+    value = field(row, name, place)
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"{place}: field {name!r} must be text, and not empty")
     return value

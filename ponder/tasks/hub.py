@@ -1,8 +1,10 @@
 """Tasks from Hugging Face data sets: a name on the hub, or a local directory or file that `datasets` can read."""
 
+import os
 from collections.abc import Mapping
 
-from ponder.tasks.jsonl import listed_faults
+from ponder.extras import how_to_install
+from ponder.tasks.faults import listed_faults
 from ponder.tasks.rows import reader_for
 from ponder.tasks.task import LazyTasks, Task
 
@@ -15,26 +17,31 @@ def hub_tasks(
     prompt: str | None = None,
     verifier: str | None = None,
     config: str | None = None,
+    limit: int | None = None,
 ) -> LazyTasks:
     """The rows of one split of a data set, each turned into a task when looked at (the table stays on disk).
 
-    `name` and `config` go to `datasets.load_dataset` (a directory of Parquet or JSON files works too); the other
-    arguments are those of `jsonl_tasks`. Needs the extra `data`. ValueError for a missing extra, a data set or split
-    that cannot be loaded, and for what rows lack: all are looked at here, so that one without an answer or tests is
-    refused now and not in the middle of training.
+    `name` and `config` (one of the data set's configurations, such as "main") go to `datasets.load_dataset`; a directory
+    of Parquet or JSON files works too, `~` in its name is the home directory. The other arguments are those of
+    `file_tasks`. Needs the extra `data`. ValueError for a missing extra, a data set, configuration or split that cannot
+    be loaded, and for what rows lack: all are looked at here, so that one without an answer or tests is refused now and
+    not in the middle of training.
     """
     try:
         import datasets
     except ImportError:
-        raise ValueError(f"Data set {name!r} needs the package `datasets`: pip install 'ponder[data]'") from None
+        raise ValueError(f"Data set {name!r} needs the package `datasets`: {how_to_install('data')}") from None
     try:
-        table = datasets.load_dataset(name, config, split=split)
+        table = datasets.load_dataset(os.path.expanduser(name), config, split=split)
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-        raise ValueError(f"Data set {name!r}, split {split!r} cannot be loaded: {error}") from error
+        which = f"configuration {config!r}, " if config else ""
+        remedy = "" if config or "onfig" not in str(error) else "; name one with config: NAME"
+        raise ValueError(f"Data set {name!r}, {which}split {split!r} cannot be loaded: {error}{remedy}") from error
 
     source = f"hub:{name}" + (f"/{config}" if config else "") + f"[{split}]"
     if len(table) == 0:
         raise ValueError(f"{source}: the split holds no rows")
+    length = len(table) if limit is None else min(limit, len(table))
     reader = reader_for(
         table[0], fields, place=f"{source}, row 0", source=source, domain=domain, prompt=prompt, verifier=verifier
     )
@@ -43,11 +50,11 @@ def hub_tasks(
         return reader.task(table[index], f"{source}, row {index}")
 
     faults = []
-    for index in range(len(table)):
+    for index in range(length):
         try:
             make(index)
         except ValueError as error:
             faults.append(str(error))
     if faults:
         raise ValueError(listed_faults(faults, f"rows of {source} cannot be read"))
-    return LazyTasks(len(table), make, source, at_hand=True)
+    return LazyTasks(length, make, source, at_hand=True)

@@ -1,12 +1,14 @@
 """From a row of a data set (a JSON object) to a task, by a mapping of field names. For the JSONL and hub sources."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ponder.tasks.code_rows import ROLES, CodeRowReader, code_row_reader
 from ponder.tasks.code_tests import check_tests
+from ponder.tasks.fields import field, has_field, what_there_is
 from ponder.tasks.prompts import ask_messages, check_prompt
+from ponder.tasks.python_rows import PythonRowReader, python_row_reader
 from ponder.tasks.rule_rows import PROMPT_FIELDS, RuleRowReader, rule_row_reader
 from ponder.tasks.suggest import unknown_name
 from ponder.tasks.task import Task
@@ -48,9 +50,7 @@ class RowReader:
         )
 
     def _field(self, row: Mapping[str, Any], name: str, place: str) -> Any:
-        if name not in row:
-            raise ValueError(f"{place}: no field {name!r}; the row has {', '.join(sorted(row)) or 'no fields'}")
-        value = row[name]
+        value = field(row, name, place)
         if value is None or (isinstance(value, str) and not value.strip()) or value == []:
             raise ValueError(f"{place}: field {name!r} is empty")
         return value
@@ -65,14 +65,16 @@ def reader_for(
     domain: str | None,
     prompt: str | None,
     verifier: str | None,
-) -> RowReader | CodeRowReader | RuleRowReader:
+) -> RowReader | CodeRowReader | RuleRowReader | PythonRowReader:
     """A reader for rows like `first_row`: of programming tasks where the verifier is "code", of what rules judge where
-    it is one of theirs, else of questions with answers (`row_reader`). ValueError."""
+    it is one of theirs, of anything for a function of the user's own ("python"), else of questions with answers (`row_reader`). ValueError."""
     named = (fields or {}).get("verifier")
-    if verifier is None and named not in first_row:
+    if verifier is None and (named is None or not has_field(first_row, named)):
         verifier = named
     if verifier == "code":
         return code_row_reader(fields, source=source, domain=domain, prompt=prompt)
+    if verifier == "python":
+        return python_row_reader(fields, source=source, domain=domain, prompt=prompt)
     if verifier in PROMPT_FIELDS:
         return rule_row_reader(fields, verifier, source=source, domain=domain, prompt=prompt)
     return row_reader(first_row, fields, place=place, source=source, domain=domain, prompt=prompt, verifier=verifier)
@@ -90,8 +92,8 @@ def row_reader(
 ) -> RowReader:
     """A reader for rows like `first_row`.
 
-    `fields` maps "prompt" and "answer" to field names (each maps to itself unless said otherwise), and "domain" and
-    "verifier" to a field name or, where the first row has no such field, to a literal. Raises ValueError.
+    `fields` maps "prompt" and "answer" to field names or paths (each maps to itself unless said otherwise;
+    `ponder.tasks.fields`), and "domain" and "verifier" to a field name or, where the first row has no such field, to a literal. Raises ValueError.
     """
     fields = dict(fields or {})
     for role in fields:
@@ -101,10 +103,10 @@ def row_reader(
     check_prompt(prompt)
     for role in ("prompt", "answer"):
         name = fields.setdefault(role, role)
-        if name not in first_row:
+        if not has_field(first_row, name):
             raise ValueError(
-                f"{place}: no field {name!r} to take the {role} from; the row has {_listed(first_row)}. "
-                f"Say which: fields: {{{role}: NAME}}"
+                f"{place}: no field {name!r} to take the {role} from; {what_there_is(first_row, name)}. "
+                f"Say which: fields: {{{role}: NAME}}, or NAME.INSIDE where it is nested"
             )
     return RowReader(
         source=source,
@@ -115,7 +117,7 @@ def row_reader(
         by_row=frozenset(
             role
             for role, literal in (("domain", domain), ("verifier", verifier))
-            if literal is None and fields.get(role) in first_row
+            if literal is None and role in fields and has_field(first_row, fields[role])
         ),
         prompt=prompt,
     )
@@ -129,7 +131,3 @@ def final_answer(answer: str) -> str:
     """
     _, marker, last = answer.rpartition("\n#### ")
     return last.strip().replace(",", "") if marker else answer
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names)) or "no fields"

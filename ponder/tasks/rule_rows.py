@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from string import ascii_uppercase
 from typing import Any
 
+from ponder.tasks.fields import field_or_none, has_field
 from ponder.tasks.prompts import ask_messages, check_prompt
 from ponder.tasks.suggest import unknown_name
 from ponder.tasks.task import Task
@@ -97,12 +98,12 @@ def _calls(row: Row, answer: str, place: str) -> tuple[list, tuple[dict, ...]]:
     functions = _first(row, ("function", "functions", "tools"), place)
     if not isinstance(functions, list) or not all(isinstance(function, dict) for function in functions):
         raise ValueError(f"{place}: the functions must be a list of objects")
-    if answer not in row and not str(row.get("id", "")).startswith(("irrelevance", "live_irrelevance")):
+    if not has_field(row, answer) and not str(row.get("id", "")).startswith(("irrelevance", "live_irrelevance")):
         raise ValueError(
             f"{place}: no field {answer!r}; where no call is right, write {answer}: []. Files of questions have their "
             "answers elsewhere (possible_answer/)"
         )
-    return row.get(answer) or [], tuple(map(_tool, functions))
+    return field_or_none(row, answer) or [], tuple(map(_tool, functions))
 
 
 def _choice(row: Row, answer: str, place: str) -> tuple[str, list[str]]:
@@ -149,6 +150,6 @@ def _options(choices: Sequence[Any]) -> str:
 def _first(row: Row, names: Sequence[str], place: str) -> Any:
     """The value of the first field of `names` that the row has."""
     for name in names:
-        if row.get(name) not in (None, "", []):
-            return row[name]
+        if (value := field_or_none(row, name)) not in (None, "", []):
+            return value
     raise ValueError(f"{place}: no field {' or '.join(names)}; the row has {', '.join(sorted(row)) or 'no fields'}")

@@ -13,12 +13,16 @@ from ponder.model.attention import PackedCausal, SharedPrompts
 @dataclass(frozen=True)
 class Sample:
     """One sequence. `mask` is 1 on the tokens that are learned (sampled by the policy, or written by the demonstrator);
-    `logprobs` holds the sampler's log-probability of exactly those tokens, in order (empty for demonstrations)."""
+    `logprobs` holds the sampler's log-probability of exactly those tokens, in order (empty for demonstrations), and
+    `old_logprobs` the learner's before the step's first update, where an objective asks for these too. `number` tells the
+    samples of a step apart."""
 
     ids: list[int]
     mask: list[int]
     logprobs: list[float]
     advantage: float = 0.0
+    number: int = 0
+    old_logprobs: list[float] | None = None
 
     def __post_init__(self):
         assert len(self.ids) == len(self.mask) and not self.mask[0], "the first token is never predicted"
@@ -48,16 +52,17 @@ class MicroBatch:
     sampler_logprobs: Tensor  # [learned]
     advantages: Tensor  # [learned]
     sample_of: Tensor  # [learned], number of the token's sample within this micro-batch
+    old_logprobs: Tensor | None = None  # [learned], the learner's before the step's first update
 
 
 def micro_batches(samples: Sequence[Sample], token_budget: int, shares: int = 1) -> Iterator[list[Sample]]:
     """Whole bundles of samples that share a prompt, equally many in each bundle, at most `token_budget` tokens in all
-    (padding counted) unless one bundle alone has more.
+    (padding counted). A bundle that has more is cut, and then shares its prompt less often; one sample may have more.
 
     Longest first, so that like lengths are padded together and the peak of memory comes at once. Where `shares`
     processes divide them up, they are cut smaller, so that each process has as many as the others.
     """
-    bundles = _bundles(samples)
+    bundles = [part for bundle in _bundles(samples) for part in _cut(bundle, token_budget)]
     total = sum(_padded_tokens([bundle], len(bundle)) for bundle in bundles)
     count = -(-total // token_budget)
     count = -(-count // shares) * shares
@@ -86,7 +91,7 @@ def pack(samples: Sequence[Sample], device: torch.device) -> MicroBatch:
         for bundle in bundles:
             ids += bundle[0].prompt
             prompt_ends.append(len(ids) - 1)
-    learned, targets, logprobs, advantages, sample_of = [], [], [], [], []
+    learned, targets, logprobs, advantages, sample_of, old = [], [], [], [], [], []
     numbered = [(b, sample) for b, bundle in enumerate(bundles) for sample in bundle]
     for number, (b, sample) in enumerate(numbered):
         skipped = sample.prompt_length if share else 0
@@ -98,6 +103,7 @@ def pack(samples: Sequence[Sample], device: torch.device) -> MicroBatch:
         logprobs += sample.logprobs or [0.0] * len(where)
         advantages += [sample.advantage] * len(where)
         sample_of += [number] * len(where)
+        old += sample.old_logprobs or []
         ids += sample.ids[skipped:]
 
     def tensor(values: list, dtype: torch.dtype) -> Tensor:
@@ -116,6 +122,7 @@ def pack(samples: Sequence[Sample], device: torch.device) -> MicroBatch:
         sampler_logprobs=tensor(logprobs, torch.float32),
         advantages=tensor(advantages, torch.float32),
         sample_of=tensor(sample_of, torch.int64),
+        old_logprobs=tensor(old, torch.float32) if old else None,
     )
 
 
@@ -124,6 +131,18 @@ def _bundles(samples: Sequence[Sample]) -> list[list[Sample]]:
     for sample in samples:
         by_prompt.setdefault(sample.prompt, []).append(sample)
     return list(by_prompt.values())
+
+
+def _cut(bundle: list[Sample], token_budget: int) -> list[list[Sample]]:
+    """A bundle in equal parts that keep to the budget, as far as single samples do: one prompt may be a step's only one
+    (one-shot RLVR)."""
+    if _padded_tokens([bundle], len(bundle)) <= token_budget:
+        return [bundle]
+    prompt = bundle[0].prompt_length
+    answer = max(len(s.ids) for s in bundle) - prompt
+    size = max(1, (token_budget - prompt) // max(1, answer))
+    count = -(-len(bundle) // size)
+    return [bundle[i::count] for i in range(count)]
 
 
 def _padded_tokens(bundles: list[list[Sample]], size: int) -> int:

@@ -1,6 +1,7 @@
 """A newborn model: random weights, and a tokenizer trained on the recipe's own texts."""
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from ponder.chat.birth import train_tokenizer, write_tokenizer
@@ -8,17 +9,17 @@ from ponder.chat.renderer import Renderer
 from ponder.engine.counting import key
 from ponder.model.config import ModelConfig, RopeConfig
 from ponder.model.decoder import Decoder, build_random
-from ponder.recipe.schema import Recipe, SftStage
-from ponder.training.data import TaskPool
-from ponder.training.demonstrations import demonstrate, read_chats
+from ponder.recipe.schema import Birth
+from ponder.tasks.task import Task
+from ponder.training.stages.kind import StageKind
 
-TEXTS = 2_000
+TEXTS = 2_000  # tasks whose texts a newborn model's tokenizer learns from
 
 
-def give_birth(recipe: Recipe, pool: TaskPool, device: str) -> tuple[Decoder, Renderer]:
+def give_birth(birth: Birth, seed: int, texts: Sequence[str], device: str) -> tuple[Decoder, Renderer]:
+    """`texts`: what the tokenizer is trained on."""
     with tempfile.TemporaryDirectory() as directory:
-        birth = recipe.model.birth
-        write_tokenizer(train_tokenizer(_texts(recipe, pool), birth.vocab_size), Path(directory), birth.context)
+        write_tokenizer(train_tokenizer(texts, birth.vocab_size), Path(directory), birth.context)
         renderer = Renderer.load(directory)
     config = ModelConfig(
         family="qwen2",
@@ -38,19 +39,9 @@ def give_birth(recipe: Recipe, pool: TaskPool, device: str) -> tuple[Decoder, Re
         rope=RopeConfig(theta=10_000.0),
         eos_ids=tuple(sorted(renderer.stop_ids)),
     )
-    return build_random(config, key(recipe.seed, "birth") % 2**63, device), renderer
+    return build_random(config, key(seed, "birth") % 2**63, device), renderer
 
 
-def _texts(recipe: Recipe, pool: TaskPool) -> list[str]:
-    """Questions and demonstrations, as many as a small vocabulary can learn from."""
-    tasks = pool.draw(0, TEXTS)
-    texts = [task.question for task in tasks]
-    for stage in recipe.stages:
-        if not isinstance(stage, SftStage):
-            continue
-        if stage.demonstrations.path:
-            chats = read_chats(Path(stage.demonstrations.path))[:TEXTS]
-        else:
-            chats = [demonstrate(task, stage.demonstrations, k) for k, task in enumerate(tasks)]
-        texts += [f"{m.get('reasoning_content', '')}\n{m['content']}" for chat in chats for m in chat[-1:]]
-    return texts
+def birth_texts(tasks: Sequence[Task], stages: Sequence[StageKind]) -> list[str]:
+    """Questions, and what the stages teach of them, as many as a small vocabulary can learn from."""
+    return [task.question for task in tasks] + [text for stage in stages for text in stage.texts(tasks)]

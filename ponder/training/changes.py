@@ -1,30 +1,79 @@
-"""What may be changed in a run on its way: ponder resume RUN --set stages.math.error_budget=0.05"""
+"""What may be changed in a run on its way: ponder resume RUN --set stages.math.steps=200"""
 
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Any
 
 from ponder.recipe.schema import Recipe
+from ponder.runs.run import BIRTH
+from ponder.training.checkpoint import Progress
 
 # Settings that what has been learned so far does not depend on, or that one changes because training went wrong.
-CHANGEABLE = ("sandbox.*", "stages.*.error_budget", "stages.*.verify_timeout", "stages.*.optimizer.*")
+CHANGEABLE = (
+    "sandbox.*",
+    "engine.*",
+    "trackers",
+    "model.device",
+    "model.save_dtype",
+    *(
+        f"held_out.{name}"
+        for name in ("problems", "samples", "at_start", "temperature", "top_p", "top_k", "max_tokens")
+    ),
+    "stages.*.error_budget",
+    "stages.*.verify_timeout",
+    "stages.*.optimizer.*",
+    "stages.*.objective.*",
+    "stages.*.micro_batch_tokens",
+    "stages.*.eval_every",
+    "stages.*.eval_problems",
+    "stages.*.save_every",
+    "stages.*.keep_checkpoints",
+    "stages.*.keep_best",
+)
+ENDS = ("steps", "target", "plateau")  # of a stage; as long as no later one has begun
 
 
-def changed_fields(before: Recipe, after: Recipe) -> dict[str, list[Any]]:
-    """{path of a field: [value before, value after]} for those that differ.
+def changed_fields(before: Recipe, after: Recipe, progress: Progress) -> dict[str, list[Any]]:
+    """{path of a field: [value before, value after]} for those that differ. A stage that has not begun may be changed as
+    one likes, the one that the run is in may be made longer.
 
     Raises:
-        ValueError: one of them cannot be changed in the middle of a run.
+        ValueError: one of them cannot be changed any more.
     """
     old, new = dict(_fields(before.model_dump(mode="json"))), dict(_fields(after.model_dump(mode="json")))
     changed = {path: [old.get(path), new.get(path)] for path in {**old, **new} if old.get(path) != new.get(path)}
+    names = [stage.name for stage in before.stages]
+    begun = 0 if progress.stage == BIRTH else names.index(progress.stage) + 1
+    free = [f"stages.{name}.*" for name in names[begun:]]
+    if begun:
+        free += [f"stages.{names[begun - 1]}.{end}{rest}" for end in ENDS for rest in ("", ".*")]
     for path in changed:
-        if not any(fnmatchcase(path, pattern) for pattern in CHANGEABLE):
+        if not any(fnmatchcase(path, pattern) for pattern in (*CHANGEABLE, *free)):
+            raise ValueError(f"--set {path}: {_why_not(path, names[:begun])}. For anything else start another run")
+    for stage in after.stages:
+        if stage.name == progress.stage and stage.steps < progress.step:
             raise ValueError(
-                f"--set {path}: this cannot be changed in a run that has begun; what can: {', '.join(CHANGEABLE)}. "
-                "For anything else start another run, with ponder train"
+                f"--set stages.{stage.name}.steps={stage.steps}: the stage has taken {progress.step} steps already; "
+                "it can be made longer, or end here with that number"
             )
     return changed
+
+
+def reopens(after: Recipe, changed: dict[str, list[Any]], progress: Progress) -> bool:
+    """Whether a stage that had ended goes on, since what ends it was changed."""
+    mine = f"stages.{progress.stage}."
+    ends = any(path.removeprefix(mine).split(".")[0] in ENDS for path in changed if path.startswith(mine))
+    return ends and any(s.name == progress.stage and s.steps > progress.step for s in after.stages)
+
+
+def _why_not(path: str, begun: list[str]) -> str:
+    parts = path.split(".")
+    if parts[0] == "stages" and len(parts) > 2 and parts[1] in begun and parts[2] in ENDS:
+        return f"stage {parts[1]} has ended, and what came after it was learned from there"
+    return (
+        "what has been learned depends on it. What can be changed: stages that have not begun, the end of the one that "
+        f"has, and {', '.join(CHANGEABLE)}"
+    )
 
 
 def _fields(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -22,8 +22,10 @@ class Progress:
     step: int = 0
     done: bool = False  # the stage has ended; what follows is the next stage
     cursor: int = 0  # tasks drawn from the mixture so far in this stage
+    tokens: int = 0  # sampled or learned from so far in this stage
     seconds: float = 0.0  # spent in this stage
     accuracies: list[float] = field(default_factory=list)  # held-out, on the way, for target and plateau
+    best_step: int | None = None  # of the best evaluation on the way
     verdicts: dict[str, list[list[int]]] = field(default_factory=dict)  # error_budget.Recent
 
 

@@ -1,24 +1,30 @@
 """The recipe's sources as tasks to train on and tasks held out, which never meet."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
 
+from ponder.recipe.python_function import PythonFunction
 from ponder.recipe.reward import REWARD
-from ponder.recipe.schema import GymSource, HubSource, JsonlSource, ProgramsSource, Recipe, Source
+from ponder.recipe.schema import Recipe
+from ponder.recipe.sources import FileSource, GymSource, HubSource, ProgramsSource, Source
 from ponder.tasks.mixture import Mixture
+from ponder.tasks.repeats import Repeats, find_repeats
 from ponder.tasks.split import held_out_sample, refuse_overlap, split
 from ponder.tasks.task import LazyTasks, Task
+from ponder.verifiers.python.function import with_digests
 
 
 @dataclass(frozen=True)
 class TaskPool:
-    """`at_hand` are the sources that are tables, whole, before any split: all their tasks can be looked at."""
+    """`at_hand` are the sources that are tables, whole, before any split: all their tasks can be looked at.
+    `repeats`: which of these tasks come more than once or contradict each other."""
 
     train: Mixture
     held_out: list[Task]
     at_hand: Sequence[Sequence[Task]] = ()
+    repeats: Repeats = field(default_factory=Repeats)
 
     def draw(self, cursor: int, n: int) -> list[Task]:
         """Tasks number cursor .. cursor + n - 1 of the training mixture.
@@ -36,15 +42,17 @@ class TaskPool:
         return frozenset(task.id for task in self.held_out)
 
 
-def load_tasks(recipe: Recipe) -> TaskPool:
-    """
+def load_tasks(recipe: Recipe, keep: Callable[[Task], bool] | None = None) -> TaskPool:
+    """`keep`: which tasks of the sources at hand to keep; None is all.
+
     Raises:
         ValueError: a source that cannot be read, too few held-out problems, or tasks on both sides; by source name.
     """
     train, held_out_sources, at_hand = [], [], []
     for name, source in recipe.sources.items():
-        tasks = _with_metadata(_read(name, source), _metadata_of(source))
+        tasks = _as_the_source_says(_read(name, source), source)
         if not isinstance(tasks, LazyTasks) or tasks.at_hand:
+            tasks = tasks if keep is None else _kept(name, tasks, keep)
             at_hand.append(tasks)
         match source.part:
             case "train":
@@ -60,7 +68,18 @@ def load_tasks(recipe: Recipe) -> TaskPool:
     for _, _, tasks in train:
         if isinstance(tasks, list):
             refuse_overlap(tasks, held_out.values())
-    return TaskPool(Mixture(train, recipe.seed), list(held_out.values()), at_hand)
+    return TaskPool(Mixture(train, recipe.seed), list(held_out.values()), at_hand, find_repeats(at_hand))
+
+
+def _kept(name: str, tasks: Sequence[Task], keep: Callable[[Task], bool]) -> Sequence[Task]:
+    kept = [i for i, task in enumerate(tasks) if keep(task)]
+    if not kept:
+        raise ValueError(
+            f"sources.{name}: every row was left out, since its prompt is too long; raise max_prompt_tokens"
+        )
+    if not isinstance(tasks, LazyTasks):
+        return [tasks[i] for i in kept]
+    return LazyTasks(len(kept), lambda i: tasks[kept[i]], tasks.source, at_hand=True)
 
 
 def _read(name: str, source: Source) -> Sequence[Task]:
@@ -73,17 +92,26 @@ def _read(name: str, source: Source) -> Sequence[Task]:
 
                 prompt = source.prompt or "boxed"
                 return gym_tasks(
-                    source.family, source.settings, source.size, source.seed, domain, prompt, source.verifier
+                    source.family, source.settings, source.size, source.seed, domain, prompt, _verifier(source)
                 )
-            case JsonlSource():
-                from ponder.tasks.jsonl import jsonl_tasks
+            case FileSource():
+                from ponder.tasks.file_tasks import file_tasks
 
-                return jsonl_tasks(source.path, source.fields or None, domain, source.prompt, source.verifier)
+                return file_tasks(
+                    source.path, source.fields or None, domain, source.prompt, _verifier(source), source.limit
+                )
             case HubSource():
                 from ponder.tasks.hub import hub_tasks
 
                 return hub_tasks(
-                    source.name, source.split, source.fields or None, domain, source.prompt, source.verifier
+                    source.name,
+                    source.split,
+                    source.fields or None,
+                    domain,
+                    source.prompt,
+                    _verifier(source),
+                    source.config,
+                    source.limit,
                 )
             case ProgramsSource():
                 from ponder.tasks.programs import program_tasks
@@ -102,19 +130,31 @@ def _read(name: str, source: Source) -> Sequence[Task]:
         raise ValueError(f"sources.{name}: {error}") from None
 
 
+def _verifier(source: GymSource | FileSource | HubSource) -> str | None:
+    return "python" if isinstance(source.verifier, PythonFunction) else source.verifier
+
+
 def _metadata_of(source: Source) -> dict[str, Any]:
     """What of a source's settings travels with its tasks, for verification to see."""
-    metadata = {} if source.reward == "task" else {"reward": REWARD.dump_python(source.reward, mode="json")}
+    reward, verifier = with_digests(source.reward), with_digests(getattr(source, "verifier", None))
+    metadata = {} if reward == "task" else {"reward": REWARD.dump_python(reward, mode="json")}
+    if isinstance(verifier, PythonFunction):
+        metadata["python"] = verifier.model_dump()
     call_form = getattr(source, "call_form", "auto")
     return metadata if call_form == "auto" else metadata | {"call_form": call_form}
 
 
-def _with_metadata(tasks: Sequence[Task], metadata: dict[str, Any]) -> Sequence[Task]:
-    if not metadata:
+def _as_the_source_says(tasks: Sequence[Task], source: Source) -> Sequence[Task]:
+    """The tasks with what the recipe's source gives to all of them: metadata, and a system prompt."""
+    metadata = _metadata_of(source)
+    if not metadata and source.system is None:
         return tasks
 
     def add(task: Task) -> Task:
-        return replace(task, metadata=task.metadata | metadata)
+        messages = task.messages
+        if source.system is not None and messages[0]["role"] != "system":
+            messages = ({"role": "system", "content": source.system}, *messages)
+        return replace(task, messages=messages, metadata=task.metadata | metadata)
 
     if isinstance(tasks, LazyTasks):
         return LazyTasks(len(tasks), lambda index: add(tasks[index]), tasks.source, tasks.at_hand)

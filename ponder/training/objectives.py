@@ -5,52 +5,25 @@ micro-batches add up to the same gradient however they are cut.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-# ---- advantages: what a group's (or step's) rewards say of each sample ----
+from ponder.recipe.stages.rl import Objective as ObjectiveSettings
+from ponder.training.advantages import (
+    ADVANTAGES,
+    Advantage,
+    batch_whitened,
+    group_mean,
+    group_mean_std,
+    leave_one_out,
+)
+from ponder.training.batch import MicroBatch
+from ponder.training.scoring import Scores
 
-
-def group_mean_std(groups: Sequence[Sequence[float]]) -> list[list[float]]:
-    """(r - mean) / (std + 1e-6) within each group, unbiased std; a group of equal rewards gets zeros."""
-    return [
-        [a / (_std(rewards) + 1e-6) for a in centred]
-        for rewards, centred in zip(groups, group_mean(groups), strict=True)
-    ]
-
-
-def group_mean(groups: Sequence[Sequence[float]]) -> list[list[float]]:
-    """r - mean within each group."""
-    return [[r - sum(rewards) / len(rewards) for r in rewards] for rewards in groups]
-
-
-def leave_one_out(groups: Sequence[Sequence[float]]) -> list[list[float]]:
-    """r - mean of the others in the group: an unbiased baseline."""
-    return [
-        [r - (sum(rewards) - r) / (len(rewards) - 1) if len(rewards) > 1 else 0.0 for r in rewards]
-        for rewards in groups
-    ]
-
-
-def batch_whitened(groups: Sequence[Sequence[float]]) -> list[list[float]]:
-    """(r - mean) / (std + 1e-6) over all samples of the step."""
-    everything = [r for rewards in groups for r in rewards]
-    mean, std = sum(everything) / len(everything), _std(everything)
-    return [[(r - mean) / (std + 1e-6) for r in rewards] for rewards in groups]
-
-
-def _std(values: Sequence[float]) -> float:
-    if len(values) < 2:
-        return 0.0
-    mean = sum(values) / len(values)
-    return (sum((v - mean) ** 2 for v in values) / (len(values) - 1)) ** 0.5
-
-
-# ---- the choices ----
+LARGEST_LOG_RATIO = 20.0
 
 
 @dataclass(frozen=True)
@@ -63,17 +36,24 @@ class Objective:
     clip_low, clip_high: the ratio is held in [1 - clip_low, 1 + clip_high]
     aggregate: "token" is the mean over all tokens of the step, "sequence" the mean over sequences of their token means,
         "sum" the mean over sequences of their token sums, "constant" that divided by the longest allowed answer
+    dual_clip: with a negative advantage the loss is at most this many times its size, however large the ratio (Ye et al.
+        2020, arXiv:1912.09729); None is off
     kl, kl_estimator: weight and form of the penalty against the stage's first weights
+    tis_cap: truncated importance sampling (Yao et al. 2025, "Your efficient RL framework secretly brings you off-policy
+        RL training"): the ratio is learner now over learner before the step, and each token is weighted by learner over
+        sampler, at most this; None: the ratio is learner over sampler, which holds both
     """
 
-    advantage: Callable[[Sequence[Sequence[float]]], list[list[float]]]
+    advantage: Advantage
     ratio: Literal["token", "sequence"] = "token"
     trust: Literal["clip", "detach", "none"] = "clip"
     clip_low: float = 0.2
     clip_high: float = 0.2
     aggregate: Literal["token", "sequence", "sum", "constant"] = "token"
     kl: float = 0.0
-    kl_estimator: Literal["k1", "k2", "k3"] = "k3"
+    dual_clip: float | None = None
+    kl_estimator: Literal["k1", "k2", "k3", "unbiased"] = "k3"
+    tis_cap: float | None = None
 
 
 OBJECTIVES: dict[str, Objective] = {
@@ -94,9 +74,27 @@ OBJECTIVES: dict[str, Objective] = {
 }
 
 
-def resolve(name: str, **overrides: float | None) -> Objective:
-    """A named objective, with the recipe's own numbers where it gives them."""
-    return dataclasses.replace(OBJECTIVES[name], **{k: v for k, v in overrides.items() if v is not None})
+def resolve(settings: ObjectiveSettings) -> Objective:
+    """A named objective, with the recipe's own choices where it makes them.
+
+    Raises:
+        ValueError: choices that do not go together.
+    """
+    chosen = settings.model_dump(exclude={"name"}, exclude_none=True)
+    if "advantage" in chosen:
+        chosen["advantage"] = ADVANTAGES[chosen["advantage"]]
+    objective = dataclasses.replace(OBJECTIVES[settings.name], **chosen)
+    if objective.trust == "none" and (named := [c for c in ("clip_low", "clip_high", "dual_clip") if c in chosen]):
+        raise ValueError(
+            f"objective.{named[0]}: {settings.name!r} does not clip; set objective.trust to 'clip' as well"
+        )
+    if objective.dual_clip is not None and objective.trust != "clip":
+        raise ValueError("objective.dual_clip: a dual clip belongs to objective.trust 'clip'")
+    if "kl_estimator" in chosen and not objective.kl:
+        raise ValueError(
+            f"objective.kl_estimator: {settings.name!r} has no KL; give objective.kl a weight, such as 0.001"
+        )
+    return objective
 
 
 @dataclass(frozen=True)
@@ -113,53 +111,68 @@ class LossParts:
     loss: Tensor  # scalar; parts of a step add up to the step's loss
     ratio: Tensor  # [learned], detached
     clipped: Tensor  # [learned], bool: tokens that the trust region holds back
+    dual_clipped: Tensor | None = None  # [learned], bool; None without a dual clip
+    weights: Tensor | None = None  # [learned], of truncated importance sampling; None without
+    kl: Tensor | None = None  # [learned], detached; None without a KL
 
 
-def policy_loss(
-    objective: Objective,
-    counts: StepCounts,
-    logprobs: Tensor,
-    sampler_logprobs: Tensor,
-    advantages: Tensor,
-    sample_of: Tensor,
-    reference_logprobs: Tensor | None = None,
-) -> LossParts:
-    """The loss of some samples of a step.
+def policy_loss(objective: Objective, counts: StepCounts, scores: Scores, batch: MicroBatch) -> LossParts:
+    """The loss of some samples of a step; all learned tokens of a sample must be in the micro-batch.
 
-    Args:
-        logprobs: # [learned], the learner's, with gradient
-        sampler_logprobs: # [learned], as recorded when the tokens were sampled
-        advantages: # [learned], each token's sample's
-        sample_of: # [learned], number of each token's sample; all tokens of a sample must be here
-        reference_logprobs: # [learned]; needed where objective.kl is not 0
+    `scores.reference_logprobs` is needed where objective.kl is not 0. With tis_cap and several updates a step,
+    `batch.old_logprobs` is; without them the learner is taken to be as it was before the step.
     """
+    logprobs, advantages, sample_of = scores.logprobs, batch.advantages, batch.sample_of
     lengths = torch.bincount(sample_of).clamp(min=1)  # [samples]
-    log_ratio = logprobs - sampler_logprobs
+    old, weights = batch.sampler_logprobs, None
+    if objective.tis_cap is not None:
+        old = logprobs.detach() if batch.old_logprobs is None else batch.old_logprobs
+        weights = bounded_log_ratio(old, batch.sampler_logprobs).exp().clamp(max=objective.tis_cap)
+    log_ratio = bounded_log_ratio(logprobs, old)
     if objective.ratio == "sequence":
         log_ratio = _sequence_mean(log_ratio, sample_of, lengths)[sample_of]
     ratio = log_ratio.exp()
     bounded = ratio.clamp(1 - objective.clip_low, 1 + objective.clip_high)
+    dual_clipped = None
     match objective.trust:
         case "clip":
             gain = torch.minimum(ratio * advantages, bounded * advantages)
             clipped = bounded * advantages < ratio * advantages
+            if objective.dual_clip is not None:
+                least = objective.dual_clip * advantages
+                dual_clipped = (advantages < 0) & (gain < least)
+                gain = torch.where(dual_clipped, least, gain)
         case "detach":
             gain = bounded.detach() * advantages * logprobs
             clipped = bounded != ratio
         case "none":
             gain = ratio * advantages
             clipped = torch.zeros_like(ratio, dtype=torch.bool)
-    loss = -gain
+    loss, kl = -gain, None
+    if weights is not None:
+        loss = loss * weights
     if objective.kl:
-        assert reference_logprobs is not None
-        loss = loss + objective.kl * kl_estimate(objective.kl_estimator, logprobs, reference_logprobs)
+        assert scores.reference_logprobs is not None
+        kl = kl_estimate(objective.kl_estimator, logprobs, scores.reference_logprobs, ratio)
+        loss = loss + objective.kl * kl
     total = (loss * _token_weights(objective, counts, lengths, sample_of)).sum()
-    return LossParts(total, ratio.detach(), clipped.detach())
+    return LossParts(
+        total, ratio.detach(), clipped.detach(), dual_clipped, weights, None if kl is None else kl.detach()
+    )
 
 
-def kl_estimate(estimator: str, logprobs: Tensor, reference_logprobs: Tensor) -> Tensor:
-    """KL(learner || reference) per token from samples of the learner (Schulman 2020, "Approximating KL divergence")."""
-    log_ratio = reference_logprobs - logprobs
+def bounded_log_ratio(logprobs: Tensor, old: Tensor) -> Tensor:
+    """logprobs - old, held in +-LARGEST_LOG_RATIO: beyond it a ratio would overflow, and its gradient teaches nothing."""
+    return (logprobs - old).clamp(-LARGEST_LOG_RATIO, LARGEST_LOG_RATIO)
+
+
+def kl_estimate(estimator: str, logprobs: Tensor, reference_logprobs: Tensor, ratio: Tensor | None = None) -> Tensor:
+    """KL(learner || reference) per token from samples of the learner (Schulman 2020, "Approximating KL divergence").
+
+    "unbiased" weighs k3 by the ratio of learner to sampler, so that its gradient is that of the KL (DeepSeek-V3.2 2025,
+    arXiv:2512.02556, section 3.1).
+    """
+    log_ratio = bounded_log_ratio(reference_logprobs, logprobs)
     match estimator:
         case "k1":
             return -log_ratio
@@ -167,6 +180,9 @@ def kl_estimate(estimator: str, logprobs: Tensor, reference_logprobs: Tensor) ->
             return log_ratio.square() / 2
         case "k3":
             return log_ratio.exp() - 1 - log_ratio
+        case "unbiased":
+            assert ratio is not None
+            return ratio * (log_ratio.exp() - 1 - log_ratio)
     raise AssertionError(estimator)
 
 

@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from ponder.recipe.schema import RlStage, SftStage
+from ponder.recipe.stages import RlStage, StageBase
 from ponder.runs.failures import FAILURES_FILE
 from ponder.runs.run import Run, place_of
 from ponder.training.error_budget import MOST, BudgetSpent
@@ -65,7 +65,7 @@ def enough_budget(share: float) -> float:
     return min(MOST, math.ceil(200 * share) / 100)
 
 
-def not_finite(run: Run, stage: SftStage | RlStage, step: int, error: FloatingPointError) -> Paused:
+def not_finite(run: Run, stage: StageBase, step: int, error: FloatingPointError) -> Paused:
     """The pause at a gradient that is not finite, at this step. Nothing is saved: a checkpoint from just before it would
     meet the same gradient again, while settings can still change the way there from an earlier one."""
     checkpoint = run.latest_checkpoint()

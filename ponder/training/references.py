@@ -6,14 +6,16 @@ from dataclasses import dataclass, replace
 from hashlib import blake2b
 from itertools import islice
 
-from ponder.tasks.jsonl import listed_faults
+from ponder.tasks.faults import listed_faults
 from ponder.tasks.task import Task
 from ponder.training.data import spread
+from ponder.verifiers.compose import asks_own_verifier
 from ponder.verifiers.response import Response
+from ponder.verifiers.table import VERIFIERS
 from ponder.verifiers.verdict import Verdict
 from ponder.verifiers.verification import Verification, reference_response
 
-PROGRAMS = 64  # reference solutions that are run, evenly spaced: all of them would take minutes
+COSTLY = 64  # references that are tried where each starts a program, evenly spaced: all of them would take minutes
 REWARDS = 64  # tasks on which a composed reward is tried
 AT_A_TIME = 4_096  # verdicts that are waited for together
 ANY_ANSWER = Response(reasoning="So.", content="?", thinking_closed=True, truncated=False, tokens=1)
@@ -32,8 +34,8 @@ class _Reference:
 
 
 def check_references(verification: Verification, tasks: Iterable[Task]) -> None:
-    """The reference answer of every task must be `correct` in the eyes of its own verifier; of programming tasks, the
-    solutions of PROGRAMS tasks are run.
+    """The reference answer of every task must be `correct` in the eyes of its own verifier; where judging starts a
+    program (programming tasks), COSTLY of them are tried.
 
     A reward composed around that verifier is left out there: it asks for a form which a bare reference does not have. But
     with it, too, any answer must be judged, or its parts cannot be used.
@@ -48,15 +50,16 @@ def check_references(verification: Verification, tasks: Iterable[Task]) -> None:
         # Equal references are looked at once.
         compared = repr((task.verifier, task.reference, task.tools, task.metadata))
         key = blake2b(compared.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-        references.setdefault(key, _Reference(task, [])).places.append(where)
-        if "reward" in task.metadata and task.verifier != "reasoning_gym":
+        if asks_own_verifier(task):
+            references.setdefault(key, _Reference(task, [])).places.append(where)
+        if "reward" in task.metadata and VERIFIERS[task.verifier].judges_anything:
             composed.append(_Reference(task, [where]))
-    coding = [one for one in references.values() if one.task.verifier == "code"]
-    others = (one for one in references.values() if one.task.verifier != "code")
+    costly = [one for one in references.values() if VERIFIERS[one.task.verifier].costly]
+    others = (one for one in references.values() if not VERIFIERS[one.task.verifier].costly)
     faults: list[tuple[int, str]] = []
     while some := list(islice(others, AT_A_TIME)):
         faults += _faults(verification, some)
-    faults += _faults(verification, spread(coding, PROGRAMS))
+    faults += _faults(verification, spread(costly, COSTLY))
     faults = faults or _faults(verification, spread(composed, REWARDS), bare=False)
     if faults:
         raise SelfCheckError(
@@ -79,7 +82,7 @@ def _faults(verification: Verification, references: Iterable[_Reference], bare: 
         except ValueError as error:
             asked.append((reference, None, str(error)))
             continue
-        if response is None and bare and task.verifier in ("code", "reasoning_gym"):
+        if response is None and bare and not VERIFIERS[task.verifier].judges_anything:
             continue
         asked.append((reference, response, verification.submit(task, response or ANY_ANSWER)))
     return [
@@ -98,7 +101,7 @@ def _fault(task: Task, response: Response | None, future: Future[Verdict] | str)
     if isinstance(future, str):
         return future
     verdict = future.result()
-    if verdict.status == "error":
+    if verdict.failed:
         return f"no answer can be judged: {verdict.reason}"
     if response is not None and verdict.status != "correct":
         return (

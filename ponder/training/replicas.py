@@ -14,7 +14,8 @@ from ponder.model.config import ModelConfig
 from ponder.model.decoder import Decoder
 from ponder.model.shared import attach_parameters, flat_gradients, share_parameters
 from ponder.training.batch import Sample
-from ponder.training.learner import Imitation, Reinforcement, accumulate, merge
+from ponder.training.goals import Goal
+from ponder.training.gradients import Accumulated, accumulate
 
 
 class Replicas:
@@ -43,16 +44,16 @@ class Replicas:
         reference: Decoder | None,
         gradients: Tensor,
         micro: Sequence[Sequence[Sample]],
-        goal: Imitation | Reinforcement,
-    ) -> dict[str, float]:
-        """As `learner.accumulate`, over all processes: `gradients` # [elements] ends as the sum of everyone's."""
+        goal: Goal,
+    ) -> Accumulated:
+        """As `gradients.accumulate`, over all processes: `gradients` # [elements] ends as the sum of everyone's."""
         for number in range(len(self.processes)):
             self.processes.send(number, ("accumulate", (micro[number + 1 :: self.shares], goal)))
-        metrics = accumulate(decoder, reference, micro[:: self.shares], goal)
+        total = accumulate(decoder, reference, micro[:: self.shares], goal)
         for number, theirs in enumerate(self.gradients):
-            metrics = merge(metrics, self.processes.receive(number))
+            total.add(self.processes.receive(number))
             gradients += theirs
-        return metrics
+        return total
 
     def close(self) -> None:
         self.processes.close()

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
-from ponder.recipe.schema import RlStage
+from ponder.recipe.stages import RlStage
+from ponder.training.advantages import total
 from ponder.training.objectives import Objective
 from ponder.training.rollouts import Rollout
+from ponder.verifiers.verdict import Verdict
 
 
 def set_rewards(rollouts: Sequence[Rollout], stage: RlStage) -> None:
@@ -12,7 +14,8 @@ def set_rewards(rollouts: Sequence[Rollout], stage: RlStage) -> None:
         rollout.reward = _reward(rollout, stage)
 
 
-def _reward(rollout: Rollout, stage: RlStage) -> float | None:
+def _reward(rollout: Rollout, stage: RlStage) -> dict[str, float] | None:
+    """The named parts of a rollout's reward; None where it leaves the loss."""
     if rollout.verdict.failed:
         return None
     if rollout.truncated:
@@ -20,15 +23,24 @@ def _reward(rollout: Rollout, stage: RlStage) -> float | None:
             case "mask":
                 return None
             case "wrong":
-                return 0.0
+                return {"score": 0.0}
             case "soft":
-                return -1.0
-    assert rollout.verdict.score is not None
+                return {"score": 0.0, "overlong": -1.0}
+    parts = score_parts(rollout.verdict)
     if stage.truncated == "soft":
-        return rollout.verdict.score - overlong_penalty(
-            len(rollout.completion.ids), stage.max_tokens, stage.soft_margin
-        )
-    return rollout.verdict.score
+        parts["overlong"] = -overlong_penalty(rollout.ledger.sampled, stage.max_tokens, stage.soft_margin)
+    return parts
+
+
+def score_parts(verdict: Verdict) -> dict[str, float]:
+    """A verdict's score: the weighted parts of a sum under their verifiers' names, else one part, "score"."""
+    assert verdict.score is not None
+    if not verdict.parts or any(part.weight is None for part in verdict.parts):
+        return {"score": verdict.score}
+    parts: dict[str, float] = {}
+    for part in verdict.parts:
+        parts[part.name] = parts.get(part.name, 0.0) + part.weight * (part.verdict.score or 0.0)
+    return parts
 
 
 def overlong_penalty(length: int, limit: int, margin: int) -> float:
@@ -57,4 +69,4 @@ def by_group(rollouts: Sequence[Rollout]) -> list[list[Rollout]]:
 
 def has_variance(group: Sequence[Rollout]) -> bool:
     """Whether a group teaches anything: at least two different rewards among those that count."""
-    return len({r.reward for r in group if r.reward is not None}) > 1
+    return len({total(r.reward) for r in group if r.reward is not None}) > 1

@@ -1,18 +1,21 @@
-"""From tasks to judged rollouts: the engine samples, and each answer is judged while others are still being sampled."""
+"""From tasks to rollouts with verdicts: the engine samples, and each answer is verified while others are still sampled."""
 
 import json
 import time
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ponder.chat.parser import ParsedOutput, parse_output
 from ponder.chat.renderer import Prompt, Renderer
 from ponder.engine.counting import key
 from ponder.engine.protocol import Completion, Engine, Request, SamplingParams
+from ponder.ledger import Ledger
 from ponder.tasks.task import Task
 from ponder.training.batch import Sample
+from ponder.training.gradients import Look
 from ponder.verifiers.response import Response
 from ponder.verifiers.verdict import Verdict
 from ponder.verifiers.verification import Verification, shown_reference
@@ -25,56 +28,77 @@ class Rollout:
     task: Task
     group: int
     sample: int
-    prompt: Prompt
-    completion: Completion
+    ledger: Ledger
     parsed: ParsedOutput
     verdict: Verdict
-    reward: float | None = None  # None leaves the loss: the verifier failed, or the answer was cut off and is masked
+    # {name of a part: its value}; None leaves the loss: the verifier failed, or the answer was cut off and is masked
+    reward: dict[str, float] | None = None
     advantage: float | None = None
+    look: Look | None = None  # how the learner saw it, where it learned from it
+    weights_version: int | None = None  # updates of the stage before it was sampled
 
     @property
     def truncated(self) -> bool:
-        return self.completion.finish_reason == "length"
+        return self.ledger.truncated
 
-    def to_sample(self) -> Sample:
-        prompt, answer = self.prompt.ids, self.completion.ids
+    def to_sample(self, number: int) -> Sample:
         assert self.advantage is not None
-        mask = [0] * len(prompt) + [1] * len(answer)
-        return Sample(prompt + answer, mask, self.completion.logprobs, self.advantage)
+        return Sample(self.ledger.ids, self.ledger.mask, self.ledger.logprobs, self.advantage, number)
 
     def to_row(self, renderer: Renderer) -> dict[str, Any]:
+        ledger, first = self.ledger, self.ledger.prompt_length
         return {
             "task_id": self.task.id,
             "domain": self.task.domain,
             "source": self.task.source,
             "question": self.task.question,
-            "prompt_ids": self.prompt.ids,
-            "response_ids": self.completion.ids,
-            "logprobs": self.completion.logprobs,
-            "mask": [1] * len(self.completion.ids),
-            "text": renderer.decode(self.completion.ids),
+            "prompt_ids": ledger.prompt_ids,
+            "response_ids": ledger.response_ids,
+            "logprobs": along(ledger.mask[first:], ledger.logprobs),
+            "mask": ledger.mask[first:],
+            "text": renderer.decode(ledger.response_ids),
             "reference": json.dumps(shown_reference(self.task), ensure_ascii=False),
             "status": self.verdict.status,
             "score": self.verdict.score,
             "reason": self.verdict.reason,
             "parts": json.dumps([part.to_json() for part in self.verdict.parts], ensure_ascii=False),
-            "reward": self.reward,
+            "reward": None if self.reward is None else sum(self.reward.values()),
             "advantage": self.advantage,
             "truncated": self.truncated,
             "group": self.group,
             "sample": self.sample,
+            "learner_logprobs": None if self.look is None else along(ledger.mask[first:], self.look.logprobs),
+            "entropy": None if self.look is None else along(ledger.mask[first:], self.look.entropy),
+            "spans": [asdict(span) for span in ledger.spans],
+            "stop_reason": ledger.stop,
+            "weights_version": self.weights_version,
+            "reward_parts": None if self.reward is None else json.dumps(self.reward),
         }
+
+
+def along(mask: Sequence[int], values: Sequence[float]) -> list[float]:
+    """Values of the policy's tokens laid along all tokens, 0 where another wrote."""
+    rest = iter(values)
+    return [next(rest) if policy else 0.0 for policy in mask]
 
 
 @dataclass
 class Collected:
     rollouts: list[Rollout]  # by group, then by sample, whatever order they finished in
     sample_seconds: float = 0.0
-    judge_seconds: float = 0.0  # waiting for verdicts after the last answer was sampled
+    verify_seconds: float = 0.0  # waiting for verdicts after the last answer was sampled
+    too_long: int = 0  # tasks left out, since their prompts leave no room for an answer
     sampled_tokens: int = field(init=False)
 
     def __post_init__(self):
-        self.sampled_tokens = sum(len(r.completion.ids) for r in self.rollouts)
+        self.sampled_tokens = sum(r.ledger.sampled for r in self.rollouts)
+
+    def add_costs(self, other: "Collected") -> None:
+        """What it took to collect others, whose rollouts are looked at apart."""
+        self.sample_seconds += other.sample_seconds
+        self.verify_seconds += other.verify_seconds
+        self.sampled_tokens += other.sampled_tokens
+        self.too_long += other.too_long
 
 
 def collect(
@@ -86,33 +110,47 @@ def collect(
     params: SamplingParams,
     seed_parts: tuple[int | str, ...],
     first_group: int = 0,
+    drawn_before: Sequence[Task] = (),
+    longest_prompt: int | None = None,
 ) -> Collected:
-    """Sample and judge `samples_per_prompt` answers to each task.
+    """Sample `samples_per_prompt` answers to each task, and have them verified.
 
-    The random numbers of an answer are a function of (seed_parts, task id, sample number) and the token's position.
+    The random numbers of an answer are a function of (seed_parts, task id, sample number) and the token's position; where
+    a task comes again, or has been among `drawn_before` with the same seed_parts, its occurrence is one more part of it,
+    so that no answer is a copy. Tasks with prompts of more than `longest_prompt` tokens are left out and counted.
     """
     started = time.perf_counter()
-    prompts = [renderer.render(task.messages, task.tools) for task in tasks]
-    requests = [
-        Request((g, s), tuple(prompt.ids), params, key(*seed_parts, task.id, s))
-        for g, (task, prompt) in enumerate(zip(tasks, prompts, strict=True))
-        for s in range(samples_per_prompt)
-    ]
+    occurrences = Counter(task.id for task in drawn_before)
+    prompts: dict[int, Prompt] = {}
+    requests = []
+    for g, task in enumerate(tasks):
+        again = (occurrences[task.id],) if occurrences[task.id] else ()
+        occurrences[task.id] += 1
+        prompt = renderer.render(task.messages, task.tools)
+        if longest_prompt is not None and len(prompt.ids) > longest_prompt:
+            continue
+        prompts[g] = prompt
+        for s in range(samples_per_prompt):
+            requests.append(Request((g, s), tuple(prompt.ids), params, key(*seed_parts, task.id, s, *again)))
     pending: dict[tuple[int, int], tuple[Completion, ParsedOutput, Future[Verdict]]] = {}
     for completion in engine.generate(requests):
         g, _ = completion.request.id
         parsed = parse_output(completion.ids, renderer, prompts[g].thinking_open)
-        pending[completion.request.id] = (
-            completion,
-            parsed,
-            verification.submit(tasks[g], response_of(completion, parsed)),
-        )
+        verdict = verification.submit(tasks[g], response_of(completion, parsed))
+        pending[completion.request.id] = completion, parsed, verdict
     sampled = time.perf_counter()
     rollouts = [
-        Rollout(tasks[g], first_group + g, s, prompts[g], completion, parsed, verdict.result())
+        Rollout(
+            tasks[g],
+            first_group + g,
+            s,
+            Ledger.of_turn(prompts[g].ids, completion.ids, completion.logprobs, completion.finish_reason),
+            parsed,
+            verdict.result(),
+        )
         for (g, s), (completion, parsed, verdict) in sorted(pending.items())
     ]
-    return Collected(rollouts, sampled - started, time.perf_counter() - sampled)
+    return Collected(rollouts, sampled - started, time.perf_counter() - sampled, len(tasks) - len(prompts))
 
 
 def response_of(completion: Completion, parsed: ParsedOutput) -> Response:

@@ -6,21 +6,24 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from ponder.recipe.schema import RlStage, SftStage
-from ponder.runs.console import failure_table, stage_table
+from ponder.runs.console import failure_table, run_tables
 from ponder.runs.failures import FAILURES_FILE
-from ponder.runs.report import build_report
 from ponder.runs.results import EvalResult
 from ponder.runs.run import Run
+from ponder.runs.shown_rollouts import show_rollouts
+from ponder.runs.summary import build_report
 from ponder.training.checkpoint import Progress as StageProgress
 from ponder.training.pause import Paused
+from ponder.training.stages.kind import StageKind
 
 PLAIN_SECONDS = 5.0  # between lines where nothing can be drawn over
 
 
 class View:
-    def __init__(self, console: Console):
-        self.console = console
+    """`show_rollouts`: how many answers of each step are shown, for people who look on."""
+
+    def __init__(self, console: Console, show_rollouts: int = 0):
+        self.console, self.show_rollouts = console, show_rollouts
         self.accuracy: float | None = None
         self.spoken = 0.0
         self.began, self.began_step = 0.0, 0
@@ -45,30 +48,39 @@ class View:
         self.bars.stop()
 
     def say(self, text: str) -> None:
-        self.console.print(text, style="dim", highlight=False, markup=False)
+        self.console.print(text, style="dim", highlight=False, markup=False, soft_wrap=True)
 
-    def stage_begins(self, stage: SftStage | RlStage, step: int) -> None:
-        if isinstance(stage, RlStage):
-            size = stage.prompts_per_step * stage.samples_per_prompt
-            what = f"{stage.prompts_per_step} prompts x {stage.samples_per_prompt} samples = {size} answers a step"
-        else:
-            what = f"{stage.examples_per_step} examples a step"
-        self.console.print(f"[bold]{stage.name}[/bold]: {stage.steps} steps, {what}", highlight=False)
+    def stage_begins(self, stage: StageKind, step: int) -> None:
+        settings = stage.settings
+        self.console.print(f"[bold]{settings.name}[/bold]: {settings.steps} steps, {stage.size}", highlight=False)
         self.began, self.began_step = time.monotonic(), step
-        self.bar = self.bars.add_task(stage.name, total=stage.steps, completed=step, figures="")
+        self.bar = self.bars.add_task(settings.name, total=settings.steps, completed=step, figures="")
 
-    def step(self, stage: SftStage | RlStage, progress: StageProgress, metrics: dict[str, float]) -> None:
-        figures = self._figures(metrics)
+    def step(self, stage: StageKind, progress: StageProgress, metrics: dict[str, float]) -> None:
+        figures = stage.figures(metrics) + ("" if self.accuracy is None else f"  held-out {self.accuracy:.2f}")
         self.bars.update(self.bar, completed=progress.step, figures=figures)
         if not self.console.is_interactive and (progress.done or time.monotonic() - self.spoken > PLAIN_SECONDS):
             self.spoken = time.monotonic()
             pace = (self.spoken - self.began) / max(1, progress.step - self.began_step)
-            left = pace * (stage.steps - progress.step)
+            left = pace * (stage.settings.steps - progress.step)
             self.console.print(
-                f"{stage.name} {progress.step}/{stage.steps}  {figures}  {left:.0f} s left",
+                f"{stage.settings.name} {progress.step}/{stage.settings.steps}  {figures}  {left:.0f} s left",
                 highlight=False,
                 soft_wrap=True,
             )
+
+    def rollouts(self, run: Run, stage: StageKind, progress: StageProgress) -> None:
+        """A few answers of the step that has just been taken, where they were asked for."""
+        if self.show_rollouts and stage.longest_answer:
+            rows = run.rollouts(stage.settings.name, progress.step)
+            self.console.print(show_rollouts(rows, self.show_rollouts))
+
+    def evaluating(self, answers: int) -> None:
+        """Said before an evaluation, which may take minutes."""
+        if self.console.is_interactive and self.bar is not None:
+            self.bars.update(self.bar, figures=f"answering {answers} held-out problems ...")
+        else:
+            self.say(f"  answering {answers} held-out problems ...")
 
     def evaluated(self, result: EvalResult) -> None:
         self.accuracy = result.accuracy
@@ -77,13 +89,27 @@ class View:
         apart = f" ({', '.join(domains)})" if len(domains) > 1 else ""
         self.console.print(
             f"  {result.stage} step {result.step}: held-out accuracy {result.accuracy:.3f} ({low:.2f} to {high:.2f}) on "
-            f"{result.count} problems{apart}, {result.mean_tokens:.0f} tokens an answer",
+            f"{result.count // result.samples_per_problem} problems{apart}{self._more(result)}, {result.mean_tokens:.0f} "
+            "tokens an answer",
             highlight=False,
             markup=False,
             soft_wrap=True,
         )
         if result.failed:
             self.say(f"  on {result.failed} of these the verifier failed; they count as not solved ({FAILURES_FILE})")
+
+    @staticmethod
+    def _more(result: EvalResult) -> str:
+        """What else there is to say of an evaluation: pass@k of several answers, the mean score where parts of it count,
+        the share cut off."""
+        k, said = result.samples_per_problem, ""
+        if k > 1:
+            said += f" x {k} answers, pass@{k} {result.pass_at_k:.3f}"
+        if result.mean_score is not None and abs(result.mean_score - result.accuracy) > 1e-9:
+            said += f", mean score {result.mean_score:.3f}"
+        if result.truncated_share:
+            said += f", {result.truncated_share:.0%} cut off"
+        return said
 
     def paused(self, paused: Paused) -> None:
         self.console.print(f"Paused. {paused}", highlight=False, markup=False, soft_wrap=True)
@@ -94,16 +120,7 @@ class View:
             self.console.print(f"  - {way}", highlight=False, markup=False, soft_wrap=True)
 
     def report(self, run: Run, paths: list[Path]) -> None:
-        self.console.print(stage_table(build_report(run)))
+        self.console.print(run_tables(build_report(run), self.console.width))
         for path in paths:
             self.console.print(f"  {path}", style="dim", highlight=False, markup=False, soft_wrap=True)
         self.console.print(f"Talk to it: ponder chat {run.path}", highlight=False, markup=False, soft_wrap=True)
-
-    def _figures(self, metrics: dict[str, float]) -> str:
-        if "pass_rate" not in metrics:
-            return f"loss {metrics['loss']:.3f}  {metrics['tokens_per_s/learn']:,.0f} tok/s"
-        held_out = "" if self.accuracy is None else f"  held-out {self.accuracy:.2f}"
-        return (
-            f"reward {metrics['reward/mean']:.3f}{held_out}  length {metrics['length/mean']:.0f}  "
-            f"{metrics['tokens_per_s/sample']:,.0f} tok/s"
-        )

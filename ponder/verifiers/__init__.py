@@ -10,14 +10,18 @@ from ponder.verifiers.api import (
 )
 from ponder.verifiers.pool import WorkerPool
 from ponder.verifiers.response import Response
+from ponder.verifiers.table import VERIFIERS
 from ponder.verifiers.verdict import Part, Status, Verdict
-from ponder.verifiers.verification import VERIFIERS, Verification, Verifier, reference_response, shown_reference
+from ponder.verifiers.verification import Verification, reference_response, shown_reference
+from ponder.verifiers.verifier import Grader, Submission, Verifier
 
 __all__ = [
     "VERIFIERS",
+    "Grader",
     "Part",
     "Response",
     "Status",
+    "Submission",
     "Verdict",
     "Verification",
     "Verifier",

@@ -7,45 +7,93 @@ from math import nextafter, prod
 from threading import Lock
 from typing import Any
 
+from ponder.recipe.python_function import PythonFunction
 from ponder.recipe.reward import REWARD, Check, Gate, Product, WeightedSum
+from ponder.tasks.task import Task
 from ponder.verifiers.verdict import Part, Verdict
 
 FORMS = ("gate", "product", "sum")  # names of parts that are made of parts themselves
-Submit = Callable[[str | None, Any], Future[Verdict]]  # (verifier, its reference); None: the task's own
+Submit = Callable[[Task], Future[Verdict]]  # starts the verifier that a task names, and returns at once
 
 
-def compose(reward: Any, submit: Submit) -> Future[Verdict]:
-    """The future verdict of a reward in JSON form. `submit` starts one verifier and returns at once.
+def compose(task: Task, submit: Submit) -> Future[Verdict]:
+    """The future verdict of the reward in a task's metadata, in JSON form (ponder.recipe.reward).
 
     A part that ends in `error` or `timeout` makes the whole one that, where no score can be said without it.
     ValueError for a reward of no known form.
     """
-    return _start(REWARD.validate_python(reward), submit)
+    reward = _reward_of(task)
+    whole = _start(reward, task, submit)
+    if reward == "task" or not isinstance(reward, str | Check | PythonFunction):
+        return whole
+    # One verifier in place of the task's own: its verdict is a part, so that it is counted under its own name.
+    return _when_all([whole], lambda verdicts: replace(verdicts[0], parts=(Part(_name(reward), verdicts[0]),)))
 
 
-def _start(reward: Any, submit: Submit) -> Future[Verdict]:
+def asked_of(task: Task) -> list[Task]:
+    """The task as each verifier sees it that its reward may ask; the task itself for its own verifier.
+
+    ValueError for a reward of no known form.
+    """
+    return [_as_seen(leaf, task) for leaf in _leaves(_reward_of(task))]
+
+
+def asks_own_verifier(task: Task) -> bool:
+    """Whether the task's own verifier has a say in its reward, or the reward stands in its place."""
+    return "task" in _leaves(_reward_of(task))
+
+
+def _reward_of(task: Task) -> Any:
+    return REWARD.validate_python(task.metadata.get("reward", "task"))
+
+
+def _leaves(reward: Any) -> list[Any]:
+    """The parts of a reward that are no compositions."""
     match reward:
+        case Gate(gate=checks, then=then):
+            return [leaf for part in (*checks, then) for leaf in _leaves(part)]
+        case Product(product=factors):
+            return [leaf for part in factors for leaf in _leaves(part)]
+        case WeightedSum(sum=shares):
+            return [leaf for share in shares for leaf in _leaves(share.of)]
+    return [reward]
+
+
+def _as_seen(leaf: Any, task: Task) -> Task:
+    """The task as one part of its reward judges it: with that verifier, and what this one goes by."""
+    match leaf:
         case "task":
-            return submit(None, None)
+            return task
         case str(name):
-            return submit(name, None)
+            return replace(task, verifier=name, reference=None)
         case Check(verifier=name, reference=reference):
-            return submit(name, reference)
+            return replace(task, verifier=name, reference=reference)
+        case PythonFunction():
+            return replace(task, verifier="python", metadata=task.metadata | {"python": leaf.model_dump()})
+    raise AssertionError(leaf)
+
+
+def _start(reward: Any, task: Task, submit: Submit) -> Future[Verdict]:
+    match reward:
         case Gate(gate=checks, then=then):
             names = [_name(check) for check in checks]
-            started = [_start(check, submit) for check in checks]
-            return _when_all(started, lambda verdicts: _gated(names, verdicts, then, submit))
+            started = [_start(check, task, submit) for check in checks]
+            return _when_all(
+                started, lambda verdicts: _gated(names, verdicts, then, lambda: _start(then, task, submit))
+            )
         case Product(product=factors):
             names = [_name(factor) for factor in factors]
-            return _when_all([_start(f, submit) for f in factors], lambda verdicts: _product(names, verdicts))
+            return _when_all([_start(f, task, submit) for f in factors], lambda verdicts: _product(names, verdicts))
         case WeightedSum(sum=shares):
             names, total = [_name(share.of) for share in shares], sum(share.weight for share in shares)
             weights = [share.weight / total for share in shares]
-            return _when_all([_start(s.of, submit) for s in shares], lambda v: _weighted(names, v, weights))
-    raise AssertionError(reward)
+            return _when_all([_start(s.of, task, submit) for s in shares], lambda v: _weighted(names, v, weights))
+    return submit(_as_seen(reward, task))
 
 
-def _gated(names: list[str], verdicts: list[Verdict], then: Any, submit: Submit) -> Verdict | Future[Verdict]:
+def _gated(
+    names: list[str], verdicts: list[Verdict], then: Any, start: Callable[[], Future[Verdict]]
+) -> Verdict | Future[Verdict]:
     gates = tuple(map(Part, names, verdicts))
     for part in gates:  # a shut gate is shut, whatever befell the others: failing on purpose must not pay
         if not part.verdict.failed and part.verdict.status != "correct":
@@ -59,7 +107,7 @@ def _gated(names: list[str], verdicts: list[Verdict], then: Any, submit: Submit)
         inner = done[0]
         return replace(inner, parts=(*gates, Part(_name(then), inner)))
 
-    return _when_all([_start(then, submit)], add_gates)
+    return _when_all([start()], add_gates)
 
 
 def _product(names: list[str], verdicts: list[Verdict]) -> Verdict:
@@ -99,6 +147,8 @@ def _name(reward: Any) -> str:
     match reward:
         case str(name) | Check(verifier=name):
             return name
+        case PythonFunction():
+            return reward.title
         case Gate():
             return "gate"
         case Product():

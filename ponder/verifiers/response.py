@@ -1,4 +1,4 @@
-"""What a verifier sees of a rollout, and what a verifier hands to a worker process."""
+"""What a verifier sees of a rollout."""
 
 import json
 import re
@@ -76,12 +76,3 @@ def as_response(value: Any) -> Response:
 
 def _is_call(value: Any) -> bool:
     return isinstance(value, Mapping) and "role" not in value and ("name" in value or "function" in value)
-
-
-@dataclass(frozen=True)
-class Job:
-    """A comparison left to a worker process: a request for ponder.verifiers.worker, and what it is about."""
-
-    request: dict
-    parsed: str
-    reference: str

@@ -59,3 +59,8 @@ class Part:
         verdict = self.verdict
         row = {"name": self.name, "status": verdict.status, "score": verdict.score, "reason": verdict.reason}
         return row if self.weight is None else row | {"weight": self.weight}
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> "Part":
+        """The inverse of `to_json`."""
+        return cls(row["name"], Verdict(row["status"], row["score"], row["reason"]), row.get("weight"))

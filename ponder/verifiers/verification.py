@@ -2,55 +2,53 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
-from dataclasses import replace
-from typing import Any, Protocol
+from threading import Lock
+from typing import Any
 
 from ponder.recipe.schema import SandboxSettings
 from ponder.sandbox.levels import IsolationError
 from ponder.tasks.suggest import unknown_name
 from ponder.tasks.task import Task
-from ponder.verifiers import choice, code, function_calls, gates, gym, instructions, math
-from ponder.verifiers.code import Program
-from ponder.verifiers.code_runs import CodeRuns
-from ponder.verifiers.compose import compose, done_with
+from ponder.verifiers.compose import asked_of, compose, done_with
 from ponder.verifiers.pool import WorkerPool
-from ponder.verifiers.response import Job, Response
-from ponder.verifiers.verdict import Verdict
-
-# Each decides at once, or leaves a comparison to the worker processes, or a program to the sandbox.
-VERIFIERS: dict[str, Callable[[Task, Response], Verdict | Job | Program]] = {
-    "math": math.decide,
-    "choice": choice.decide,
-    "instructions": instructions.decide,
-    "function_calls": function_calls.decide,
-    "code": code.decide,
-    "reasoning_gym": gym.decide,
-    "format": gates.decide_format,
-    "length": gates.decide_length,
-}
+from ponder.verifiers.response import Response
+from ponder.verifiers.scores import shown, told
+from ponder.verifiers.table import VERIFIERS
+from ponder.verifiers.verdict import Part, Verdict
+from ponder.verifiers.verifier import Grader, Job, Setup, Submission
 
 WORKERS = min(4, os.cpu_count() or 1)  # processes; they only see what cannot be decided at once
 
-
-class Verifier(Protocol):
-    """Whatever says a verdict on a response: the Verification with its rules, or a model of rewards."""
-
-    async def verify(self, task: Task, response: Response) -> Verdict: ...
+AT_A_TIME = 4_096  # tasks that a grader is shown before a training; sources may make them as they are asked for
 
 
 class Verification:
-    """Judges responses. What is cheap is decided in the calling thread; the rest in killable worker processes, and
-    programs in a sandbox.
+    """Judges responses. What is cheap is decided in the calling thread; the rest in killable worker processes, and by
+    graders: programs in a sandbox, for instance.
 
-    The processes and the sandbox start with the first response that needs them. Use it as a context manager, or call
-    `close`.
+    Processes and graders start with the first response that needs them. Use it as a context manager, or call `close`.
+    `graders` are further verifiers, by the name under which tasks ask for them; they are closed with it.
     """
 
-    def __init__(self, workers: int = WORKERS, deadline_s: float = 5.0, sandbox: SandboxSettings | None = None):
+    def __init__(
+        self,
+        workers: int = WORKERS,
+        deadline_s: float = 5.0,
+        sandbox: SandboxSettings | None = None,
+        graders: Mapping[str, Grader] | None = None,
+    ):
+        """ValueError for a grader that has the name of a verifier."""
+        for name in graders or ():
+            if name in VERIFIERS:
+                raise ValueError(f"a grader cannot be called {name!r}: that is a verifier of Ponder's own")
         self.pool = WorkerPool(workers, deadline_s)
-        self.code = CodeRuns(sandbox)
+        self._setup = Setup(workers, deadline_s, sandbox or SandboxSettings())
+        self._own = dict(graders or {})
+        self._graders: dict[str, Grader] = dict(self._own)
+        self._lock = Lock()
+        self._closed = False
 
     async def verify(self, task: Task, response: Response) -> Verdict:
         """The verdict, for callers with an event loop; many may wait at the same time."""
@@ -62,57 +60,97 @@ class Verification:
         A task with a "reward" in its metadata gets the verdict that this composes (ponder.recipe.reward). ValueError
         for an unknown verifier name, and (IsolationError) where this machine cannot isolate programs.
         """
-        if task.verifier not in VERIFIERS:
-            raise ValueError(unknown_name("verifier", task.verifier, VERIFIERS))
-        reward = task.metadata.get("reward", "task")
-        if reward == "task":
+        self._check_name(task.verifier)
+        if task.metadata.get("reward", "task") == "task":
             return self._submit(task, response)
-        if verdict := _without_answer(task, response):
+        if verdict := self._without_answer(task, response):
             return done_with(verdict)
-
-        def start(verifier: str | None, reference: Any) -> Future[Verdict]:
-            part = task if verifier is None else replace(task, verifier=verifier, reference=reference)
-            return self._submit(part, response)
-
-        return compose(reward, start)
-
-    def _submit(self, task: Task, response: Response) -> Future[Verdict]:
-        """The future verdict of one verifier."""
-        try:
-            decided = _without_answer(task, response) or VERIFIERS[task.verifier](task, response)
-            if isinstance(decided, Program):
-                return self.code.submit(decided)
-        except IsolationError:
-            raise
-        except Exception as error:  # law 3: whatever goes wrong in a verifier is not the response's fault
-            decided = Verdict("error", None, f"{type(error).__name__}: {error}")
-        if isinstance(decided, Verdict):
-            return done_with(decided)
-        future: Future[Verdict] = Future()
-
-        def finish(done: Future[dict]) -> None:
-            if done.cancelled():
-                future.cancel()
-            elif future.set_running_or_notify_cancel():  # whoever asked may have given up
-                future.set_result(_verdict(done.result(), decided))
-
-        self.pool.submit(decided.request).add_done_callback(finish)
-        return future
+        return compose(task, lambda part: self._submit(part, response))
 
     def verify_all(self, pairs: Iterable[tuple[Task, Response]]) -> list[Verdict]:
         """Verdicts in the order of the pairs."""
         return [future.result() for future in [self.submit(task, response) for task, response in pairs]]
 
+    def prepare(self, tasks: Iterable[Task]) -> None:
+        """Before anything is learned: starts what these tasks' verifiers need.
+
+        ValueError, which says where and what to write instead, for what there is not on this machine, and for a task
+        that it could never judge.
+        """
+        asked: dict[str, list[Task]] = {}
+        for task in tasks:
+            self._check_name(task.verifier)
+            for part in asked_of(task):
+                if part.verifier in self._own or VERIFIERS[part.verifier].grader is not None:
+                    some = asked.setdefault(part.verifier, [])
+                    some.append(part)
+                    if len(some) == AT_A_TIME:
+                        self.grader(part.verifier).prepare(asked.pop(part.verifier))
+        for name, some in asked.items():
+            self.grader(name).prepare(some)
+
+    def grader(self, name: str) -> Grader:
+        """The grader of a verifier that has one, made when first asked for. RuntimeError once this is closed."""
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("this verification is closed")
+            if name not in self._graders:
+                make = VERIFIERS[name].grader
+                assert make is not None, f"{name} has no grader"
+                self._graders[name] = make(self._setup)
+            return self._graders[name]
+
     def close(self) -> None:
-        """Kills the worker processes and the sandbox; verdicts that are not in are cancelled."""
+        """Kills the worker processes and closes the graders; verdicts that are not in are cancelled."""
+        with self._lock:
+            self._closed = True
         self.pool.close()
-        self.code.close()
+        for grader in self._graders.values():
+            grader.close()
 
     def __enter__(self) -> "Verification":
         return self
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    def _check_name(self, name: str) -> None:
+        if name not in VERIFIERS and name not in self._own:
+            raise ValueError(unknown_name("verifier", name, [*VERIFIERS, *self._own]))
+
+    def _submit(self, task: Task, response: Response) -> Future[Verdict]:
+        """The future verdict of one verifier."""
+        try:
+            decided = self._without_answer(task, response) or self._decide(task, response)
+            if isinstance(decided, Submission):
+                return _lawful(task.verifier, self.grader(task.verifier).submit(decided))
+        except IsolationError:
+            raise
+        except Exception as error:  # law 3: whatever goes wrong in a verifier is not the response's fault
+            decided = Verdict("error", None, f"{type(error).__name__}: {error}")
+        if isinstance(decided, Job):
+            return _after(self.pool.submit(decided.request), lambda done: _verdict(done.result(), decided))
+        return done_with(decided)
+
+    def _decide(self, task: Task, response: Response) -> Verdict | Job | Submission:
+        if task.verifier in self._own:
+            return Submission(task, response)
+        return VERIFIERS[task.verifier].decide(task, response)
+
+    def _without_answer(self, task: Task, response: Response) -> Verdict | None:
+        """The verdict on a response whose answer need not be looked for."""
+        verifier = VERIFIERS.get(task.verifier)
+        judges_empty = verifier is not None and verifier.judges_empty
+        if response.truncated:
+            status, reason = "truncated", "cut off by the token limit"
+        elif not response.thinking_closed:
+            status, reason = "unparseable", "the thinking never ended"
+        elif not response.content.strip() and not response.tool_calls and not judges_empty:
+            status, reason = "unparseable", "nothing after the thinking"
+        else:
+            return None
+        plain = task.reference is not None and not (verifier is not None and verifier.structured)
+        return Verdict(status, 0.0, reason, reference=str(task.reference) if plain else None)
 
 
 def reference_response(task: Task) -> Response | None:
@@ -121,63 +159,44 @@ def reference_response(task: Task) -> Response | None:
     None where the task has no reference (a few reasoning-gym families give none) or one that cannot be met, tests but
     no solution, or instructions, which many texts follow.
     """
-    match task.verifier:
-        case "code":
-            return _solution_response(task)
-        case "function_calls":
-            if (content := function_calls.reference_text(task)) is None:
-                return None
-        case "instructions" | "format" | "length":
-            return None
-        case _ if task.reference is None:
-            return None
-        case "reasoning_gym":
-            content = f"<answer>{task.reference}</answer>"
-        case "choice":
-            content = f'"answer": "{task.reference}"'
-        case _:
-            content = f"\\boxed{{{math.reference_text(task.reference)}}}"
-    return Response(reasoning="", content=content, thinking_closed=True, truncated=False)
-
-
-def _solution_response(task: Task) -> Response | None:
-    solution = task.metadata.get("solution")
-    if solution is None:
-        return None
-    fence = "```"
-    while fence in solution:  # a fence inside must not close the one around it
-        fence += "`"
-    content = solution if task.metadata.get("whole_content") else f"{fence}python\n{solution}\n{fence}"
-    return Response(reasoning="", content=content, thinking_closed=True, truncated=False)
+    return VERIFIERS[task.verifier].reference_response(task)
 
 
 def shown_reference(task: Task) -> Any:
     """The reference for records and pages: of tests, which may be large, a line that describes them."""
-    if task.verifier != "code":
-        return task.reference
-    tests = task.reference.get("tests") if isinstance(task.reference, dict) else None
-    return code.describe_tests(tests) if isinstance(tests, list) else "no tests"
+    return VERIFIERS[task.verifier].shown_reference(task)
+
+
+def _lawful(name: str, graded: Future[Verdict]) -> Future[Verdict]:
+    """A grader's verdict; an `error` where what it says is none."""
+
+    def check(done: Future[Verdict]) -> Verdict:
+        if (error := done.exception()) is not None:
+            return Verdict("error", None, f"{name}: {told(error)}")
+        said = done.result()
+        return said if isinstance(said, Verdict) else Verdict("error", None, f"{name} said no verdict: {shown(said)}")
+
+    return _after(graded, check)
+
+
+def _after(first: Future, make: Callable[[Future], Verdict]) -> Future[Verdict]:
+    """The future of what `make`, which never raises, says of the first one; cancelled if that is."""
+    future: Future[Verdict] = Future()
+
+    def finish(done: Future) -> None:
+        if done.cancelled():
+            future.cancel()
+        elif future.set_running_or_notify_cancel():  # whoever asked may have given up
+            future.set_result(make(done))
+
+    first.add_done_callback(finish)
+    return future
 
 
 def _verdict(result: dict, job: Job) -> Verdict:
     """A worker's result as a verdict; one that breaks the rules of a verdict is an error, never a score."""
     try:
-        parts = instructions.parts_of(result.pop("parts", ()))
+        parts = tuple(Part.from_json(part) for part in result.pop("parts", ()))
         return Verdict(**result, parsed=job.parsed, reference=job.reference, parts=parts)
     except Exception as error:
         return Verdict("error", None, f"the worker sent {result}: {error}", job.parsed, job.reference)
-
-
-def _without_answer(task: Task, response: Response) -> Verdict | None:
-    """The verdict on a response whose answer need not be looked for."""
-    if response.truncated:
-        status, reason = "truncated", "cut off by the token limit"
-    elif not response.thinking_closed:
-        status, reason = "unparseable", "the thinking never ended"
-    # An empty text follows no instruction: the verdict on each of them is the verifier's own to say.
-    elif not response.content.strip() and not response.tool_calls and task.verifier != "instructions":
-        status, reason = "unparseable", "nothing after the thinking"
-    else:
-        return None
-    reference = None if task.reference is None or task.verifier == "code" else str(task.reference)
-    return Verdict(status, 0.0, reason, reference=reference)

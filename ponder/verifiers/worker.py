@@ -6,15 +6,15 @@ not write files, start programs or use the network, and knows nothing but the jo
 attacks out; it is not the sandbox in which programs are run.
 """
 
-import json
 import os
 import resource
 import signal
 import sys
 from collections.abc import Callable
-from typing import BinaryIO
+from importlib import import_module
 
 from ponder.engine.orphans import end_with_parent
+from ponder.verifiers.wire import failure, receive, send
 
 FORBIDDEN = (
     *("os.exec", "os.fork", "os.kill", "os.posix_spawn", "os.remove", "os.rename", "os.rmdir", "os.system"),
@@ -35,46 +35,32 @@ def main() -> None:
     guard = _Guard()
     sys.addaudithook(guard)
 
-    while size := requests.read(4):
-        job = json.loads(requests.read(int.from_bytes(size, "big")))
+    while (job := receive(requests)) is not None:
         try:
-            run = _load(job["kind"])
+            run = _load(job["run"])
         except Exception as error:
-            _send(results, {"loaded": True})
-            _send(results, _error(f"the verifier cannot be loaded: {type(error).__name__}: {error}"))
+            send(results, {"loaded": True})
+            send(results, failure(f"the verifier cannot be loaded: {type(error).__name__}: {error}"))
             continue
-        _send(results, {"loaded": True})
+        send(results, {"loaded": True})
         # When the job has used up its processor time, the kernel ends this process with SIGPROF, even in C code.
         signal.setitimer(signal.ITIMER_PROF, deadline_s)
         guard.armed = True
         try:
             result = run(job)
         except Exception as error:
-            result = _error(f"{type(error).__name__}: {error}")
+            result = failure(f"{type(error).__name__}: {error}")
         guard.armed = False
         signal.setitimer(signal.ITIMER_PROF, 0)
-        _send(results, result)
+        send(results, result)
 
 
-def _load(kind: str) -> Callable[[dict], dict]:
-    """The function for a kind of job; its libraries are imported with the first such job."""
-    if kind == "math":
-        from ponder.verifiers.math.fallback import compare
-
-        return compare
-    if kind == "instructions":
-        from ponder.verifiers.instructions import run
-
-        return run
-    if kind == "math_verify":
-        from ponder.verifiers.oracles.math_verify import compare as compare_plainly
-
-        return compare_plainly
-    if kind == "reasoning_gym":
-        from ponder.verifiers.gym_score import score
-
-        return score
-    raise ValueError(f"unknown kind of job {kind!r}")
+def _load(name: str) -> Callable[[dict], dict]:
+    """The function that a job names, of Ponder's verifiers only; its libraries are imported with the first such job."""
+    module, _, function = name.partition(":")
+    if not module.startswith("ponder.verifiers."):
+        raise ValueError(f"{name!r} is no function of ponder.verifiers")
+    return getattr(import_module(module), function)
 
 
 class _Guard:
@@ -91,16 +77,6 @@ class _Guard:
             refused = event.startswith(FORBIDDEN)
         if refused:
             raise PermissionError(f"the answer tried to {event}")
-
-
-def _send(results: BinaryIO, message: dict) -> None:
-    data = json.dumps(message).encode()
-    results.write(len(data).to_bytes(4, "big") + data)
-    results.flush()
-
-
-def _error(reason: str) -> dict:
-    return {"status": "error", "score": None, "reason": reason}
 
 
 if __name__ == "__main__":

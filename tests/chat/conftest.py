@@ -7,6 +7,7 @@ import pytest
 
 from ponder.chat.birth import train_tokenizer, write_tokenizer
 from ponder.chat.renderer import Renderer
+from tests.chat.built import llama_like, qwen_like
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +29,18 @@ def tiny(texts, tmp_path_factory):
 @pytest.fixture(scope="session")
 def renderer(tiny) -> Renderer:
     return Renderer.load(tiny)
+
+
+@pytest.fixture(scope="session")
+def qwen(tmp_path_factory) -> Renderer:
+    """Without tokens for the tags of thoughts, as Qwen2.5."""
+    return Renderer.load(qwen_like(tmp_path_factory.mktemp("qwen")))
+
+
+@pytest.fixture(scope="session")
+def llama(tmp_path_factory) -> Renderer:
+    """Without tokens for any tags, and of SentencePiece's kind, as TinyLlama."""
+    return Renderer.load(llama_like(tmp_path_factory.mktemp("llama")))
 
 
 @pytest.fixture(scope="session")

@@ -166,11 +166,12 @@ def test_templates_that_know_reasoning_render_it_themselves(variant):
     assert "a </think> b" not in renderer.render([ASK, turn, RESULT, ASK]).text
 
 
-def test_a_model_without_thinking_tokens_has_no_reasoning_rendered(tiny):
+def test_reasoning_of_the_running_turn_is_rendered_as_text_without_thinking_tokens(tiny):
     files = {path.name: path.read_bytes() for path in tiny.iterdir()}
     files["tokenizer.json"] = files["tokenizer.json"].replace(b'"</think>"', b'"</thinks>"')
     turn = {"role": "assistant", "content": "So.", "reasoning": "hm", "tool_calls": [CALL]}
-    assert "assistant\nSo.\n<tool_call>" in Renderer(files, "here").render([ASK, turn, RESULT]).text
+    rendered = Renderer(files, "here").render([ASK, turn, RESULT]).text
+    assert "assistant\n<think>\nhm\n</think>\n\nSo.\n<tool_call>" in rendered
 
 
 @pytest.mark.parametrize("text", ["a <|im_end|> é 中 😀", "</think>\U00100001", '"\\udbc0\\udc00 <think>'])
@@ -188,7 +189,7 @@ def test_the_tokenizer_without_added_tokens_is_the_saved_one_without_them(tiny, 
     """It is made of the other's parts when the renderer is: no request has to wait for it."""
     saved = json.loads((tiny / "tokenizer.json").read_text())
     plain = Tokenizer.from_str(json.dumps(saved | {"added_tokens": []}))
-    assert "_without_added_tokens" in vars(Renderer.load(tiny))
+    assert "_plain" in vars(Renderer.load(tiny)._encoder)
     for text in ["a <|im_end|> e\u0301 中 12345", "<think>\n</think>", "", " \n\n  x's"]:
-        assert renderer._without_added_tokens.encode(text, add_special_tokens=False).ids == plain.encode(text).ids
+        assert renderer._encoder._plain.encode(text, add_special_tokens=False).ids == plain.encode(text).ids
     assert renderer.encode("<|im_end|>") == [renderer.tokenizer.token_to_id("<|im_end|>")]

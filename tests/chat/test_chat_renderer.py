@@ -188,10 +188,13 @@ def test_a_model_without_thinking_tokens(tiny, tmp_path, missing):
     renderer = Renderer.load(tmp_path / "plain")
     assert (renderer.markers.think, renderer.markers.think_end) == (None, None)
     assert renderer.markers.tool_call is not None
-    assert not renderer.render([ASK]).thinking_open
-    assert renderer.render([ASK], thinking=False).text.endswith("<|im_start|>assistant\n<think>\n")
-    with pytest.raises(ValueError, match="no <think> and </think> tokens"):
-        renderer.training_example([ASK, THOUGHT])
+    prompt = renderer.render([ASK])
+    assert prompt.text.endswith("<|im_start|>assistant\n<think>\n") and prompt.thinking_open
+    off = renderer.render([ASK], thinking=False)
+    assert off.text.endswith("<|im_start|>assistant\n<think>\n\n</think>\n\n") and not off.thinking_open
+    ids, mask = renderer.training_example([ASK, THOUGHT])
+    assert ids[: len(prompt.ids)] == prompt.ids
+    assert renderer.decode(ids[mask.index(1) :]) == "12 + 30 = 42\n</think>\n\nIt is 42.<|im_end|>"
 
 
 @pytest.mark.parametrize(

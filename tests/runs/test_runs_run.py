@@ -21,6 +21,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from ponder.runs import EvalResult, Run
 from ponder.runs.lineage import fingerprint, new_lineage
+from ponder.runs.rollouts import OPTIONAL
 from tests.runs.synthetic import RECIPE, contents, eval_result, rollout, write_run, write_stage
 
 STAGES = ["cold_start", "math"]
@@ -89,8 +90,33 @@ def test_metrics_come_back_flat_and_in_tensorboard(tmp_path: Path):
     }  # fmt: skip
     scalars = tensorboard_scalars(run)
     assert scalars["cold_start/loss"] == [(step, pytest.approx(2 / step)) for step in range(1, 5)]
-    assert scalars["math/reward/mean"] == [(step, pytest.approx(0.1 * step)) for step in range(1, 6)]
+    assert scalars["math/reward/mean"] == [
+        *((step, pytest.approx(0.1 * step + 0.1)) for step in range(1, 5)),
+        (5, 0.5),
+    ]
     assert math.isnan(scalars["math/loss"][0][1])
+    assert {"math/pass_rate", "math/truncated_share", "math/reward/mean", "math/status/unparseable"} <= scalars.keys()
+
+
+def test_tensorboard_has_the_evaluations_too(tmp_path: Path):
+    run = write_run(tmp_path / "tiny")
+    part = eval_result("math", 5)["by_domain"]["addition"]
+    run.record_eval(eval_result("math", 5, correct=2, by_domain={"addition": part, "half \ud83d": part}))
+    scalars = tensorboard_scalars(run)
+    assert scalars["birth/eval/accuracy"] == [(0, 0.0)]
+    assert scalars["math/eval/accuracy"] == [(2, 0.25), (4, 0.5), (5, 0.25)]
+    assert scalars["math/eval/accuracy/half \ufffd"] == [(5, 0.375)]
+    assert (scalars["math/eval/length"][0], scalars["math/eval/truncated_share"][0]) == ((2, 23.5), (2, 0.25))
+    run.rewind(STAGES, "math", 4)
+    assert tensorboard_scalars(run)["math/eval/accuracy"] == [(2, 0.25), (4, 0.5)]
+
+
+def test_a_metric_without_a_meaning_is_not_recorded(tmp_path: Path):
+    run = write_run(tmp_path / "tiny")
+    before = run.metrics()
+    with pytest.raises(AssertionError, match="metrics without a meaning: rewards/mean, status/perfect; say what they"):
+        run.record("math", 5, {"pass_rate": 0.5, "rewards/mean": 0.5, "status/perfect": 1.0})
+    assert run.metrics() == before
 
 
 def test_steps_are_never_recorded_twice(tmp_path: Path):
@@ -115,13 +141,19 @@ def test_rollouts_survive_the_round_trip(tmp_path: Path):
     assert types["logprobs"] == "list<element: float>" and types["mask"] == "list<element: int8>"
     assert types["score"] == types["reward"] == types["advantage"] == "float" and types["truncated"] == "bool"
     assert types["group"] == types["sample"] == "int32"
-    assert {field.name for field in table.schema if field.nullable} == {"score", "reward", "advantage"}
+    assert types["learner_logprobs"] == types["entropy"] == "list<element: float>"
+    assert types["spans"].startswith("list<element: struct<kind: string") and types["weights_version"] == "int32"
+    nullable = {field.name for field in table.schema if field.nullable}
+    assert nullable == {"score", "reward", "advantage", *OPTIONAL}
     assert pyarrow.parquet.ParquetFile(path).metadata.row_group(0).column(0).compression == "ZSTD"
     assert run.rollouts("math", 12) == [
         {**rows[0], "prompt_ids": [0, 1, 2], "logprobs": [-0.5, -0.25], "mask": [1, 0]},
         rows[1],
         {**rows[2], "text": "half a pair \ufffd and a \x00"},
     ]
+    bare = {name: value for name, value in rollout().items() if name not in OPTIONAL}
+    run.record_rollouts("math", 14, [bare, rollout()])
+    assert run.rollouts("math", 14) == [{**bare, **dict.fromkeys(OPTIONAL)}, rollout()]
     with pytest.raises(AssertionError, match=r"wrong columns.*'answer'"):
         run.record_rollouts("math", 13, [{**rollout(), "answer": "2"}])
 

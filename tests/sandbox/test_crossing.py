@@ -106,7 +106,7 @@ def test_paths_outside_the_scratch_are_refused(path):
 
 def test_a_tasks_solution_is_its_jobs_reference():
     from ponder.tasks.task import Task
-    from ponder.verifiers.code import job_of
+    from ponder.verifiers.code.verifier import job_of
 
     def job(tests, **metadata):
         task = Task(({"role": "user", "content": "?"},), "code", "code", {"tests": tests}, metadata=metadata)

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from tests.server.born import ASK, NAME, client
 from tests.server.test_chat_http import chunks
-from tests.server.test_generation import CALL, TOOLS, parts, run, think_then
+from tests.shared.born import ASK, NAME, client
+from tests.shared.one_turn import CALL, TOOLS, parts, run, think_then
 
 BROKEN = '<tool_call>\n{"name": "add", "arguments": {"a": 2,,}}\n</tool_call>'
 UNKNOWN = '<tool_call>\n{"name": "subtract", "arguments": {}}\n</tool_call>'

@@ -8,9 +8,9 @@ import pytest
 from ponder.engine.local import LocalEngine
 from ponder.engine.protocol import Request, SamplingParams
 from ponder.model.weights import load_decoder
-from ponder.server.requests import ChatRequest
-from tests.server.born import ASK, NAME, Server, client
-from tests.server.test_generation import CALL, THOUGHT, TOOLS, think_then
+from ponder.server.requests.chat import ChatRequest
+from tests.shared.born import ASK, NAME, Server, client
+from tests.shared.one_turn import CALL, THOUGHT, TOOLS, think_then
 
 
 def chunks(server: Server, **body) -> list[dict]:

@@ -15,12 +15,12 @@ import httpx
 import pytest
 
 from ponder.chat.renderer import Renderer
-from ponder.server.gateway import Gateway
-from ponder.server.startup import plan_memory
+from ponder.server.answer.gateway import Gateway
+from ponder.server.start.gateway_for import plan_memory
 from tests.sandbox.waiting import wait_until
-from tests.server.born import ASK, CONTEXT, NAME, Server, client, engine_of, give_birth
-from tests.server.scripted import Scripted
-from tests.server.test_generation import THOUGHT, think_then
+from tests.shared.born import ASK, CONTEXT, NAME, Server, client, engine_of, give_birth
+from tests.shared.one_turn import THOUGHT, think_then
+from tests.shared.scripted import Scripted
 
 CHAT = "/v1/chat/completions"
 LONG = {"model": NAME, "messages": ASK, "max_tokens": 900, "ignore_eos": True, "answer_reserve": 0}
@@ -160,7 +160,7 @@ def test_answer_now(renderer):
 
 
 def test_a_quiet_stream_is_kept_alive(renderer, monkeypatch):
-    monkeypatch.setattr("ponder.server.events.KEEP_ALIVE_S", 0.01)
+    monkeypatch.setattr("ponder.server.front.event_stream.KEEP_ALIVE_S", 0.01)
     engine, pinged = Scripted(renderer, think_then("It is 3."), piece=1000), threading.Event()
 
     async def held():
@@ -230,7 +230,7 @@ def test_a_server_ends_in_order(checkpoint):
 
 def test_what_does_not_end_in_time_is_told_so(tmp_path):
     give_birth(tmp_path, context=32_768)
-    server = Process(tmp_path, "--name", NAME, before="import ponder.server.serve as serve; serve.DRAIN_S = 0.1")
+    server = Process(tmp_path, "--name", NAME, before="import ponder.server.start.serve as serve; serve.DRAIN_S = 0.1")
     body = LONG | {"max_tokens": 30_000, "stream": True}
     with server.http.stream("POST", CHAT, json=body) as response:
         lines = response.iter_lines()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.test_generation import THOUGHT, think_then
+from tests.shared.one_turn import THOUGHT, think_then
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from tests.server.born import ASK, NAME, client
-from tests.server.test_generation import think_then
+from tests.shared.born import ASK, NAME, client
+from tests.shared.one_turn import think_then
 
 CHAT = "/v1/chat/completions"
 NULLS = {

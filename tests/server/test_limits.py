@@ -8,12 +8,13 @@ import httpx
 import openai
 import pytest
 
-from ponder.server.errors import ApiError
-from ponder.server.limits import Admission, Caller, Keys, Limits
+from ponder.server.front.admission import Admission
+from ponder.server.front.api_keys import Caller, Keys, Limits
+from ponder.server.requests.errors import ApiError
 from tests.sandbox.waiting import wait_until
-from tests.server.born import ASK, NAME
-from tests.server.test_generation import think_then
 from tests.server.test_server_bad_input import error_of
+from tests.shared.born import ASK, NAME
+from tests.shared.one_turn import think_then
 
 CHAT = "/v1/chat/completions"
 BODY = {"model": NAME, "messages": ASK}
@@ -76,7 +77,7 @@ def test_a_server_that_ends_lets_nobody_in():
 
 
 def test_memory_of_callers_is_bounded(monkeypatch):
-    monkeypatch.setattr("ponder.server.limits.MAX_CALLERS", 5)
+    monkeypatch.setattr("ponder.server.front.admission.MAX_CALLERS", 5)
     admission = Admission(clock=lambda: 0.0)
     busy = Caller("busy", Limits(concurrent=1))
     admission.enter(busy)

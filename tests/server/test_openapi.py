@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
 
 from ponder.chat.renderer import Renderer
-from ponder.server.app import create_app
-from ponder.server.gateway import Gateway
-from tests.server.born import NAME, engine_of
+from ponder.server.answer.gateway import Gateway
+from ponder.server.front.app import create_app
+from tests.shared.born import NAME, engine_of
 
 
 @pytest.fixture(scope="module")

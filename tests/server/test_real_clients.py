@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.born import NAME
-from tests.server.test_generation import CALL, THOUGHT, think_then
+from tests.shared.born import NAME
+from tests.shared.one_turn import CALL, THOUGHT, think_then
 
 PYTHON = os.environ.get("PONDER_CLIENTS_PYTHON")
 SCRIPT = Path(__file__).with_name("read_as_clients.py")
 
 
+@pytest.mark.clients
 @pytest.mark.skipif(not PYTHON, reason="PONDER_CLIENTS_PYTHON names no Python with litellm and qwen-agent")
 def test_they_read_thinking_answers_and_calls(says):
     url = f"{says(think_then(f'It is 3.{CALL}')).url}/v1"

@@ -5,9 +5,9 @@ import threading
 
 import pytest
 
-from ponder.server.responses_requests import ResponsesRequest, to_chat
-from tests.server.born import NAME, client
-from tests.server.test_generation import CALL, THOUGHT, TOOLS, think_then
+from ponder.server.requests.responses import ResponsesRequest, to_chat
+from tests.shared.born import NAME, client
+from tests.shared.one_turn import CALL, THOUGHT, TOOLS, think_then
 
 
 def history(*items) -> list[dict]:

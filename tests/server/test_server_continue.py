@@ -1,8 +1,8 @@
 """Answers that were cut off and are gone on with, by vLLM's field, over HTTP."""
 
-from tests.server.born import ASK, NAME
-from tests.server.test_generation import THOUGHT, think_then
 from tests.server.test_server_bad_input import error_of
+from tests.shared.born import ASK, NAME
+from tests.shared.one_turn import THOUGHT, think_then
 
 CHAT = "/v1/chat/completions"
 

@@ -10,16 +10,17 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
+from ponder.agents.turn.lengths import TooLong
 from ponder.chat.renderer import Renderer
-from ponder.server.errors import ApiError, invalid
-from ponder.server.gateway import Gateway
-from ponder.server.oversize import LONG, MOST_CHARACTERS, is_long, refuse_endless, refuse_endless_messages
-from ponder.server.requests import ChatRequest
-from ponder.server.responses_requests import ResponsesRequest
-from ponder.server.text_requests import CompletionRequest, DetokenizeRequest, GenerateRequest
+from ponder.server.answer.gateway import Gateway
+from ponder.server.requests.chat import ChatRequest
+from ponder.server.requests.errors import ApiError, invalid
+from ponder.server.requests.oversize import LONG, MOST_CHARACTERS, is_long, refuse_endless, refuse_endless_messages
+from ponder.server.requests.responses import ResponsesRequest
+from ponder.server.requests.text import CompletionRequest, DetokenizeRequest, GenerateRequest
 from tests.sandbox.waiting import wait_until
-from tests.server.born import ASK, NAME, Server, engine_of, give_birth
 from tests.server.test_server_bad_input import error_of
+from tests.shared.born import ASK, NAME, Server, engine_of, give_birth
 
 CHAT = "/v1/chat/completions"
 JSON = {"content-type": "application/json"}
@@ -109,7 +110,7 @@ def test_what_an_assistant_wrote_counts(born, monkeypatch, case, path):
     if "to go on with" in case and path == CHAT:
         body |= {"continue_final_message": True, "add_generation_prompt": False}
     if path == "/tokenize":
-        monkeypatch.setattr("ponder.server.routes_text.MAX_TOKENIZED", 1024)
+        monkeypatch.setattr("ponder.server.front.routes_text.MAX_TOKENIZED", 1024)
         if case == "a thought to go on with":
             pytest.skip("nothing goes on in /tokenize: the open thought is left out")
     with counted(monkeypatch, born.gateway.renderer) as sizes:
@@ -164,7 +165,7 @@ def test_many_wrong_values_are_one_error(born, monkeypatch, case):
         told.append(len(problems))
         return invalid(problems)
 
-    monkeypatch.setattr("ponder.server.errors.invalid", counting)
+    monkeypatch.setattr("ponder.server.requests.errors.invalid", counting)
     error = error_of(born.http.post(path, content=body, headers=JSON), 413 if case.startswith("too many") else 400)
     assert sum(told) < 10 and len(error["message"]) < 1000
     assert told or case.startswith("too many")
@@ -194,9 +195,9 @@ def test_the_first_wrong_value_is_enough(kind, fields):
 def test_what_is_certainly_too_long(renderer, monkeypatch):
     def count(text: str, context: int) -> int | None:
         try:
-            refuse_endless([text], renderer, context, "messages")
-        except ApiError as error:
-            return error.body["error"]["n_prompt_tokens"]
+            refuse_endless([text], renderer, context)
+        except TooLong as error:
+            return error.prompt_tokens
         return None
 
     words = "word " * 2000

@@ -5,13 +5,14 @@ import threading
 
 import pytest
 
+from ponder.agents.turn.plan import Plan
 from ponder.engine.protocol import SamplingParams
-from ponder.server import chat_wire, responses_wire, text_wire
-from ponder.server.errors import ApiError
-from ponder.server.plan import Plan
-from ponder.server.whole import MOST_ALTERNATIVES, json_pieces, refuse_large_answers
-from tests.server.born import ASK, NAME
-from tests.server.test_generation import think_then
+from ponder.server.answer.size import MOST_ALTERNATIVES, refuse_large_answers
+from ponder.server.replies import chat, responses, text
+from ponder.server.replies.whole import json_pieces
+from ponder.server.requests.errors import ApiError
+from tests.shared.born import ASK, NAME
+from tests.shared.one_turn import think_then
 
 CHAT = {"messages": ASK, "max_tokens": 40, "logprobs": True, "top_logprobs": 2}
 
@@ -43,10 +44,10 @@ def test_no_piece_is_long():
 @pytest.mark.parametrize(
     ("path", "body", "module", "works_in"),
     [
-        ("/v1/chat/completions", CHAT, chat_wire, "logprob_entries"),
-        ("/v1/completions", {"prompt": "go", "logprobs": 2}, text_wire, "logprob_entries"),
-        ("/inference/v1/generate", {"token_ids": [5], "sampling_params": {"logprobs": 2}}, text_wire, "_entries_by_id"),
-        ("/v1/responses", {"input": "go"}, responses_wire, "whole_response"),
+        ("/v1/chat/completions", CHAT, chat, "logprob_entries"),
+        ("/v1/completions", {"prompt": "go", "logprobs": 2}, text, "logprob_entries"),
+        ("/inference/v1/generate", {"token_ids": [5], "sampling_params": {"logprobs": 2}}, text, "_entries_by_id"),
+        ("/v1/responses", {"input": "go"}, responses, "whole_response"),
     ],
 )
 def test_whole_answers_are_written_beside_the_event_loop(says, monkeypatch, path, body, module, works_in):
@@ -58,7 +59,7 @@ def test_whole_answers_are_written_beside_the_event_loop(says, monkeypatch, path
 
     monkeypatch.setattr(module, works_in, noted)
     if works_in == "whole_response":
-        monkeypatch.setattr("ponder.server.routes_responses.whole_response", noted)
+        monkeypatch.setattr("ponder.server.front.routes_responses.whole_response", noted)
     answer = server.http.post(path, json={"model": NAME} | body)
     assert answer.status_code == 200 and answer.headers["content-type"] == "application/json", answer.text
     assert threads and server.thread not in threads

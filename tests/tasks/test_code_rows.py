@@ -11,7 +11,7 @@ import pytest
 
 from ponder.tasks import gym_tasks, jsonl_tasks
 from ponder.tasks.livecodebench import PREAMBLE
-from ponder.verifiers.code import job_of
+from ponder.verifiers.code.verifier import job_of
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="benchmark files are not at ../shared/data")

@@ -7,15 +7,16 @@ import pytest
 
 from ponder.chat.parser import ParsedOutput
 from ponder.chat.renderer import Prompt
-from ponder.engine.protocol import Completion, Request, rl_sampling
+from ponder.engine.protocol import Completion, rl_sampling
+from ponder.evals.held_out import _sample
+from ponder.ledger import Ledger
 from ponder.recipe.load import parse_recipe
 from ponder.sandbox import IsolationError
 from ponder.tasks import Task, program_tasks
 from ponder.training import rollouts
 from ponder.training.data import load_tasks
-from ponder.training.evaluate import _sample
+from ponder.training.references import SelfCheckError, check_references
 from ponder.training.rollouts import Rollout, collect
-from ponder.training.selfcheck import SelfCheckError, check_programs, check_references
 from ponder.verifiers import Verification
 from ponder.verifiers.verdict import Verdict
 
@@ -58,7 +59,7 @@ def test_code_files_are_asked_with_the_code_prompt(tmp_path):
 def test_reference_solutions_go_through_the_sandbox():
     with Verification() as verification:
         check_references(verification, program_tasks()[:64])
-        assert verification.code.runs > 60
+        assert verification.grader("code").runs > 60
         check_references(verification, [coding()])  # it has no solution to run
         with pytest.raises(
             SelfCheckError, match=r"'code' says 'wrong' of a task's own reference answer \(wrong answer"
@@ -72,25 +73,24 @@ def test_the_sandbox_is_started_only_for_code(monkeypatch):
         def refuse():
             raise IsolationError("no user namespaces here")
 
-        monkeypatch.setattr(verification.code, "start", refuse)
-        check_programs(verification, [Task(({"role": "user", "content": "Q"},), "math", "math", "1")])
+        monkeypatch.setattr(verification.grader("code"), "start", refuse)
+        verification.prepare([Task(({"role": "user", "content": "Q"},), "math", "math", "1")])
         with pytest.raises(IsolationError):
-            check_programs(verification, [coding()])
+            verification.prepare([coding()])
 
 
 def test_limits_that_the_sandbox_will_not_give_stop_the_run():
     with Verification() as verification:
-        check_programs(verification, [coding(limits={"timeout_s": 10, "memory_mb": 1024})])
-        with pytest.raises(SelfCheckError, match=r"limits\.memory_mb 2048: set sandbox\.memory_mb"):
-            check_programs(verification, [coding(limits={"memory_mb": 2048})])
+        verification.prepare([coding(limits={"timeout_s": 10, "memory_mb": 1024})])
+        with pytest.raises(ValueError, match=r"limits\.memory_mb 2048: set sandbox\.memory_mb"):
+            verification.prepare([coding(limits={"memory_mb": 2048})])
 
 
 def test_records_describe_the_tests_and_never_hold_them(tmp_path):
     task = coding({"solution": "secret"}, tests=[{"function": "f", "args": ["x" * 10**6], "expected": 2}] * 50)
-    request = Request((0, 0), (1, 2), rl_sampling(100, frozenset()), 0)
-    completion = Completion(request, [5], [-0.5], "stop")
+    ledger = Ledger.of_turn([1, 2], [5], [-0.5], "stop")
     parsed = ParsedOutput("", "1", (), True, 1)
-    rollout = Rollout(task, 0, 0, Prompt([1, 2], "", True), completion, parsed, Verdict("wrong", 0.0, "because"))
+    rollout = Rollout(task, 0, 0, ledger, parsed, Verdict("wrong", 0.0, "because"))
 
     class Renderer:
         def decode(self, ids):

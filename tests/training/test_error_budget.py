@@ -5,24 +5,20 @@ from collections import Counter
 from html import escape
 from io import StringIO
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
 from ponder.chat.parser import ParsedOutput
-from ponder.chat.renderer import Prompt
-from ponder.engine.protocol import Completion, Request, rl_sampling
-from ponder.recipe.load import parse_recipe
-from ponder.recipe.schema import RlStage
+from ponder.ledger import Ledger
+from ponder.recipe.stages import RlStage
 from ponder.runs.console import failure_table
 from ponder.runs.failures import FAILURES_FILE, FAILURES_KEPT, add_failures, failure_row, write_failures
 from ponder.runs.html import render_html
 from ponder.runs.lineage import new_lineage
-from ponder.runs.report import build_report
 from ponder.runs.run import Run
+from ponder.runs.summary import build_report
 from ponder.tasks.task import Task
-from ponder.training.changes import changed_fields
 from ponder.training.error_budget import (
     WINDOW,
     BudgetSpent,
@@ -52,8 +48,8 @@ def task(verifier: str = "math", **metadata) -> Task:
 
 
 def rollout(of: Task, verdict: Verdict, content: str = "It is 2") -> Rollout:
-    completion = Completion(Request((0, 0), (1,), rl_sampling(9, frozenset()), 0), [5], [-0.5], "stop")
-    return Rollout(of, 0, 0, Prompt([1], "", True), completion, ParsedOutput("", content, (), True, 0), verdict)
+    ledger = Ledger.of_turn([1], [5], [-0.5], "stop")
+    return Rollout(of, 0, 0, ledger, ParsedOutput("", content, (), True, 0), verdict)
 
 
 def failed(status: str = "error", reason: str = "the server is down") -> Verdict:
@@ -145,7 +141,7 @@ def test_rates_by_verifier():
 
 
 def test_of_a_composed_reward_the_part_that_failed_is_named():
-    """With the judge's own verdicts. Length cannot be judged without the number of tokens, so it is that which fails."""
+    """With verdicts of Verification itself. Length cannot be judged without the number of tokens, so it is that which fails."""
     length = {"verifier": "length", "reference": {"max_tokens": 5}}
     composed = task(reward={"gate": ["format"], "then": {"product": ["task", length]}})
     response = Response("", "\\boxed{2}", True, False)
@@ -263,41 +259,9 @@ def test_a_page_of_hostile_samples_is_only_text(tmp_path):
             {"stage": "math", "during": "training", "verifier": "math", "verdicts": 96, "error": 8, "timeout": 16}
         ]
         assert report["paused"]["reason"] == SCRIPT
-        page = render_html(run, report)
+        page = render_html(run, report, [])
     assert "<img" not in page and page.count(escape(SCRIPT)) == 2 and "\x1b" not in page
     assert "<td>96</td><td>8</td><td>16</td>" in page
-
-
-def recipe(**stage):
-    stages = [{"name": "math", "kind": "rl", "steps": 2, "optimizer": {"lr": 0.5}} | stage]
-    sources = {"sums": {"kind": "gym", "family": "chain_sum"}}
-    return {"name": "t", "sources": sources, "stages": stages}
-
-
-def test_changes_are_told_by_field():
-    before = parse_recipe(recipe())
-    after = parse_recipe(recipe(error_budget=0.5, optimizer={"lr": 0.25}) | {"sandbox": {"urls": ["http://a:1"]}})
-    assert changed_fields(before, before) == {}
-    assert changed_fields(before, after) == {
-        "sandbox.urls": [[], ["http://a:1"]],
-        "stages.math.optimizer.lr": [0.5, 0.25],
-        "stages.math.error_budget": [0.01, 0.5],
-    }
-
-
-@pytest.mark.parametrize(
-    ("changes", "path"),
-    [
-        (recipe(steps=3), "stages.math.steps"),
-        (recipe(name="other"), "stages.math.name"),
-        (recipe() | {"seed": 1}, "seed"),
-        (recipe() | {"engine": {"dtype": "bfloat16"}}, "engine.dtype"),
-        (recipe(objective={"name": "grpo"}), "stages.math.objective.name"),
-    ],
-)
-def test_what_cannot_be_changed_is_refused_by_name(changes, path):
-    with pytest.raises(ValueError, match=rf"--set {path}.*cannot be changed in a run that has begun"):
-        changed_fields(parse_recipe(recipe()), parse_recipe(changes))
 
 
 def test_parts_of_composed_rewards_have_metrics_of_their_own():

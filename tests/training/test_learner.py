@@ -8,9 +8,11 @@ import torch
 
 from ponder.model.config import ModelConfig, RopeConfig
 from ponder.model.decoder import build_random
-from ponder.recipe.schema import Optimizer
+from ponder.recipe.stages import Optimizer
 from ponder.training import learner as learner_module
+from ponder.training import scoring
 from ponder.training.batch import Sample, micro_batches
+from ponder.training.goals import Imitation, Reinforcement
 from ponder.training.learner import Learner, learning_rate
 from ponder.training.objectives import OBJECTIVES
 from ponder.training.replicas import Replicas
@@ -33,6 +35,14 @@ def samples() -> list[Sample]:
     return made
 
 
+def reinforce(one: Learner, made: list[Sample], name: str, step: int) -> dict[str, float]:
+    return one.learn(made, Reinforcement.of(made, OBJECTIVES[name], 30), step).metrics
+
+
+def imitate(one: Learner, made: list[Sample]) -> dict[str, float]:
+    return one.learn(made, Imitation.of(made), 1).metrics
+
+
 def one_by_one(made: list[Sample]) -> list[list[Sample]]:
     return [[sample] for sample in made]
 
@@ -48,10 +58,10 @@ def learner(budget: int, replicas: Replicas | None = None, decoder=None) -> Lear
 def test_a_shared_prompt_computed_once_gives_the_same_gradient(name, monkeypatch):
     """Against every sample alone, its prompt before it: the plain way."""
     together = learner(10_000)
-    metrics = together.reinforce(samples(), OBJECTIVES[name], 30, step=1)
+    metrics = reinforce(together, samples(), name, 1)
     monkeypatch.setattr(learner_module, "micro_batches", lambda made, budget, shares: one_by_one(made))
     alone = learner(10_000)
-    assert alone.reinforce(samples(), OBJECTIVES[name], 30, step=1) == pytest.approx(metrics, rel=1e-3, abs=1e-5)
+    assert reinforce(alone, samples(), name, 1) == pytest.approx(metrics, rel=1e-3, abs=1e-5)
     torch.testing.assert_close(together.gradients, alone.gradients, atol=1e-5, rtol=1e-4)
 
 
@@ -60,7 +70,7 @@ def test_gradient_is_the_same_for_any_micro_batch(name):
     found = []
     for budget in (16, 100, 10_000):
         one = learner(budget)
-        metrics = one.reinforce(samples(), OBJECTIVES[name], 30, step=1)
+        metrics = reinforce(one, samples(), name, 1)
         found.append((one.gradients.clone(), metrics))
     for gradient, metrics in found[1:]:
         torch.testing.assert_close(gradient, found[0][0], atol=1e-5, rtol=1e-4)
@@ -71,24 +81,24 @@ def test_imitation_gradient_is_the_same_for_any_micro_batch():
     found = []
     for budget in (16, 10_000):
         one = learner(budget)
-        one.imitate(samples(), step=1)
+        imitate(one, samples())
         found.append(one.gradients.clone())
     torch.testing.assert_close(found[0], found[1], atol=1e-6, rtol=1e-4)
 
 
 def test_helping_processes_add_up_to_the_same_gradient():
     alone = learner(100)
-    expected = alone.reinforce(samples(), OBJECTIVES["grpo"], 30, step=1)
+    expected = reinforce(alone, samples(), "grpo", 1)
     decoder = build_random(CONFIG, 1)
     replicas = Replicas(decoder, 1)
     try:
         helped = learner(100, replicas, decoder)
         for step in (1, 2):  # the second step needs the helper to see the first one's update
-            metrics = helped.reinforce(samples(), OBJECTIVES["grpo"], 30, step)
+            metrics = reinforce(helped, samples(), "grpo", step)
             if step == 1:
                 assert metrics == pytest.approx(expected, rel=1e-3, abs=1e-5)
                 torch.testing.assert_close(helped.gradients, alone.gradients, atol=1e-5, rtol=1e-4)
-        alone.reinforce(samples(), OBJECTIVES["grpo"], 30, 2)
+        reinforce(alone, samples(), "grpo", 2)
         torch.testing.assert_close(helped.gradients, alone.gradients, atol=1e-4, rtol=1e-3)
     finally:
         replicas.close()
@@ -96,10 +106,10 @@ def test_helping_processes_add_up_to_the_same_gradient():
 
 def test_logits_in_pieces_give_the_same_gradient(monkeypatch):
     whole = learner(10_000)
-    whole.reinforce(samples(), OBJECTIVES["dapo"], 30, 1)
-    monkeypatch.setattr(learner_module, "LOGITS_AT_ONCE", 50 * 7)
+    reinforce(whole, samples(), "dapo", 1)
+    monkeypatch.setattr(scoring, "LOGITS_AT_ONCE", 50 * 7)
     pieces = learner(10_000)
-    pieces.reinforce(samples(), OBJECTIVES["dapo"], 30, 1)
+    reinforce(pieces, samples(), "dapo", 1)
     torch.testing.assert_close(pieces.gradients, whole.gradients, atol=1e-6, rtol=1e-4)
 
 
@@ -107,7 +117,7 @@ def test_only_masked_tokens_teach():
     base = samples()[0]
     changed = Sample(base.ids, [0] * (len(base.ids) - 1) + [1], base.logprobs[-1:], base.advantage)
     logprobs = learner(100)
-    logprobs.imitate([changed], 1)
+    imitate(logprobs, [changed])
     last = copy.deepcopy(build_random(CONFIG, 1))
     from ponder.model.attention import score_sequences
 
@@ -120,14 +130,14 @@ def test_only_masked_tokens_teach():
 def test_state_survives_saving_bit_for_bit(tmp_path):
     straight = learner(100)
     for step in (1, 2, 3):
-        straight.reinforce(samples(), OBJECTIVES["dapo"], 30, step)
+        reinforce(straight, samples(), "dapo", step)
     first = learner(100)
     for step in (1, 2):
-        first.reinforce(samples(), OBJECTIVES["dapo"], 30, step)
+        reinforce(first, samples(), "dapo", step)
     first.save_state(tmp_path / "optimizer.safetensors")
     second = learner(100, decoder=copy.deepcopy(first.decoder))
     second.load_state(tmp_path / "optimizer.safetensors")
-    second.reinforce(samples(), OBJECTIVES["dapo"], 30, 3)
+    reinforce(second, samples(), "dapo", 3)
     for a, b in zip(straight.decoder.parameters(), second.decoder.parameters(), strict=True):
         assert torch.equal(a, b)
 
@@ -137,7 +147,7 @@ def test_gradient_that_is_not_finite_updates_nothing():
     before = [p.clone() for p in one.decoder.parameters()]
     bad = samples()[0]
     with pytest.raises(FloatingPointError, match="nothing was updated"):
-        one.reinforce([Sample(bad.ids, bad.mask, bad.logprobs, float("inf"))], OBJECTIVES["rloo"], 30, 1)
+        reinforce(one, [Sample(bad.ids, bad.mask, bad.logprobs, float("inf"))], "rloo", 1)
     assert all(torch.equal(a, b) for a, b in zip(before, one.decoder.parameters(), strict=True))
 
 

@@ -5,16 +5,11 @@ import math
 import pytest
 import torch
 
-from ponder.training.objectives import (
-    OBJECTIVES,
-    StepCounts,
-    batch_whitened,
-    group_mean,
-    group_mean_std,
-    kl_estimate,
-    leave_one_out,
-    policy_loss,
-)
+from ponder.recipe.stages.rl import Objective as Settings
+from ponder.training.advantages import batch_whitened, group_mean, group_mean_std, leave_one_out, parts_apart
+from ponder.training.batch import MicroBatch
+from ponder.training.objectives import OBJECTIVES, Objective, StepCounts, kl_estimate, policy_loss, resolve
+from ponder.training.scoring import Scores
 
 # Sequence 0 has two tokens with ratios 1.5 and 0.5, sequence 1 one token with ratio 1.1.
 RATIOS = [1.5, 0.5, 1.1]
@@ -24,17 +19,27 @@ ADVANTAGES = [2.0, 2.0, -1.0]
 COUNTS = StepCounts(tokens=3, sequences=2, max_tokens=10)
 
 
-def loss_of(name: str) -> tuple[float, list[float]]:
-    logprobs = torch.tensor(LEARNER, dtype=torch.float64, requires_grad=True)
-    parts = policy_loss(
-        OBJECTIVES[name],
-        COUNTS,
-        logprobs,
-        torch.tensor(SAMPLER, dtype=torch.float64),
-        torch.tensor(ADVANTAGES, dtype=torch.float64),
-        torch.tensor([0, 0, 1]),
-        reference_logprobs=torch.tensor(LEARNER, dtype=torch.float64),  # KL 0, so that only the policy term shows
+def batch(sampler, advantages, sample_of, old=None) -> MicroBatch:
+    """What a loss looks at of a micro-batch."""
+    none = torch.tensor([])
+    old = None if old is None else torch.as_tensor(old)
+    return MicroBatch(
+        none, None, none, none, torch.as_tensor(sampler), torch.as_tensor(advantages), torch.tensor(sample_of), old
     )
+
+
+def scores(logprobs, reference=None) -> Scores:
+    return Scores(logprobs, torch.zeros(len(logprobs)), reference)
+
+
+def loss_of(objective: str | Objective) -> tuple[float, list[float]]:
+    logprobs = torch.tensor(LEARNER, dtype=torch.float64, requires_grad=True)
+    # KL 0, so that only the policy term shows
+    reference = torch.tensor(LEARNER, dtype=torch.float64)
+    sampler = torch.tensor(SAMPLER, dtype=torch.float64)
+    advantages = torch.tensor(ADVANTAGES, dtype=torch.float64)
+    objective = OBJECTIVES[objective] if isinstance(objective, str) else objective
+    parts = policy_loss(objective, COUNTS, scores(logprobs, reference), batch(sampler, advantages, [0, 0, 1]))
     parts.loss.backward()
     return parts.loss.item(), logprobs.grad.tolist()
 
@@ -73,10 +78,8 @@ def test_gspo_clips_the_sequence():
     parts = policy_loss(
         OBJECTIVES["gspo"],
         StepCounts(2, 1, 10),
-        logprobs,
-        torch.tensor([-1.0, -1.0]),
-        torch.tensor([1.0, 1.0]),
-        torch.tensor([0, 0]),
+        scores(logprobs),
+        batch([-1.0, -1.0], [1.0, 1.0], [0, 0]),
     )
     assert parts.loss.item() == pytest.approx(-(1 + 4e-4)) and parts.clipped.all()
 
@@ -106,7 +109,7 @@ def test_kl_enters_with_its_weight():
     objective = OBJECTIVES["grpo"]
     logprobs, reference = torch.tensor([-1.0, -2.0]), torch.tensor([-1.5, -1.0])
     zero = torch.zeros(2)
-    parts = policy_loss(objective, StepCounts(2, 1, 9), logprobs, logprobs, zero, torch.tensor([0, 0]), reference)
+    parts = policy_loss(objective, StepCounts(2, 1, 9), scores(logprobs, reference), batch(logprobs, zero, [0, 0]))
     k3 = [math.exp(d) - 1 - d for d in (-0.5, 1.0)]
     assert parts.loss.item() == pytest.approx(0.04 * sum(k3) / 2)
 
@@ -119,7 +122,7 @@ def test_kl_estimators():
 
 
 def test_advantages():
-    groups = [[1.0, 0.0, 0.0], [1.0, 1.0]]
+    groups = [[{"score": r} for r in group] for group in ([1.0, 0.0, 0.0], [1.0, 1.0])]
     std = math.sqrt(((2 / 3) ** 2 + 2 * (1 / 3) ** 2) / 2)
     assert group_mean(groups) == [pytest.approx([2 / 3, -1 / 3, -1 / 3]), [0.0, 0.0]]
     assert group_mean_std(groups)[0] == pytest.approx([2 / 3 / std, -1 / 3 / std, -1 / 3 / std], rel=1e-5)
@@ -135,12 +138,95 @@ def test_on_policy_gradient_pushes_towards_what_paid(name):
     parts = policy_loss(
         OBJECTIVES[name],
         StepCounts(3, 2, 10),
-        logprobs,
-        logprobs.detach(),
-        torch.tensor([1.0, 1.0, -1.0]),
-        torch.tensor([0, 0, 1]),
-        logprobs.detach(),
+        scores(logprobs, logprobs.detach()),
+        batch(logprobs.detach(), [1.0, 1.0, -1.0], [0, 0, 1]),
     )
     parts.loss.backward()
     assert (parts.ratio == 1).all() and not parts.clipped.any()
     assert (logprobs.grad[:2] < 0).all() and logprobs.grad[2] > 0
+
+
+def test_a_dual_clip_bounds_the_loss_of_what_did_not_pay():
+    """A negative advantage at a ratio of e**3 weighs 3 times itself, and no longer pushes."""
+    objective = resolve(Settings(name="dapo", dual_clip=3))
+    logprobs = torch.tensor([2.0, -1.0], requires_grad=True)
+    parts = policy_loss(objective, StepCounts(2, 2, 9), scores(logprobs), batch([-1.0, -1.0], [-1.0, -1.0], [0, 1]))
+    parts.loss.backward()
+    assert parts.loss.item() == pytest.approx((3 + 1) / 2) and parts.dual_clipped.tolist() == [True, False]
+    assert logprobs.grad.tolist() == pytest.approx([0.0, 0.5])
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_extreme_ratios_give_finite_gradients(name):
+    logprobs = torch.tensor([-0.1, -400.0, -0.1], requires_grad=True)
+    reference = torch.tensor([-300.0, -0.1, -300.0])
+    sampler, advantages = torch.tensor([-400.0, -0.1, -400.0]), torch.tensor([-1.0, 1.0, 1.0])
+    parts = policy_loss(OBJECTIVES[name], COUNTS, scores(logprobs, reference), batch(sampler, advantages, [0, 0, 1]))
+    parts.loss.backward()
+    assert torch.isfinite(parts.loss) and torch.isfinite(logprobs.grad).all()
+
+
+def test_truncated_importance_sampling_weighs_by_learner_over_sampler():
+    """One update a step: the ratio is 1 and its gradient the policy's, weighted by at most the cap."""
+    objective = resolve(Settings(name="dapo", tis_cap=1.2))
+    loss, gradient = loss_of(objective)
+    weights = [1.2, 0.5, 1.1]
+    terms = [w * a for w, a in zip(weights, ADVANTAGES, strict=True)]
+    assert loss == pytest.approx(-sum(terms) / 3)
+    assert gradient == pytest.approx([-t / 3 for t in terms])
+
+
+def test_truncated_importance_sampling_keeps_the_clip_for_later_updates():
+    """The learner has moved since the step began: the trust region is about that, the weight about the sampler."""
+    objective = resolve(Settings(name="dapo", tis_cap=2))
+    logprobs = torch.tensor([-0.5], requires_grad=True)
+    moved = batch([-1.5], [1.0], [0], old=[-1.0])
+    parts = policy_loss(objective, StepCounts(1, 1, 9), scores(logprobs), moved)
+    assert parts.clipped.item() and parts.loss.item() == pytest.approx(-1.28 * math.exp(0.5))
+
+
+def test_the_unbiased_kl_has_the_gradient_of_the_kl():
+    """Averaged over all tokens by their probabilities, where k3's own gradient is another."""
+    logits = torch.tensor([0.3, -0.2, 0.9], dtype=torch.float64, requires_grad=True)
+    reference = torch.log_softmax(torch.tensor([1.0, 0.1, -0.5], dtype=torch.float64), -1)
+    learner = torch.log_softmax(logits, -1)
+    (exact,) = torch.autograd.grad((learner.exp() * (learner - reference)).sum(), logits, retain_graph=True)
+    ratio = (learner - learner.detach()).exp()  # on policy
+    sampled = learner.detach().exp()
+    estimates = {
+        name: torch.autograd.grad(
+            (sampled * kl_estimate(name, learner, reference, ratio)).sum(), logits, retain_graph=True
+        )[0]
+        for name in ("unbiased", "k3")
+    }
+    torch.testing.assert_close(estimates["unbiased"], exact)
+    assert not torch.allclose(estimates["k3"], exact, rtol=0.1)
+
+
+def test_choices_replace_those_of_the_paper():
+    chosen = resolve(Settings(name="grpo", advantage="leave_one_out", aggregate="token", clip_high=0.3, kl=0.0))
+    assert (chosen.advantage, chosen.aggregate, chosen.clip_high, chosen.kl) == (leave_one_out, "token", 0.3, 0.0)
+    assert chosen.clip_low == OBJECTIVES["grpo"].clip_low
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"name": "rloo", "clip_high": 0.3}, "objective.clip_high: 'rloo' does not clip"),
+        ({"name": "cispo", "dual_clip": 3}, "objective.dual_clip: a dual clip belongs to"),
+        ({"name": "dapo", "kl_estimator": "k1"}, "objective.kl_estimator: 'dapo' has no KL"),
+    ],
+)
+def test_choices_that_do_not_go_together(settings, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        resolve(Settings(**settings))
+
+
+def test_parts_apart_lets_no_part_drown_another():
+    """A part of a hundredth's size decides nothing when added up, and as much as the other when apart."""
+    group = [{"a": 1.0, "b": 0.0}, {"a": 1.0, "b": 0.01}, {"a": 0.0, "b": 0.0}, {"a": 0.0, "b": 0.01}]
+    (added,), (apart,) = group_mean([group]), parts_apart([group])
+    assert added[0] > 0.4 and added[3] < -0.4
+    assert apart[0] == pytest.approx(apart[3], abs=1e-2) and apart[1] > 0.5 and apart[2] < -0.5
+    one = [[{"score": r} for r in group] for group in ([1.0, 0.0, 0.0], [1.0, 0.0])]
+    assert [a > 0 for group in parts_apart(one) for a in group] == [True, False, False, True, False]

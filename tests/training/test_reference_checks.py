@@ -12,6 +12,7 @@ from ponder.tasks import Task
 from ponder.training.data import load_tasks
 from ponder.training.references import SelfCheckError, check_references
 from ponder.training.selfcheck import check_tasks
+from ponder.training.stages.kinds import stages_of
 from ponder.verifiers import Verification
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -45,14 +46,14 @@ def test_one_bad_reference_among_hundreds_is_found_and_named_by_line(tmp_path, v
     path = write(tmp_path / "rows.jsonl", choices(700, {613}))
     mine = recipe(kind="jsonl", path=path, verifier="choice")
     with pytest.raises(SelfCheckError, match=r"^[^\n]*rows\.jsonl, line 613: .*lists only 3 choices"):
-        check_tasks(mine, load_tasks(mine), verification)
+        check_tasks(stages_of(mine), load_tasks(mine), verification)
 
 
 def test_all_are_counted_and_the_first_twenty_are_shown(tmp_path, verification):
     bad = set(range(5, 305, 10))
     mine = recipe(kind="jsonl", path=write(tmp_path / "rows.jsonl", choices(300, bad)), verifier="choice")
     with pytest.raises(SelfCheckError) as refused:
-        check_tasks(mine, load_tasks(mine), verification)
+        check_tasks(stages_of(mine), load_tasks(mine), verification)
     lines = str(refused.value).splitlines()
     assert lines[0] == "30 references cannot be used:"
     assert [f"line {n}:" in line for n, line in zip(sorted(bad), lines[1:21], strict=False)] == [True] * 20
@@ -65,7 +66,7 @@ def test_equal_references_with_other_choices_are_looked_at_apart(tmp_path, verif
     rows[30] = {"question": "Is it?", "choices": ["yes", "no"], "answer": "C"}
     mine = recipe(kind="jsonl", path=write(tmp_path / "rows.jsonl", rows), verifier="choice")
     with pytest.raises(SelfCheckError, match=r"line 31: .*lists only 2 choices"):
-        check_tasks(mine, load_tasks(mine), verification)
+        check_tasks(stages_of(mine), load_tasks(mine), verification)
 
 
 def test_what_no_response_states_must_still_be_judged(tmp_path, verification):
@@ -73,7 +74,7 @@ def test_what_no_response_states_must_still_be_judged(tmp_path, verification):
     rows[70] |= {"instruction_id_list": ["punctuation:no_coma"]}
     mine = recipe(kind="jsonl", path=write(tmp_path / "rows.jsonl", rows), verifier="instructions")
     with pytest.raises(SelfCheckError, match=r"line 71: no answer can be judged: .*no_coma"):
-        check_tasks(mine, load_tasks(mine), verification)
+        check_tasks(stages_of(mine), load_tasks(mine), verification)
 
 
 def test_calls_of_functions_that_there_are_not(tmp_path, verification):
@@ -84,22 +85,22 @@ def test_calls_of_functions_that_there_are_not(tmp_path, verification):
     rows[80]["ground_truth"] = [{"volume": {"r": [1]}}]
     mine = recipe(kind="jsonl", path=write(tmp_path / "rows.jsonl", rows), verifier="function_calls")
     with pytest.raises(SelfCheckError, match=r"line 81: .*'volume', which is not among the tools"):
-        check_tasks(mine, load_tasks(mine), verification)
+        check_tasks(stages_of(mine), load_tasks(mine), verification)
 
 
 def test_limits_of_all_programming_tasks_are_looked_at(tmp_path, verification):
     rows = [{"prompt": f"Write f{n}.", "tests": [{"function": "f", "expected": n}]} for n in range(90)]
     rows[80]["limits"] = {"memory_mb": 4096}
     mine = recipe(kind="jsonl", path=write(tmp_path / "rows.jsonl", rows), verifier="code")
-    with pytest.raises(SelfCheckError, match=r"line 81: .*limits\.memory_mb 4096"):
-        check_tasks(mine, load_tasks(mine), verification)
+    with pytest.raises(ValueError, match=r"line 81: .*limits\.memory_mb 4096"):
+        check_tasks(stages_of(mine), load_tasks(mine), verification)
 
 
 def test_tasks_that_are_made_are_looked_at_as_they_come(verification):
     mine = recipe(kind="gym", family="chain_sum", size=10**9)
     pool = load_tasks(mine)
     assert list(pool.at_hand) == []
-    check_tasks(mine, pool, verification)
+    check_tasks(stages_of(mine), pool, verification)
     made = Task(({"role": "user", "content": "Which?"},), "d", "choice", "CD", source="made")
     with pytest.raises(SelfCheckError, match=r"^made, 'Which\?': no answer can be judged"):
         check_references(verification, [made])

@@ -3,28 +3,26 @@
 import pytest
 
 from ponder.chat.parser import ParsedOutput
-from ponder.chat.renderer import Prompt
-from ponder.engine.protocol import Completion, Request, rl_sampling
-from ponder.recipe.schema import RlStage
+from ponder.ledger import Ledger
+from ponder.recipe.stages import RlStage
 from ponder.tasks.task import Task
 from ponder.training.data import _shares, spread
+from ponder.training.exits import has_plateaued
+from ponder.training.first_rollouts import check_signal
 from ponder.training.objectives import OBJECTIVES
+from ponder.training.references import SelfCheckError
 from ponder.training.rewards import by_group, has_variance, overlong_penalty, set_advantages, set_rewards
-from ponder.training.rl import summarise
 from ponder.training.rollouts import Rollout
-from ponder.training.selfcheck import SelfCheckError, check_signal
-from ponder.training.stages import has_plateaued
+from ponder.training.step_metrics import summarise
 from ponder.verifiers.verdict import Verdict
 
 
 def rollout(group: int, sample: int, status: str, length: int = 4) -> Rollout:
     score = {"correct": 1.0, "error": None, "timeout": None}.get(status, 0.0)
     task = Task(({"role": "user", "content": f"{group}"},), "sums", "math", "1")
-    request = Request((group, sample), (1, 2), rl_sampling(100, frozenset()), 0)
-    finish = "length" if status == "truncated" else "stop"
-    completion = Completion(request, [5] * length, [-0.5] * length, finish)
+    ledger = Ledger.of_turn([1, 2], [5] * length, [-0.5] * length, "length" if status == "truncated" else "stop")
     parsed = ParsedOutput("", "1", (), True, 2)
-    return Rollout(task, group, sample, Prompt([1, 2], "", True), completion, parsed, Verdict(status, score, "because"))
+    return Rollout(task, group, sample, ledger, parsed, Verdict(status, score, "because"))
 
 
 def stage(**settings) -> RlStage:
@@ -34,7 +32,7 @@ def stage(**settings) -> RlStage:
 def test_a_failing_verifier_is_never_a_zero():
     group = [rollout(0, i, status) for i, status in enumerate(["correct", "wrong", "error", "timeout", "unparseable"])]
     set_rewards(group, stage())
-    assert [r.reward for r in group] == [1.0, 0.0, None, None, 0.0]
+    assert [r.reward for r in group] == [{"score": 1.0}, {"score": 0.0}, None, None, {"score": 0.0}]
     set_advantages(group, OBJECTIVES["dr_grpo"])
     assert [r.advantage for r in group] == [
         pytest.approx(2 / 3),
@@ -45,7 +43,9 @@ def test_a_failing_verifier_is_never_a_zero():
     ]
 
 
-@pytest.mark.parametrize(("choice", "reward"), [("mask", None), ("wrong", 0.0), ("soft", -1.0)])
+@pytest.mark.parametrize(
+    ("choice", "reward"), [("mask", None), ("wrong", {"score": 0.0}), ("soft", {"score": 0.0, "overlong": -1.0})]
+)
 def test_truncated_answers_by_choice(choice, reward):
     cut = rollout(0, 0, "truncated", 100)
     set_rewards([cut], stage(truncated=choice))
@@ -56,7 +56,7 @@ def test_soft_overlong_penalty_grows_over_the_margin():
     assert [overlong_penalty(n, 100, 20) for n in (50, 80, 90, 100, 120)] == [0, 0, 0.5, 1, 1]
     right = rollout(0, 0, "correct", 90)
     set_rewards([right], stage(truncated="soft", soft_margin=20))
-    assert right.reward == 0.5
+    assert right.reward == {"score": 1.0, "overlong": -0.5}
 
 
 def test_groups_without_a_reward_teach_nothing_and_crash_nothing():

@@ -19,13 +19,17 @@ BROKEN = Verdict("error", None, "broke")
 LATE = Verdict("timeout", None, "late")
 
 
+def composed(reward, reference="7", verifier="math") -> Task:
+    return Task(({"role": "user", "content": "Q"},), "math", verifier, reference, metadata={"reward": reward})
+
+
 def result(reward, task: Verdict = RIGHT, format: Verdict = RIGHT) -> Verdict:
-    def submit(name, reference):
+    def submit(part):
         future: Future[Verdict] = Future()
-        future.set_result(task if name is None else format)
+        future.set_result(task if part.verifier == "math" else format)
         return future
 
-    return compose(reward, submit).result(timeout=5)
+    return compose(composed(reward), submit).result(timeout=5)
 
 
 GATE = {"gate": ["format"], "then": "task"}
@@ -109,13 +113,13 @@ def test_a_failure_never_becomes_a_score(reward, failure):
 
 
 def test_failing_on_purpose_does_not_open_a_shut_gate():
-    def submit(name, reference):
+    def submit(part):
         future: Future[Verdict] = Future()
-        future.set_result(WRONG if name == "format" else LATE)
+        future.set_result(WRONG if part.verifier == "format" else LATE)
         return future
 
     gate = {"gate": [{"verifier": "choice", "reference": "A"}, "format"], "then": "task"}
-    verdict = compose(gate, submit).result(timeout=5)
+    verdict = compose(composed(gate), submit).result(timeout=5)
     assert (verdict.status, verdict.score, len(verdict.parts)) == ("wrong", 0.0, 2)
 
 
@@ -128,11 +132,11 @@ def test_parts_that_end_at_the_same_time_in_threads_combine_once():
     for _ in range(50):
         futures: list[Future[Verdict]] = []
 
-        def submit(name, reference, futures=futures):
+        def submit(part, futures=futures):
             futures.append(Future())
             return futures[-1]
 
-        whole = compose({"product": ["task"] * 8}, submit)
+        whole = compose(composed({"product": ["task"] * 8}), submit)
         barrier = threading.Barrier(8)
 
         def finish(future, barrier=barrier):
@@ -149,14 +153,14 @@ def test_parts_that_end_at_the_same_time_in_threads_combine_once():
 
 def test_cancelled_parts_cancel_the_whole():
     part: Future[Verdict] = Future()
-    whole = compose(GATE, lambda name, reference: part)
+    whole = compose(composed(GATE), lambda task: part)
     part.cancel()
     assert whole.cancelled()
 
 
 def test_who_gives_up_leaves_no_noise_behind(caplog):
     part: Future[Verdict] = Future()
-    whole = compose(GATE, lambda name, reference: part)
+    whole = compose(composed(GATE), lambda task: part)
     assert whole.cancel()
     part.set_result(RIGHT)
     assert not caplog.records, "a callback raised"
@@ -166,10 +170,6 @@ def test_who_gives_up_leaves_no_noise_behind(caplog):
 def test_unknown_forms_are_refused(reward):
     with pytest.raises(ValueError):
         result(reward)
-
-
-def composed(reward, reference="7", verifier="math") -> Task:
-    return Task(({"role": "user", "content": "Q"},), "math", verifier, reference, metadata={"reward": reward})
 
 
 def test_the_judge_composes_real_verifiers():

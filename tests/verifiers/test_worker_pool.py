@@ -4,14 +4,17 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import CancelledError
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ponder.verifiers import WorkerPool
+from ponder.verifiers.process import GUARDED
 
-EASY = {"kind": "math", "reference": "x+1", "answer": "1+x"}
-HANG = {"kind": "math", "reference": "7", "answer": "9^{9^{9^{9}}}"}  # sympy expands it, in C code, for ever
+COMPARE = "ponder.verifiers.math.fallback:compare"
+EASY = {"run": COMPARE, "reference": "x+1", "answer": "1+x"}
+HANG = {"run": COMPARE, "reference": "7", "answer": "9^{9^{9^{9}}}"}  # sympy expands it, in C code, for ever
 
 
 def gone(process_id: int) -> bool:
@@ -89,7 +92,7 @@ def test_closing_kills_a_busy_worker_and_cancels_what_waits():
 
 
 def test_a_worker_that_cannot_have_the_memory_says_so():
-    with WorkerPool(workers=1, deadline_s=5.0, memory_bytes=64 << 20) as pool:
+    with WorkerPool(workers=1, deadline_s=5.0, program=replace(GUARDED, memory_bytes=64 << 20)) as pool:
         result = pool.submit(EASY).result()
     assert result["status"] == "error"
     assert result["score"] is None
@@ -132,14 +135,17 @@ def test_off_the_main_thread_it_is_the_same(pool):
 
 
 def test_unknown_kinds_and_broken_jobs_are_errors_and_harm_nothing(pool):
-    assert "unknown kind of job 'poetry'" in pool.submit({"kind": "poetry"}).result()["reason"]
-    assert pool.submit({"kind": "math"}).result()["status"] == "error"
-    assert pool.submit({"kind": "math", "reference": object()}).result()["status"] == "error"
+    for name in ("poetry", "os:getcwd", "ponder.verifiers.poetry:write", "ponder.verifiers.math:write"):
+        result = pool.submit({"run": name}).result()
+        assert (result["status"], result["score"]) == ("error", None)
+        assert result["reason"].startswith("the verifier cannot be loaded: ")
+    assert pool.submit({"run": COMPARE}).result()["status"] == "error"
+    assert pool.submit({"run": COMPARE, "reference": object()}).result()["status"] == "error"
     assert pool.submit(EASY).result()["status"] == "correct"
 
 
 def test_a_large_job_goes_through(pool):
-    job = {"kind": "math", "reference": "7", "answer": "7 + " * 500_000 + "0"}
+    job = {"run": COMPARE, "reference": "7", "answer": "7 + " * 500_000 + "0"}
     assert pool.submit(job).result()["status"] in ("wrong", "unparseable", "error", "timeout")
 
 
@@ -154,7 +160,7 @@ def test_workers_know_no_secrets(pool, monkeypatch):
         assert b"secret" not in environment.read_bytes()
 
 
-GUARDED = """
+SCRIPT = """
 import os, socket, subprocess, sys, tempfile
 from ponder.verifiers.worker import _Guard
 guard = _Guard()
@@ -179,7 +185,7 @@ print("done")
 
 def test_while_armed_the_guard_refuses_what_a_comparison_need_not_do():
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    out = subprocess.run([sys.executable, "-c", GUARDED], env=environment, capture_output=True, text=True)
+    out = subprocess.run([sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True)
     assert out.stdout.split() == ["refused"] * 7 + ["done"], out.stderr
 
 

@@ -6,25 +6,15 @@ from dataclasses import replace
 from typing import Any
 
 from ponder.chat.messages import flat_text
-from ponder.tasks.suggest import unknown_name
 from ponder.tasks.task import Task
 from ponder.verifiers.api import task_of
 from ponder.verifiers.response import Response, as_response
+from ponder.verifiers.table import VERIFIERS
 from ponder.verifiers.verdict import Verdict
-from ponder.verifiers.verification import VERIFIERS
-
-STRUCTURED = ("code", "format", "function_calls", "instructions", "length")  # their references are lists and objects
 
 
 class NoScoreError(Exception):
     """The verifier failed or ran out of time, so the rollout has no score. Nothing was found wrong with its answer."""
-
-
-def known_verifier(name: str) -> str:
-    """The name itself. ValueError for a verifier that there is not."""
-    if name not in VERIFIERS:
-        raise ValueError(unknown_name("verifier", name, VERIFIERS))
-    return name
 
 
 def task_from(verifier: str, reference: Any, row: Mapping[str, Any]) -> Task:
@@ -33,7 +23,7 @@ def task_from(verifier: str, reference: Any, row: Mapping[str, Any]) -> Task:
     Data sets in Parquet and Arrow bend nested values: they give all objects of a column the same keys. So what is
     nested may be given as JSON text. NumPy arrays, which some readers make of lists, are lists again.
     """
-    reference = _nested(reference) if verifier in STRUCTURED else _plain(reference)
+    reference = _nested(reference) if VERIFIERS[verifier].structured else _plain(reference)
     tools = _nested(row.get("tools")) or _nested(row.get("functions")) or ()
     metadata = dict(_nested(row.get("metadata")) or {})
     if choices := _nested(row.get("choices")):

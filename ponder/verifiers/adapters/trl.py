@@ -5,8 +5,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from ponder.verifiers.adapters.rollouts import known_verifier, response_from, task_from
+from ponder.verifiers.adapters.rollouts import response_from, task_from
 from ponder.verifiers.api import shared_verification
+from ponder.verifiers.table import known_verifier
 from ponder.verifiers.verdict import Verdict
 
 LOG = logging.getLogger(__name__)

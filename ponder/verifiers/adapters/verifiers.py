@@ -3,8 +3,9 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ponder.verifiers.adapters.rollouts import NoScoreError, known_verifier, response_from, score_of, task_from
+from ponder.verifiers.adapters.rollouts import NoScoreError, response_from, score_of, task_from
 from ponder.verifiers.api import shared_verification
+from ponder.verifiers.table import known_verifier
 
 if TYPE_CHECKING:
     from verifiers.v1 import Trace

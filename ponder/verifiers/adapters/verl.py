@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from ponder.verifiers.adapters.rollouts import known_verifier, response_from, score_of, task_from
+from ponder.verifiers.adapters.rollouts import response_from, score_of, task_from
 from ponder.verifiers.api import shared_verification
+from ponder.verifiers.table import known_verifier
 
 
 def compute_score(

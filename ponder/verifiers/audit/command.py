@@ -9,12 +9,12 @@ from rich.console import Console
 from rich.table import Table
 
 from ponder.tasks.suggest import unknown_name
-from ponder.verifiers.audit.corpus import CORPORA, load_corpus
-from ponder.verifiers.audit.oracles import ORACLES, Opinion
-from ponder.verifiers.measure import HANG_S, Judged, Measure, measure
-from ponder.verifiers.rows import shown
+from ponder.verifiers.audit.corpora import CORPORA, load_corpus
+from ponder.verifiers.audit.measure import HANG_S, Judged, Measure, measure
+from ponder.verifiers.audit.opinions import ORACLES, Opinion
+from ponder.verifiers.files.rows import shown
+from ponder.verifiers.files.verify_file import as_row, verify_all
 from ponder.verifiers.verification import Verification
-from ponder.verifiers.verify_file import as_row, verify_all
 
 
 @dataclass(frozen=True)

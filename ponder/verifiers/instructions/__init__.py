@@ -11,19 +11,33 @@ kept, and the place says so. Ponder's own types:
     keywords:none_of                  words: none of them, as whole words in any case, literally
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from ponder.verifiers.instructions.checked import Checked
 from ponder.verifiers.instructions.follow import check, check_loose, follow, read_reference
 from ponder.verifiers.instructions.registry import INSTRUCTIONS
-from ponder.verifiers.instructions.verifier import decide, parts_of, run
+from ponder.verifiers.instructions.verifier import decide, run
+from ponder.verifiers.verifier import Verifier, required_reference
 
 __all__ = [
     "INSTRUCTIONS",
+    "VERIFIER",
     "Checked",
     "check",
     "check_loose",
     "decide",
     "follow",
-    "parts_of",
     "read_reference",
     "run",
 ]
+
+
+def row_reference(row: Mapping[str, Any]) -> Any:
+    """IFEval's rows have the two as fields of their own."""
+    if "instruction_id_list" not in row:
+        return required_reference(row)
+    return {name: row[name] for name in ("instruction_id_list", "kwargs") if name in row}
+
+
+VERIFIER = Verifier(decide, row_reference=row_reference, structured=True, judges_empty=True)

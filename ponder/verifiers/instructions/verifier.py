@@ -5,9 +5,10 @@ from typing import Any
 
 from ponder.tasks.task import Task
 from ponder.verifiers.instructions.follow import VARIANTS, follow, follow_all, read_reference
-from ponder.verifiers.response import Job, Response
+from ponder.verifiers.response import Response
 from ponder.verifiers.score_rule import scores_fraction
 from ponder.verifiers.verdict import Part, Verdict
+from ponder.verifiers.verifier import Job
 
 AT_ONCE = 50_000  # characters that are judged at once, each instruction and each loose variant counted
 MAX_CONTENT = 60_000  # characters; an answer must not make its verifier run out of time by its length
@@ -38,18 +39,13 @@ def decide(task: Task, response: Response) -> Verdict | Job:
         return _whole(follow_all(response.content, asked, mode == "loose"), fraction, described)
     reference = {"prompt": task.question} | task.reference
     job = {"content": response.content, "reference": reference, "loose": mode == "loose", "fraction": fraction}
-    return Job({"kind": "instructions"} | job, "", described)
+    return Job({"run": "ponder.verifiers.instructions.verifier:run"} | job, "", described)
 
 
 def run(job: dict) -> dict:
     """In a worker process: the result for {"content", "reference", "loose", "fraction"}."""
     whole = _whole(follow(job["content"], job["reference"], job["loose"]), job["fraction"], "")
     return _result(whole) | {"parts": [{"name": part.name} | _result(part.verdict) for part in whole.parts]}
-
-
-def parts_of(parts: Sequence[dict]) -> tuple[Part, ...]:
-    """The parts of a worker's result, as verdicts."""
-    return tuple(Part(part["name"], Verdict(part["status"], part["score"], part["reason"])) for part in parts)
 
 
 def _whole(parts: Sequence[Part], fraction: bool, reference: str) -> Verdict:

@@ -27,8 +27,9 @@ from ponder.verifiers.math.statements import final_statement, stated_answer
 from ponder.verifiers.math.thousands import readings
 from ponder.verifiers.math.tree import Node, OverBudget, Unreadable
 from ponder.verifiers.math.wording import other_readings
-from ponder.verifiers.response import Job, Response
+from ponder.verifiers.response import Response
 from ponder.verifiers.verdict import Verdict
+from ponder.verifiers.verifier import Job
 
 OPTION = re.compile(
     r"\(([A-J])\)(?![-+*/^=<>,;!_])(?!.*\([A-J]\))(?!.*\bor\b).*|([A-J])(?:[.:)](?!\s*\(?[A-J]{1,5}\)?\s*(?:[^\w\s)]|$|and\b|or\b))(?![^=]*=)(?![^.:]*\bor\b).*)?",
@@ -157,7 +158,9 @@ def _asked(answer: str, reference: str) -> Job | None:
     """The job for a worker where an integral, a limit or the like would have to be evaluated."""
     if not may_be_asked(answer, reference):
         return None
-    return Job({"kind": "math", "reference": reference, "answer": answer}, answer, reference)
+    return Job(
+        {"run": "ponder.verifiers.math.fallback:compare", "reference": reference, "answer": answer}, answer, reference
+    )
 
 
 def _unread(answer: str, reference: str, given: Reading) -> Verdict:

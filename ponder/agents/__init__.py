@@ -1,0 +1,1 @@
+"""What a model does on its own: turns, tools and environments."""

@@ -1,0 +1,1 @@
+"""One turn as a chain of segments: token ids in, token ids out, whoever asks."""

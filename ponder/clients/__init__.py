@@ -1,0 +1,1 @@
+"""People and scripts at the API: the chat page, the terminal, answers for scripts."""

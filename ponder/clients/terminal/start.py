@@ -1,0 +1,118 @@
+"""From the command line to a conversation: which server, which model, which key."""
+
+import asyncio
+import os
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ponder.clients.talk.asking import Settings
+from ponder.clients.talk.client import Client, WireError
+from ponder.clients.terminal.chat import Chat
+from ponder.clients.terminal.reading import Reader
+from ponder.clients.terminal.screen import Screen
+
+KEY_VARIABLE = "OPENAI_API_KEY"
+MOST_NAMES = 20  # of models that are listed
+
+
+@dataclass(frozen=True)
+class ChatOptions:
+    """What `ponder chat` is told. `model`, `key_file`: of a server that runs already."""
+
+    model: str | None = None
+    key_file: Path | None = None
+    thinking: bool | None = None
+    budget: int | None = None
+    folded: bool = False
+    settings: Settings = field(default_factory=Settings)
+
+
+def chat_with_checkpoint(where: Path, options: ChatOptions) -> int:
+    """Talks to a run's newest checkpoint, or to the one that is given. Returns the exit code.
+
+    Raises:
+        ValueError: there is none, or it cannot be served.
+    """
+    reader, screen = _ends()
+    with ExitStack() as stack:
+        if reader.prompts:
+            screen.live(f"Loading {where}...")
+        from ponder.clients.terminal.local import LocalServer
+        from ponder.server.start.checkpoint import find_checkpoint  # torch takes its time
+
+        checkpoint, name = find_checkpoint(where), where.resolve().name
+        server = LocalServer(checkpoint, name)
+        stack.callback(server.close)
+        return _chat(Client(server.url, name, server.api_key), f"This is {checkpoint}.", reader, screen, options)
+
+
+def chat_with_server(url: str, options: ChatOptions) -> int:
+    """Talks to a model behind an OpenAI-compatible API. Returns the exit code.
+
+    Raises:
+        ValueError: an address that is none, a key file that cannot be read, several models and no choice.
+        ConnectionError: the server cannot be reached, or refuses to name its models.
+    """
+    base_url, api_key = api_address(url), _api_key(options.key_file)
+    model = options.model or asyncio.run(_only_model(base_url, api_key))
+    reader, screen = _ends()
+    return _chat(Client(base_url, model, api_key), f"This is {model} at {base_url}.", reader, screen, options)
+
+
+def api_address(url: str) -> str:
+    """The base of the API: /v1 where the address has no path. Raises ValueError where it is no address."""
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 (raises where it is no number)
+    except ValueError as error:
+        raise ValueError(f"--server {url!r} is no address ({error}); write http://HOST:PORT/v1") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"--server {url!r} is no address; write http://HOST:PORT/v1")
+    if parts.username or parts.password:
+        raise ValueError(f"--server has a password in it: set {KEY_VARIABLE} instead, or --api-key-file")
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/') or '/v1'}"
+
+
+def _ends() -> tuple[Reader, Screen]:
+    screen = Screen(sys.stdout, sys.stderr)
+    return Reader(sys.stdin, prompts=sys.stdin.isatty() and screen.is_terminal), screen
+
+
+def _chat(client: Client, greeting: str, reader: Reader, screen: Screen, options: ChatOptions) -> int:
+    chat = Chat(client, reader, screen, options.settings, options.thinking, options.budget, options.folded)
+    if reader.prompts:
+        screen.notice(f"{greeting} /help lists the commands, Ctrl+C stops an answer, Ctrl+D leaves.")
+    return chat.run()
+
+
+async def _only_model(base_url: str, api_key: str | None) -> str:
+    client = Client(base_url, "", api_key)
+    try:
+        models = list(await client.models())
+    except WireError as error:
+        hint = f" ({KEY_VARIABLE} or --api-key-file gives one)" if error.status in (401, 403) else ""
+        raise ConnectionError(f"{error}{hint}") from error
+    finally:
+        await client.close()
+    if len(models) == 1:
+        return models[0]
+    if not models:
+        raise ValueError(f"{base_url} names no model: give it with --model")
+    shown = ", ".join(models[:MOST_NAMES]) + (", ..." if len(models) > MOST_NAMES else "")
+    raise ValueError(f"{base_url} has {len(models)} models, choose one with --model: {shown}")
+
+
+def _api_key(file: Path | None) -> str | None:
+    """Never from the command line, which every user of the machine can read."""
+    if file is None:
+        return os.environ.get(KEY_VARIABLE) or None
+    lines = [line.split() for line in file.read_text(encoding="utf-8").splitlines()]
+    keys = [words[0] for words in lines if words and not words[0].startswith("#")]
+    if not keys:
+        raise ValueError(f"{file} holds no key: write one on a line")
+    if not keys[0].isascii() or not keys[0].isprintable():
+        raise ValueError(f"{file} holds a key with characters that no key has")
+    return keys[0]

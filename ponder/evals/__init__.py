@@ -1,0 +1,1 @@
+"""Evaluations: what a model can do, measured the same way every time."""

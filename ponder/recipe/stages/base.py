@@ -1,0 +1,58 @@
+"""What every stage of a recipe has: how many steps, when it ends, how it is evaluated and saved."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from ponder.recipe.strict import Strict
+
+
+class Optimizer(Strict):
+    """AdamW, with a learning rate that warms up and then decays."""
+
+    lr: float = Field(1e-6, gt=0, description="learning rate")
+    warmup_steps: int = Field(5, ge=0, description="updates over which it rises from 0")
+    decay: Literal["constant", "linear", "cosine"] = Field("constant", description="how it goes on from there")
+    min_lr: float | None = Field(None, ge=0, description="where the decay ends; empty: a tenth of lr")
+    betas: tuple[float, float] = Field((0.9, 0.95), description="decay of the first and second moments' averages")
+    eps: float = Field(1e-8, gt=0, description="added to the root of the second moment")
+    weight_decay: float = Field(0.0, ge=0, description="of matrices only, not of norms and biases")
+    max_grad_norm: float = Field(1.0, gt=0, description="longer gradients are shortened to this")
+
+    @model_validator(mode="after")
+    def min_lr_fits(self):
+        if self.min_lr is not None and self.min_lr > self.lr:
+            raise ValueError(f"min_lr ({self.min_lr:g}) cannot exceed lr ({self.lr:g})")
+        if self.min_lr is not None and self.decay == "constant":
+            raise ValueError("min_lr is where a decay ends: set decay to 'linear' or 'cosine'")
+        return self
+
+
+class Plateau(Strict):
+    """Stop when held-out accuracy has not risen by `min_gain` over the last `evals` evaluations."""
+
+    evals: int = Field(3, ge=1, description="how many evaluations on the way are looked at")
+    min_gain: float = Field(0.01, ge=0, description="by how much the best of them must beat the best before them")
+
+
+class StageBase(Strict):
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="by which results, checkpoints and --set know it")
+    steps: int = Field(ge=1, description="the most steps; target and plateau may end the stage before")
+    target: float | None = Field(None, gt=0, le=1, description="held-out accuracy at which the stage ends")
+    plateau: Plateau | None = Field(None, description="end the stage when accuracy has stopped rising; empty: never")
+    eval_every: int = Field(0, ge=0, description="steps between held-out evaluations; 0: only at the end")
+    eval_problems: int = Field(64, ge=1, description="held-out problems in an evaluation on the way")
+    save_every: int = Field(20, ge=1, description="steps between checkpoints")
+    keep_checkpoints: int = Field(2, ge=1, description="how many on the way are kept; a stage's last one always is")
+    keep_best: bool = Field(
+        False, description="save and keep the checkpoint with the best accuracy on the way, beside the newest"
+    )
+    micro_batch_tokens: int = Field(8_192, ge=16, description="tokens in one forward and backward pass")
+
+    @model_validator(mode="after")
+    def exits_need_evals(self):
+        if (self.target is not None or self.plateau is not None) and not self.eval_every:
+            raise ValueError("target and plateau look at evaluations on the way: set eval_every, for instance to 10")
+        if self.keep_best and not self.eval_every:
+            raise ValueError("keep_best looks at evaluations on the way: set eval_every, for instance to 10")
+        return self

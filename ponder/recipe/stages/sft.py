@@ -1,0 +1,51 @@
+"""The recipe of a stage of imitation (supervised fine-tuning): the cold start."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from ponder.recipe.chats import ChatFiles
+from ponder.recipe.stages.base import Optimizer, StageBase
+from ponder.recipe.strict import Strict
+
+
+class Habits(Strict):
+    """How a careless pupil works: the mistakes come with the habits, and nobody says which habit pays."""
+
+    guess: float = Field(0.5, ge=0, le=1, description="share that answers at once, without working")
+    check: float = Field(
+        0.1, ge=0, le=1, description="share of the worked ones that goes over it again, more carefully"
+    )
+    slip: float = Field(0.15, ge=0, lt=1, description="chance that a digit or a step comes out wrong")
+
+
+class Demonstrations(ChatFiles):
+    """Written examples for the cold start: files of chats, or procedures that write them.
+
+    There is a procedure for each kind of task; a mixture of tasks names one for each.
+    """
+
+    columns: Habits | None = Field(None, description="sums and differences of two terms, worked column by column")
+    programs: Habits | None = Field(None, description="tasks of a source of kind programs, worked step by step")
+
+    @model_validator(mode="after")
+    def one_way(self):
+        procedures = self.columns is not None or self.programs is not None
+        if (self.path is not None) == procedures:
+            raise ValueError(
+                "name exactly one of: path (files of chats), or procedures (columns for sums, programs for sources of kind "
+                "programs, or both)"
+            )
+        changed = [
+            name for name in ChatFiles.model_fields if getattr(self, name) != ChatFiles.model_fields[name].default
+        ]
+        if procedures and changed:
+            raise ValueError(f"{changed[0]} is about files of chats, and procedures read none: leave it out")
+        return self
+
+
+class SftStage(StageBase):
+    kind: Literal["sft"] = "sft"
+    demonstrations: Demonstrations = Field(description="what is imitated")
+    examples_per_step: int = Field(64, ge=1, description="examples in an update")
+    optimizer: Optimizer = Field(Optimizer(lr=1e-5), description="how weights are updated")

@@ -1,0 +1,160 @@
+"""What each metric means: the one list of names that a step may be recorded under. docs/metrics.md is made from it.
+
+A word in capitals stands for a name of the run's own: `reward/DOMAIN` is `reward/math` where a domain is called math.
+"""
+
+import functools
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+STATUSES = ("correct", "wrong", "unparseable", "truncated", "timeout", "error")  # of a verdict
+_WORDS = {"DOMAIN": ".+", "NAME": "[^/]+", "STATUS": "|".join(STATUSES), "K": r"[1-9]\d*"}
+
+
+@dataclass(frozen=True)
+class Metric:
+    unit: str
+    meaning: str  # one sentence or two, beginning small
+    better: Literal["up", "down", "none"] = "none"  # which way one hopes that it goes; none: neither is good by itself
+
+
+SECTIONS: dict[str, dict[str, Metric]] = {
+    "What the answers earned (RL)": {
+        "pass_rate": Metric(
+            "share", "answers that were found correct, of all answers of the step: what was cut off is not", "up"
+        ),
+        "truncated_share": Metric("share", "answers that were cut off by max_tokens, of all answers of the step", "down"),
+        "reward/mean": Metric(
+            "reward",
+            "mean over the answers that have a reward. Under `truncated: mask` an answer that was cut off has none, so "
+            "this can rise while pass_rate falls: look at the three together",
+            "up",
+        ),
+        "reward/std": Metric("reward", "standard deviation over the same answers"),
+        "reward/DOMAIN": Metric("reward", "the mean over the answers of one domain", "up"),
+        "status/STATUS": Metric(
+            "share",
+            "answers with this verdict, of all of the step; the six shares add up to 1. `timeout` and `error` are "
+            "failures of a verifier, and leave the loss",
+        ),
+        "part/NAME": Metric(
+            "score", "of composed rewards, the mean score that this verifier gave, over the answers it gave one", "up"
+        ),
+        "verifier/NAME/verdicts": Metric("count", "how many verdicts this verifier gave in the step"),
+        "verifier/NAME/error": Metric("share", "of these, how many were errors", "down"),
+        "verifier/NAME/timeout": Metric("share", "of these, how many ran out of time", "down"),
+    },
+    "How long they were (RL)": {
+        "length/mean": Metric("tokens", "sampled tokens of an answer, thinking included"),
+        "length/max": Metric("tokens", "the longest answer of the step"),
+        "length/thinking": Metric("tokens", "of an answer, those that are its thought; the mean"),
+    },
+    "What there was to learn from (RL)": {
+        "groups/zero_variance_share": Metric(
+            "share", "groups whose answers all earned the same, so that they teach nothing", "down"
+        ),
+        "refill/prompts": Metric("count", "prompts that were drawn to replace such groups"),
+        "advantage/mean": Metric("advantage", "mean over the answers that are learned from; near 0 by construction"),
+        "advantage/std": Metric("advantage", "standard deviation over the same answers; 0: nothing to learn"),
+        "advantage/abs_max": Metric("advantage", "the largest, without its sign"),
+    },
+    "The update": {
+        "loss": Metric(
+            "nats",
+            "SFT: mean cross-entropy of a learned token of the demonstrations. RL: the value of the objective, which "
+            "says nothing about progress: its gradient is what counts",
+        ),
+        "validation/loss": Metric(
+            "nats", "SFT: the same on demonstrations that are not learned from. It rises where the stage overfits", "down"
+        ),
+        "grad_norm": Metric("norm", "of the whole gradient, before it is clipped to max_grad_norm"),
+        "lr": Metric("rate", "the learning rate of the update"),
+        "entropy": Metric(
+            "nats", "how undecided the policy is about a token that it sampled; near 0 it explores no more"
+        ),
+        "kl": Metric("nats", "how far the policy has gone from the stage's first weights, for each token, by the objective's estimator"),
+        "ratio/mean": Metric("ratio", "probability of a sampled token now, by that when it was sampled; begins at 1"),
+        "ratio/max": Metric("ratio", "the largest of one token; far above 1: the update left its trust region"),
+        "ratio/clipped_low": Metric("share", "tokens whose ratio was held at the lower bound, 1 - clip_low"),
+        "ratio/clipped_high": Metric("share", "tokens whose ratio was held at the upper bound, 1 + clip_high"),
+        "clip_share": Metric("share", "both together"),
+        "dual_clip_share": Metric("share", "tokens with a negative advantage that dual clip held back"),
+        "tis/weight_mean": Metric("ratio", "truncated importance sampling: the mean weight of a token"),
+        "tis/capped_share": Metric("share", "truncated importance sampling: tokens whose weight was cut off"),
+    },
+    "Sampler against learner (RL)": {
+        "mismatch/mean": Metric(
+            "nats", "difference of the two log-probabilities of a sampled token, without its sign; the mean", "down"
+        ),
+        "mismatch/max": Metric("nats", "the largest of one token; under 1e-4 in float32 on a CPU", "down"),
+        "mismatch/kl": Metric("nats", "the divergence that these differences make, for each token", "down"),
+    },
+    "How much and how fast": {
+        "tokens/total": Metric("tokens", "sampled (RL) or learned from (SFT) so far in the stage"),
+        "prompts/total": Metric("count", "prompts drawn so far in the stage"),
+        "prompts/too_long": Metric("count", "prompts left out of the step, since they leave no room for an answer", "down"),
+        "time/sample_s": Metric("seconds", "sampling the answers", "down"),
+        "time/verify_s": Metric("seconds", "waiting for verdicts after the last answer was sampled", "down"),
+        "time/learn_s": Metric("seconds", "the update", "down"),
+        "time/step_s": Metric("seconds", "the whole step", "down"),
+        "tokens_per_s/sample": Metric("tokens/s", "sampled", "up"),
+        "tokens_per_s/learn": Metric("tokens/s", "learned from", "up"),
+        "memory/rss_gb": Metric("GB", "of this process and all that it started; shared pages count once", "down"),
+    },
+    "Held-out evaluations": {
+        "eval/accuracy": Metric("share", "held-out answers that were found correct", "up"),
+        "eval/accuracy/DOMAIN": Metric("share", "the same for one domain", "up"),
+        "eval/truncated_share": Metric("share", "held-out answers that were cut off", "down"),
+        "eval/length": Metric("tokens", "sampled tokens of a held-out answer, thinking included; the mean"),
+    },
+}  # fmt: skip
+METRICS: dict[str, Metric] = {name: metric for section in SECTIONS.values() for name, metric in section.items()}
+
+
+@functools.cache
+def _families() -> list[tuple[re.Pattern[str], Metric]]:
+    """The names with a word in capitals, as patterns."""
+    found = []
+    for name, metric in METRICS.items():
+        parts = re.split(f"({'|'.join(_WORDS)})", name)
+        if len(parts) > 1:
+            pattern = "".join(f"(?:{_WORDS[part]})" if part in _WORDS else re.escape(part) for part in parts)
+            found.append((re.compile(pattern, re.DOTALL), metric))
+    return found
+
+
+@functools.lru_cache(maxsize=10_000)
+def metric_of(name: str) -> Metric | None:
+    """What the metric `name` means; None where no metric has this name."""
+    if name in METRICS:
+        return METRICS[name]
+    return next((metric for pattern, metric in _families() if pattern.fullmatch(name)), None)
+
+
+def check_names(names: Iterable[str]) -> None:
+    """
+    Raises:
+        AssertionError: one of the names has no meaning.
+    """
+    unknown = sorted(name for name in names if metric_of(name) is None)
+    assert not unknown, f"metrics without a meaning: {', '.join(unknown)}; say what they mean in {__name__}"
+
+
+def page() -> str:
+    """docs/metrics.md."""
+    arrows = {"up": "up", "down": "down", "none": ""}
+    parts = [
+        "# What each metric means\n\n"
+        "Every step of a run is a row of `metrics.jsonl`, and of TensorBoard under `STAGE/NAME`. A word in capitals stands "
+        "for a\nname of your own: `reward/DOMAIN` is `reward/math` where a domain is called math. *Better* says which way "
+        "one hopes that\na metric goes, where there is one. Evaluations lie in `evals/`, and in TensorBoard under the names "
+        "below.\n\nThis page is made from `ponder/runs/meanings.py`: `make docs`."
+    ]
+    for title, metrics in SECTIONS.items():
+        rows = [f"| `{name}` | {m.unit} | {arrows[m.better]} | {m.meaning} |" for name, m in metrics.items()]
+        parts.append(
+            f"## {title}\n\n| metric | unit | better | meaning |\n| --- | --- | --- | --- |\n" + "\n".join(rows)
+        )
+    return "\n\n".join(parts) + "\n"

@@ -1,0 +1,1 @@
+"""The HTTP application: routes, and what every request passes before them."""

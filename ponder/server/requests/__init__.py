@@ -1,0 +1,1 @@
+"""What may be asked: the bodies of requests, what is refused, and the form of errors."""

@@ -1,0 +1,163 @@
+"""What clients may ask of a chat, as pydantic models: OpenAI's fields, vLLM's extensions, and every spelling of thinking."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    field_validator,
+    model_validator,
+)
+
+from ponder.server.requests.fields import Body, Sampling, ThinkingFields
+from ponder.server.requests.schemas import check_schema
+
+
+class Message(BaseModel):
+    """A message of a conversation. What else it may hold depends on its role; see ponder.chat.messages."""
+
+    model_config = ConfigDict(extra="allow")
+
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: str | Annotated[list[dict[str, Any] | str], Field(max_length=10_000, fail_fast=True)] | None = None
+
+
+class AsSent(BaseModel):
+    """An object whose fields a template shows to the model: in the client's order, with all that the client wrote."""
+
+    model_config = ConfigDict(extra="allow")
+
+    _sent: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def keep(cls, fields: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        made = handler(fields)
+        if isinstance(fields, dict):
+            made._sent = {name: value for name, value in fields.items() if value is not None}
+        return made
+
+    def as_sent(self) -> dict[str, Any]:
+        """The fields as they came, without those that are null."""
+        return dict(self._sent)
+
+
+class FunctionDescription(AsSent):
+    name: str = Field(pattern=r"^[a-zA-Z0-9_.-]{1,64}$")
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+
+    @field_validator("parameters")
+    @classmethod
+    def is_a_schema(cls, parameters: dict[str, Any] | None) -> dict[str, Any] | None:
+        if parameters is not None:
+            check_schema(parameters)
+        return parameters
+
+
+class Tool(AsSent):
+    type: Literal["function"]
+    function: FunctionDescription
+
+    def as_sent(self) -> dict[str, Any]:
+        return super().as_sent() | {"function": self.function.as_sent()}
+
+
+class NamedFunction(Body):
+    name: str
+
+
+class NamedTool(Body):
+    type: Literal["function"]
+    function: NamedFunction
+
+
+class StructuredOutputs(Body):
+    """vLLM's field: exactly one of these."""
+
+    json_schema: dict[str, Any] | str | None = Field(None, alias="json")
+    regex: str | None = Field(None, max_length=10_000)
+    choice: list[str] | None = Field(None, min_length=1, max_length=1_000, fail_fast=True)
+    grammar: str | None = Field(None, max_length=100_000)
+
+    @model_validator(mode="after")
+    def exactly_one(self):
+        if sum(value is not None for value in (self.json_schema, self.regex, self.choice, self.grammar)) != 1:
+            raise ValueError("give exactly one of json, regex, choice, grammar")
+        return self
+
+
+class JsonSchema(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    name: str | None = None
+    schema_: dict[str, Any] = Field(alias="schema")
+    strict: bool | None = None
+
+
+class ResponseFormat(Body):
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: JsonSchema | None = None
+
+    @model_validator(mode="after")
+    def schema_is_given(self):
+        if (self.type == "json_schema") != (self.json_schema is not None):
+            raise ValueError("json_schema goes with type json_schema, and only with it")
+        return self
+
+
+def plain_messages(messages: list[Message]) -> list[dict[str, Any]]:
+    """As clients wrote them."""
+    return [message.model_dump(exclude_unset=True) for message in messages]
+
+
+class ChatRequest(Sampling, ThinkingFields):
+    """POST /v1/chat/completions."""
+
+    model: str
+    messages: list[Message] = Field(min_length=1, max_length=10_000, fail_fast=True)
+    max_tokens: int | None = Field(None, ge=1, lt=2**31)
+    max_completion_tokens: int | None = Field(None, ge=1, lt=2**31)
+    tools: list[Tool] | None = Field(None, max_length=512, fail_fast=True)
+    tool_choice: Literal["none", "auto", "required"] | NamedTool | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: ResponseFormat | None = None
+    structured_outputs: StructuredOutputs | None = None
+    logprobs: bool = False
+    top_logprobs: int | None = Field(None, ge=0, le=20)
+    continue_final_message: bool = Field(False, description="go on with the last message, an assistant's")
+    add_generation_prompt: bool | None = Field(None, description="false goes with continue_final_message")
+
+    @property
+    def forced_call(self) -> bool:
+        return self.tool_choice == "required" or isinstance(self.tool_choice, NamedTool)
+
+    @model_validator(mode="after")
+    def parts_fit(self):
+        if self.top_logprobs and not self.logprobs:
+            raise ValueError("top_logprobs needs logprobs: true")
+        if self.max_tokens and self.max_completion_tokens and self.max_tokens != self.max_completion_tokens:
+            raise ValueError("max_tokens and max_completion_tokens differ; give one of them")
+        if self.add_generation_prompt is not None and self.add_generation_prompt == self.continue_final_message:
+            raise ValueError("add_generation_prompt must be the opposite of continue_final_message; leave it out")
+        if self.continue_final_message and (self.response_format or self.structured_outputs or self.forced_call):
+            raise ValueError("continue_final_message does not go with a form or a call that must begin the answer")
+        names = [tool.function.name for tool in self.tools or []]
+        if self.tool_choice == "required" and not names:
+            raise ValueError("tool_choice 'required' needs tools")
+        if isinstance(self.tool_choice, NamedTool) and self.tool_choice.function.name not in names:
+            raise ValueError(f"tool_choice names {self.tool_choice.function.name[:64]!r}, which is not among the tools")
+        if self.structured_outputs and self.response_format and self.response_format.type != "text":
+            raise ValueError("response_format and structured_outputs are both given; give one of them")
+        return self
+
+
+class ControlRequest(Body):
+    """POST /v1/chat/completions/control: end the thinking of a running answer."""
+
+    id: str
+    action: Literal["reasoning_end"]

@@ -1,0 +1,79 @@
+"""From rewards to advantages: what a group's (or a step's) rewards say of each sample.
+
+A reward is the vector of its named parts. All but `parts_apart` add the parts up first.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+Parts = Mapping[str, float]  # a reward: {name of a part: its value}
+Groups = Sequence[Sequence[Parts]]  # by prompt
+Advantage = Callable[[Groups], list[list[float]]]
+
+
+def total(parts: Parts) -> float:
+    return sum(parts.values())
+
+
+def group_mean_std(groups: Groups) -> list[list[float]]:
+    """(r - mean) / (std + 1e-6) within each group, unbiased std; a group of equal rewards gets zeros. GRPO: Shao et al.
+    2024, arXiv:2402.03300."""
+    return [_standardised([total(r) for r in group]) for group in groups]
+
+
+def group_mean(groups: Groups) -> list[list[float]]:
+    """r - mean within each group. Dr. GRPO: Liu et al. 2025, arXiv:2503.20783."""
+    return [_centred([total(r) for r in group]) for group in groups]
+
+
+def leave_one_out(groups: Groups) -> list[list[float]]:
+    """r - mean of the others in the group: an unbiased baseline. RLOO: Ahmadian et al. 2024, arXiv:2402.14740."""
+    totals = [[total(r) for r in group] for group in groups]
+    return [
+        [r - (sum(rewards) - r) / (len(rewards) - 1) if len(rewards) > 1 else 0.0 for r in rewards]
+        for rewards in totals
+    ]
+
+
+def batch_whitened(groups: Groups) -> list[list[float]]:
+    """(r - mean) / (std + 1e-6) over all samples of the step. REINFORCE++: Hu et al. 2025, arXiv:2501.03262."""
+    totals = [[total(r) for r in group] for group in groups]
+    everything = [r for rewards in totals for r in rewards]
+    mean, std = sum(everything) / len(everything), _std(everything)
+    return [[(r - mean) / (std + 1e-6) for r in rewards] for rewards in totals]
+
+
+def parts_apart(groups: Groups) -> list[list[float]]:
+    """Each part standardised within its group, the sums of these whitened over the step, so that no part drowns another.
+    GDPO: Liu et al. 2026, arXiv:2601.05242."""
+    summed = []
+    for group in groups:
+        names = sorted({name for reward in group for name in reward})
+        by_part = [_standardised([reward.get(name, 0.0) for reward in group]) for name in names]
+        summed.append([{"sum": sum(values)} for values in zip(*by_part, strict=True)])
+    return batch_whitened(summed)
+
+
+ADVANTAGES: dict[str, Advantage] = {
+    "group_mean_std": group_mean_std,
+    "group_mean": group_mean,
+    "leave_one_out": leave_one_out,
+    "batch_whitened": batch_whitened,
+    "parts_apart": parts_apart,
+}
+
+
+def _centred(rewards: Sequence[float]) -> list[float]:
+    return [r - sum(rewards) / len(rewards) for r in rewards]
+
+
+def _standardised(rewards: Sequence[float]) -> list[float]:
+    std = _std(rewards)
+    return [a / (std + 1e-6) for a in _centred(rewards)]
+
+
+def _std(values: Sequence[float]) -> float:
+    """Unbiased; 0 for a single value."""
+    if len(values) < 2:
+        return 0.0
+    mean = sum(values) / len(values)
+    return (sum((v - mean) ** 2 for v in values) / (len(values) - 1)) ** 0.5

@@ -1,0 +1,36 @@
+"""The model that a run begins with: one that comes in, or a newborn."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from ponder.chat.renderer import Renderer
+from ponder.model.decoder import Decoder
+from ponder.model.weights import load_decoder
+from ponder.recipe.schema import Model, Recipe
+from ponder.training.birth import TEXTS, birth_texts, give_birth
+from ponder.training.data import TaskPool
+from ponder.training.stages.kind import StageKind
+
+
+def first_model(recipe: Recipe, pool: TaskPool, stages: Sequence[StageKind]) -> tuple[Decoder, Renderer]:
+    device = device_of(recipe.model)
+    if recipe.model.path is None:
+        return give_birth(recipe.model.birth, recipe.seed, birth_texts(pool.draw(0, TEXTS), stages), device)
+    path = Path(recipe.model.path)
+    if not path.is_dir():
+        raise ValueError(f"model.path: there is no directory {path}; download the model there first")
+    return load_decoder(path, recipe.model.dtype, device), Renderer.load(path)
+
+
+def device_of(model: Model) -> str:
+    """ "cpu" or "cuda". ValueError where the recipe asks for a GPU and there is none."""
+    if model.device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("model.device is 'cuda', but torch sees no GPU here; set it to 'auto' (see: ponder doctor)")
+    device = model.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda":
+        torch.set_float32_matmul_precision("high")  # TF32: float32 weights at tensor-core speed
+    return device

@@ -1,0 +1,88 @@
+"""What an update goes after: a goal is plain data with a loss, so that helping processes can be sent one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from ponder.training.batch import MicroBatch, Sample
+from ponder.training.objectives import Objective, StepCounts, bounded_log_ratio, policy_loss
+from ponder.training.scoring import Scores
+
+
+class Goal(Protocol):
+    """The losses of a step's micro-batches add up to the step's loss (law 6), and so do their metrics, but for those
+    whose names end in `/max`."""
+
+    @property
+    def needs_reference(self) -> bool:
+        """Whether `loss` looks at `scores.reference_logprobs`."""
+        ...
+
+    def loss(self, scores: Scores, batch: MicroBatch) -> tuple[Tensor, dict[str, float]]:
+        """The micro-batch's part of the loss (a scalar with gradient) and of the metrics."""
+        ...
+
+
+@dataclass(frozen=True)
+class Imitation:
+    """Mean cross-entropy over the learned tokens of a step."""
+
+    tokens: int
+
+    needs_reference = False
+
+    @classmethod
+    def of(cls, samples: Sequence[Sample]) -> "Imitation":
+        return cls(sum(sum(s.mask) for s in samples))
+
+    def loss(self, scores: Scores, batch: MicroBatch) -> tuple[Tensor, dict[str, float]]:
+        loss = -scores.logprobs.sum() / self.tokens
+        return loss, {"loss": loss.item()}
+
+
+@dataclass(frozen=True)
+class Reinforcement:
+    """A policy gradient by an objective, with the counts of the whole step that its sums are divided by.
+
+    Its metrics are means over the learned tokens. `mismatch/*` compares learner and sampler on the tokens as they were
+    sampled: mean and largest gap of log-probabilities, and KL(sampler || learner) by the k3 estimator.
+    """
+
+    objective: Objective
+    counts: StepCounts
+
+    @property
+    def needs_reference(self) -> bool:
+        return self.objective.kl != 0
+
+    @classmethod
+    def of(cls, samples: Sequence[Sample], objective: Objective, max_tokens: int) -> "Reinforcement":
+        """`max_tokens`: the longest answer that the stage allows."""
+        return cls(objective, StepCounts(sum(sum(s.mask) for s in samples), len(samples), max_tokens))
+
+    def loss(self, scores: Scores, batch: MicroBatch) -> tuple[Tensor, dict[str, float]]:
+        parts = policy_loss(self.objective, self.counts, scores, batch)
+        gap = bounded_log_ratio(scores.logprobs.detach(), batch.sampler_logprobs)
+        tokens = self.counts.tokens
+        metrics = {
+            "loss": parts.loss.item(),
+            "entropy": scores.entropy.sum().item() / tokens,
+            "clip_share": parts.clipped.sum().item() / tokens,
+            "ratio/clipped_low": (parts.clipped & (parts.ratio < 1)).sum().item() / tokens,
+            "ratio/clipped_high": (parts.clipped & (parts.ratio > 1)).sum().item() / tokens,
+            "ratio/mean": parts.ratio.sum().item() / tokens,
+            "ratio/max": parts.ratio.max().item(),
+            "mismatch/mean": gap.abs().sum().item() / tokens,
+            "mismatch/kl": (gap.exp() - 1 - gap).sum().item() / tokens,
+            "mismatch/max": gap.abs().max().item(),
+        }
+        if parts.dual_clipped is not None:
+            metrics["dual_clip_share"] = parts.dual_clipped.sum().item() / tokens
+        if parts.weights is not None:
+            metrics["tis/weight_mean"] = parts.weights.sum().item() / tokens
+            metrics["tis/capped_share"] = (parts.weights == self.objective.tis_cap).sum().item() / tokens
+        if parts.kl is not None:
+            metrics["kl"] = parts.kl.sum().item() / tokens
+        return parts.loss, metrics

@@ -1,0 +1,116 @@
+"""The gradients of a step, added up over its micro-batches, by this process alone or with others (`Accumulator`)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from ponder.model.decoder import Decoder
+from ponder.training.batch import Sample, pack
+from ponder.training.goals import Goal
+from ponder.training.scoring import score
+
+NORM_PIECE = 10**6  # elements; one float32 sum over a large model's gradient on a CPU is off by up to 9%
+
+
+@dataclass(frozen=True)
+class Look:
+    """How the learner saw the learned tokens of one sample, before its update."""
+
+    number: int  # Sample.number
+    logprobs: list[float]
+    entropy: list[float]  # nats
+
+
+@dataclass
+class Accumulated:
+    """What the micro-batches of a step have said so far."""
+
+    metrics: dict[str, float] = field(default_factory=dict)
+    looks: list[Look] = field(default_factory=list)
+
+    def add(self, other: "Accumulated") -> None:
+        """Metrics add up, but for those whose names end in `/max`, whose largest counts."""
+        for name, value in other.metrics.items():
+            if name.endswith("/max"):
+                self.metrics[name] = max(self.metrics.get(name, value), value)
+            else:
+                self.metrics[name] = self.metrics.get(name, 0.0) + value
+        self.looks += other.looks
+
+
+class Accumulator(Protocol):
+    """Whoever makes a step's gradients."""
+
+    @property
+    def shares(self) -> int:
+        """Among how many processes the micro-batches are divided."""
+        ...
+
+    def set_reference(self, reference: Decoder | None) -> None: ...
+
+    def accumulate(
+        self,
+        decoder: Decoder,
+        reference: Decoder | None,
+        gradients: Tensor,
+        micro: Sequence[Sequence[Sample]],
+        goal: Goal,
+    ) -> Accumulated:
+        """Add the gradients of all micro-batches to `gradients` # [elements], which the decoder's are views of."""
+        ...
+
+
+class OneProcess:
+    """The accumulator of a learner without helpers."""
+
+    shares = 1
+
+    def set_reference(self, reference: Decoder | None) -> None:
+        pass  # it comes with every call
+
+    def accumulate(
+        self,
+        decoder: Decoder,
+        reference: Decoder | None,
+        gradients: Tensor,
+        micro: Sequence[Sequence[Sample]],
+        goal: Goal,
+    ) -> Accumulated:
+        return accumulate(decoder, reference, micro, goal)
+
+
+def accumulate(
+    decoder: Decoder, reference: Decoder | None, micro: Sequence[Sequence[Sample]], goal: Goal
+) -> Accumulated:
+    """Add the gradients of some micro-batches to the decoder's."""
+    total = Accumulated()
+    for samples in micro:
+        batch = pack(samples, decoder.device)
+        reference_logprobs = None
+        if goal.needs_reference:
+            assert reference is not None, "a goal with a KL needs the reference weights"
+            with torch.no_grad():
+                reference_logprobs = score(reference, batch).logprobs
+        scores = score(decoder, batch)
+        scores.reference_logprobs = reference_logprobs
+        loss, metrics = goal.loss(scores, batch)
+        loss.backward()
+        counts = [sum(sample.mask) for sample in samples]
+        looks = [
+            Look(sample.number, logprobs.tolist(), entropy.tolist())
+            for sample, logprobs, entropy in zip(
+                samples, scores.logprobs.detach().cpu().split(counts), scores.entropy.cpu().split(counts), strict=True
+            )
+        ]
+        total.add(Accumulated(metrics, looks))
+    return total
+
+
+def norm(gradients: Tensor) -> Tensor:
+    """The Euclidean norm of `gradients` # [elements], as the norm of the norms of its pieces."""
+    if gradients.numel() <= NORM_PIECE:
+        return gradients.norm()
+    return torch.stack([piece.norm() for piece in gradients.split(NORM_PIECE)]).double().norm().float()

@@ -1,0 +1,228 @@
+"""A stage of reinforcement learning. `ReinforcementTrainer.step` reads in the order of the data: tasks, rollouts,
+verdicts, advantages, batch, weights."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+import psutil
+
+from ponder.chat.renderer import Renderer
+from ponder.engine.protocol import rl_sampling
+from ponder.model.config import ModelConfig
+from ponder.recipe.stages import RlStage
+from ponder.runs.console import answer_figures
+from ponder.tasks.task import Task
+from ponder.training.batch import Sample
+from ponder.training.checkpoint import Progress
+from ponder.training.error_budget import (
+    BudgetSpent,
+    count_verdicts,
+    extended,
+    failure_rows,
+    overspent,
+    verifier_metrics,
+)
+from ponder.training.first_rollouts import check_ratio, check_signal
+from ponder.training.goals import Reinforcement
+from ponder.training.learner import Learner
+from ponder.training.objectives import resolve
+from ponder.training.rewards import by_group, has_variance, set_advantages, set_rewards
+from ponder.training.rollouts import Collected, Rollout, collect
+from ponder.training.stages.kind import Parts
+from ponder.training.step_metrics import summarise
+
+
+class ReinforcementStage:
+    """What the runner asks of a stage of kind rl (`StageKind`)."""
+
+    def __init__(self, settings: RlStage):
+        self.settings = settings
+        self.longest_answer = settings.max_tokens
+        self.tasks_per_step = settings.prompts_per_step
+        self.verify_timeout = settings.verify_timeout
+        self.error_budget = settings.error_budget
+
+    @property
+    def size(self) -> str:
+        prompts, samples = self.settings.prompts_per_step, self.settings.samples_per_prompt
+        return f"{prompts} prompts x {samples} samples = {prompts * samples} answers a step"
+
+    @property
+    def updates(self) -> int:
+        return self.settings.steps * self.settings.updates_per_step
+
+    @property
+    def needs_reference(self) -> bool:
+        """The weights that the stage began with, where its objective has a KL to them."""
+        return resolve(self.settings.objective).kl != 0
+
+    def texts(self, tasks: Sequence[Task]) -> list[str]:
+        return []  # what will be answered is not known before it is sampled
+
+    def check(self, config: ModelConfig, renderer: Renderer) -> list[str]:
+        try:
+            resolve(self.settings.objective)
+        except ValueError as error:
+            raise ValueError(f"stages.{self.settings.name}.{error}") from None
+        return []
+
+    def trainer(self, parts: Parts, learner: Learner) -> "ReinforcementTrainer":
+        return ReinforcementTrainer(self.settings, parts, learner)
+
+    def figures(self, metrics: dict[str, float]) -> str:
+        length, rate = metrics["length/mean"], metrics["tokens_per_s/sample"]
+        return f"{answer_figures(metrics)}  length {length:.0f}  {rate:,.0f} tok/s"
+
+
+class ReinforcementTrainer:
+    def __init__(self, stage: RlStage, parts: Parts, learner: Learner):
+        self.stage, self.learner = stage, learner
+        self.recipe, self.run, self.pool, self.renderer = parts.recipe, parts.run, parts.pool, parts.renderer
+        self.engine, self.verification = parts.engine, parts.verification
+        self.objective = resolve(stage.objective)
+        self.params = rl_sampling(stage.max_tokens, parts.renderer.stop_ids)
+        # Tasks that are made as they are asked for are measured as they come; all others have been.
+        self.longest_prompt = learner.decoder.config.max_positions - stage.max_tokens
+
+    def step(self, progress: Progress) -> dict[str, float]:
+        """One step of the stage; `progress` says which, and moves on.
+
+        Raises:
+            BudgetSpent: a verifier failed too often. Nothing was learned, and `progress` is where it was.
+        """
+        number = progress.step + 1
+        started = time.perf_counter()
+        self.engine.refresh()
+
+        collected, verified, drawn = self._collect(number, progress.cursor)
+        rollouts = collected.rollouts
+        counts = count_verdicts(verified)
+        recent = extended(progress.verdicts, counts)
+        self.run.record_failures(self.stage.name, number, "training", failure_rows(verified))
+        if spent := overspent(counts, recent, self.stage.error_budget):
+            raise BudgetSpent(number, spent)
+        set_advantages(rollouts, self.objective)
+        if number == 1:
+            check_ratio(self.learner, rollouts, self.engine.own.dtype)
+            check_signal(rollouts, self.stage.samples_per_prompt)
+
+        learning = time.perf_counter()
+        learned = self._learn(rollouts, number)
+        finished = time.perf_counter()
+
+        progress.tokens += collected.sampled_tokens
+        metrics = {
+            **summarise(rollouts),
+            **verifier_metrics(counts),
+            **learned,
+            "refill/prompts": drawn - progress.cursor - self.stage.prompts_per_step,
+            "prompts/too_long": collected.too_long,
+            "prompts/total": drawn,
+            "tokens/total": progress.tokens,
+            "time/sample_s": collected.sample_seconds,
+            "time/verify_s": collected.verify_seconds,
+            "time/learn_s": finished - learning,
+            "time/step_s": finished - started,
+            "tokens_per_s/sample": collected.sampled_tokens / max(collected.sample_seconds, 1e-9),
+            "tokens_per_s/learn": collected.sampled_tokens / max(finished - learning, 1e-9),
+            "memory/rss_gb": _resident_gb(),
+        }
+        self.run.record_rollouts(self.stage.name, number, [r.to_row(self.renderer) for r in rollouts])
+        self.run.record(self.stage.name, number, metrics)
+        progress.step, progress.cursor, progress.verdicts = number, drawn, recent
+        return metrics
+
+    def _collect(self, number: int, cursor: int) -> tuple[Collected, list[Rollout], int]:
+        """A step's rollouts; groups without variance are replaced by those of further prompts, as many as are allowed.
+
+        Returns them with all that were verified on the way, the replaced ones too (a verifier that fails makes groups
+        without variance), and the cursor behind the last prompt drawn.
+        """
+        want = self.stage.prompts_per_step
+        total = self._sample(number, cursor, want)
+        verified = list(total.rollouts)
+        kept, spent = by_group(total.rollouts), 0
+        while spent < self.stage.refill_prompts and (flat := [g for g in kept if not has_variance(g)]):
+            extra = min(len(flat), self.stage.refill_prompts - spent)
+            more = self._sample(number, cursor + want + spent, extra, first_group=want + spent)
+            spent += extra
+            verified += more.rollouts
+            fresh = [g for g in by_group(more.rollouts) if has_variance(g)]
+            kept = [g for g in kept if has_variance(g)] + fresh + flat[: len(flat) - len(fresh)]
+            total.add_costs(more)
+        total.rollouts = [rollout for group in kept for rollout in group]
+        return total, verified, cursor + want + spent
+
+    def _sample(self, number: int, cursor: int, prompts: int, first_group: int = 0) -> Collected:
+        """`first_group`: how many prompts the step has drawn before these."""
+        collected = collect(
+            self.engine,
+            self.renderer,
+            self.verification,
+            self.pool.draw(cursor, prompts),
+            self.stage.samples_per_prompt,
+            self.params,
+            (self.recipe.seed, self.stage.name, number),
+            first_group,
+            self.pool.draw(cursor - first_group, first_group),
+            self.longest_prompt,
+        )
+        if not collected.rollouts and not first_group:
+            raise ValueError(
+                f"stages.{self.stage.name}, step {number}: none of the {prompts} prompts leaves room for an answer of "
+                f"max_tokens {self.stage.max_tokens} in the model's context; lower max_tokens"
+            )
+        for rollout in collected.rollouts:
+            rollout.weights_version = (number - 1) * self.stage.updates_per_step
+        set_rewards(collected.rollouts, self.stage)
+        return collected
+
+    def _samples(self, rollouts: Sequence[Rollout]) -> list[Sample]:
+        """Those that are learned from, numbered as the rollouts are."""
+        samples = [r.to_sample(n) for n, r in enumerate(rollouts) if r.advantage is not None]
+        if self.objective.tis_cap is None or self.stage.updates_per_step == 1:
+            return samples
+        old = self.learner.logprobs(samples)
+        return [replace(sample, old_logprobs=old[sample.number]) for sample in samples]
+
+    def _learn(self, rollouts: Sequence[Rollout], number: int) -> dict[str, float]:
+        """The step's updates; where there are several, each learns from its share of the groups."""
+        updates = self.stage.updates_per_step
+        turn = {id(r): i % updates for i, group in enumerate(by_group(rollouts)) for r in group}
+        shares: list[list[Sample]] = [[] for _ in range(updates)]
+        for sample in self._samples(rollouts):
+            shares[turn[id(rollouts[sample.number])]].append(sample)
+        done = [
+            self.learner.learn(
+                share,
+                Reinforcement.of(share, self.objective, self.stage.max_tokens),
+                (number - 1) * updates + i + 1,
+            )
+            for i, share in enumerate(share for share in shares if any(any(s.mask) for s in share))
+        ]
+        for update in done:
+            for look in update.looks:
+                rollouts[look.number].look = look
+        return averaged([update.metrics for update in done])
+
+
+def averaged(metrics: Sequence[dict[str, float]]) -> dict[str, float]:
+    """The means over a step's updates, of names that end in `/max` the largest. Empty where every answer was masked: the
+    step is recorded and teaches nothing."""
+    return {
+        name: max(m[name] for m in metrics) if name.endswith("/max") else sum(m[name] for m in metrics) / len(metrics)
+        for name in (metrics[0] if metrics else ())
+    }
+
+
+def _resident_gb() -> float:
+    """This process and its samplers and verifiers; shared pages count once (unique set size where the system has it)."""
+    process = psutil.Process()
+    total = process.memory_info().rss
+    for child in process.children(recursive=True):
+        try:
+            total += child.memory_full_info().uss
+        except psutil.Error:
+            continue  # it has just ended
+    return total / 1e9

@@ -1,0 +1,220 @@
+"""A run from where it stands to its last stage: order, signals, evaluations, exits, checkpoints."""
+
+import shutil
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+
+from ponder.chat.renderer import Renderer
+from ponder.engine.build import SamplingEngine
+from ponder.engine.protocol import SamplingParams
+from ponder.evals.held_out import evaluate, held_out_sampling
+from ponder.model.decoder import Decoder
+from ponder.model.weights import load_decoder
+from ponder.recipe.schema import Recipe
+from ponder.recipe.stages import RlStage
+from ponder.runs.report import write_report
+from ponder.runs.results import EvalResult
+from ponder.runs.run import BIRTH, Run, place_of
+from ponder.runs.trackers import open_trackers
+from ponder.tasks.task import Task
+from ponder.training.checkpoint import OPTIMIZER_FILE, Progress, load_progress, save_checkpoint
+from ponder.training.data import TaskPool, spread
+from ponder.training.error_budget import BudgetSpent, exceeds, failure_rows
+from ponder.training.exits import reached_exit
+from ponder.training.gradients import OneProcess
+from ponder.training.learner import Learner
+from ponder.training.pause import budget_spent, is_saved, not_finite
+from ponder.training.replicas import Replicas
+from ponder.training.rollouts import Rollout, collect
+from ponder.training.stages.kind import Parts, StageKind, Trainer
+from ponder.training.stages.kinds import stages_of
+from ponder.training.stages.verifying import deadline_s, verification_for
+from ponder.training.view import View
+
+# For evaluations of stages that ask for no verdicts.
+DEFAULT_BUDGET = RlStage.model_fields["error_budget"].default
+
+
+class Stopped(Exception):
+    """Training was asked to stop, and has saved everything."""
+
+
+class Training:
+    """A run from where it stands to its end."""
+
+    def __init__(self, recipe: Recipe, run: Run, pool: TaskPool, decoder: Decoder, renderer: Renderer, view: View):
+        self.recipe, self.run, self.pool = recipe, run, pool
+        self.decoder, self.renderer, self.view = decoder, renderer, view
+        self.stages = stages_of(recipe)
+        self.stop_asked = False
+
+    def go_on_from(self, progress: Progress) -> None:
+        self.run.follow(open_trackers(self.recipe.trackers, self.run), self.view.say)
+        self.engine = SamplingEngine(self.decoder, self.recipe.engine)
+        helpers = self.engine.workers - 1  # this process learns too
+        replicas = Replicas(self.decoder, helpers) if helpers > 0 else None
+        self.accumulator = replicas or OneProcess()
+        self.verification = verification_for(self.recipe)
+        try:
+            with self._stop_signals(), self.view:
+                if progress.stage == BIRTH and self.recipe.held_out.at_start:
+                    self._evaluate_fully(progress)
+                for stage in self._remaining(progress):
+                    if progress.stage != stage.settings.name:
+                        progress = Progress(stage.settings.name)
+                    self._run_stage(stage, progress)
+            self.view.report(self.run, write_report(self.run))
+        finally:
+            self.engine.close()
+            self.verification.close()
+            if replicas is not None:
+                replicas.close()
+
+    def _remaining(self, progress: Progress) -> list[StageKind]:
+        if progress.stage == BIRTH:
+            return self.stages
+        names = [stage.settings.name for stage in self.stages]
+        return self.stages[names.index(progress.stage) + progress.done :]
+
+    def _run_stage(self, stage: StageKind, progress: Progress) -> None:
+        self.view.stage_begins(stage, progress.step)
+        trainer = self._trainer(stage)
+        if progress.step:
+            trainer.learner.load_state(self.run.latest_checkpoint() / OPTIMIZER_FILE)
+        while not progress.done:
+            began = time.perf_counter()
+            metrics = self._step(stage, trainer, progress)
+            progress.seconds += time.perf_counter() - began
+            progress.done = progress.step >= stage.settings.steps
+            best = False
+            if not progress.done and stage.settings.eval_every and progress.step % stage.settings.eval_every == 0:
+                best = self._evaluate_on_the_way(stage, progress)
+            self.view.step(stage, progress, metrics)
+            self.view.rollouts(self.run, stage, progress)
+            if progress.done:
+                self._evaluate_fully(progress)
+            due = progress.step % stage.settings.save_every == 0 or (best and stage.settings.keep_best)
+            if progress.done or self.stop_asked or due:
+                self._save(stage, trainer, progress)
+            if self.stop_asked:
+                raise Stopped(
+                    f"saved {stage.settings.name} step {progress.step}; go on with: ponder resume {self.run.path}"
+                )
+
+    def _step(self, stage: StageKind, trainer: Trainer, progress: Progress) -> dict[str, float]:
+        try:
+            return trainer.step(progress)
+        except BudgetSpent as spent:
+            if not is_saved(self.run, stage.settings.name, progress.step):
+                self._save(stage, trainer, progress)
+            paused = budget_spent(self.run, stage.settings, spent, deadline_s(self.recipe))
+        except FloatingPointError as error:
+            paused = not_finite(self.run, stage.settings, progress.step + 1, error)
+        self.run.pause(stage.settings.name, progress.step, str(paused))
+        raise paused
+
+    def _trainer(self, stage: StageKind) -> Trainer:
+        settings, reference = stage.settings, self._first_weights(stage) if stage.needs_reference else None
+        learner = Learner(
+            self.decoder,
+            settings.optimizer,
+            stage.updates,
+            settings.micro_batch_tokens,
+            reference,
+            self.accumulator,
+        )
+        parts = Parts(self.recipe, self.run, self.pool, self.renderer, self.engine, self.verification)
+        return stage.trainer(parts, learner)
+
+    def _first_weights(self, stage: StageKind) -> Decoder:
+        """The weights that the stage began with: the last checkpoint before it."""
+        names = [BIRTH, *(s.settings.name for s in self.stages)]
+        before = names[: names.index(stage.settings.name)]
+        checkpoints = [c for c in self.run.checkpoints() if place_of(c)[0] in before]
+        return load_decoder(checkpoints[-1], device=str(self.decoder.device)).requires_grad_(False)
+
+    # ---- evaluations and exits ----
+
+    def _evaluate_on_the_way(self, stage: StageKind, progress: Progress) -> bool:
+        """Whether this is the stage's best evaluation so far; the stage ends where its exits say so."""
+        result = self._evaluate(progress, stage.settings.eval_problems)
+        budget = DEFAULT_BUDGET if stage.error_budget is None else stage.error_budget
+        name = stage.settings.name
+        if exceeds(result.failed, result.count, budget):
+            self.view.say(f"{name}: this evaluation does not count for target and plateau: too few verdicts")
+            return False
+        best = result.accuracy > max(progress.accuracies, default=-1.0)
+        progress.accuracies.append(result.accuracy)
+        if best:
+            progress.best_step = progress.step
+        if reason := reached_exit(stage.settings, progress.accuracies):
+            self.view.say(f"{name}: {reason}")
+            progress.done = True
+        return best
+
+    def _evaluate_fully(self, progress: Progress) -> None:
+        self._evaluate(progress, len(self.pool.held_out))
+
+    def _evaluate(self, progress: Progress, problems: int) -> EvalResult:
+        self.engine.refresh()
+        tasks = spread(self.pool.held_out, problems)
+        self.view.evaluating(len(tasks) * self.recipe.held_out.samples)
+        result, rollouts = evaluate(
+            self._collect_held_out,
+            tasks,
+            self.recipe.held_out.samples,
+            self._held_out_sampling,
+            progress.stage,
+            progress.step,
+            progress.seconds,
+        )
+        self.run.record_eval(result)
+        self.run.record_failures(progress.stage, progress.step, "evaluation", failure_rows(rollouts))
+        self.view.evaluated(result)
+        return result
+
+    def _collect_held_out(self, tasks: Sequence[Task], samples: int, params: SamplingParams) -> list[Rollout]:
+        seed_parts = (self.recipe.seed, "held_out")
+        return collect(self.engine, self.renderer, self.verification, tasks, samples, params, seed_parts).rollouts
+
+    @cached_property
+    def _held_out_sampling(self) -> SamplingParams:
+        longest = max(stage.longest_answer for stage in self.stages)
+        return held_out_sampling(self.recipe.held_out, longest, self.renderer.stop_ids)
+
+    # ---- housekeeping ----
+
+    def _save(self, stage: StageKind, trainer: Trainer, progress: Progress) -> None:
+        save_checkpoint(self.run, progress, self.decoder, self.renderer, trainer.learner)
+        self._prune(stage)
+
+    def _prune(self, stage: StageKind) -> None:
+        """Of a stage's checkpoints on the way only the newest are kept; when it is done, only its last; with keep_best the best as well."""
+        mine = [c for c in self.run.checkpoints() if place_of(c)[0] == stage.settings.name]
+        progress = load_progress(mine[-1])
+        keep = set(mine[-1:] if progress.done else mine[-stage.settings.keep_checkpoints :])
+        if stage.settings.keep_best:
+            keep |= {c for c in mine if place_of(c)[1] == progress.best_step}
+        for old in mine:
+            if old not in keep:
+                shutil.rmtree(old)
+
+    @contextmanager
+    def _stop_signals(self) -> Iterator[None]:
+        """The first Ctrl+C (or SIGTERM) lets the step finish and saves; the second stops at once."""
+
+        def ask(number: int, frame: object) -> None:
+            if self.stop_asked:
+                raise KeyboardInterrupt
+            self.stop_asked = True
+            self.view.say("stopping after this step, then saving; once more to stop at once (losing the step)")
+
+        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

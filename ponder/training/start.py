@@ -1,0 +1,114 @@
+"""A run begins, or goes on: what can be refused is refused here, before anything is learned."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from ponder.chat.renderer import Renderer
+from ponder.model.weights import load_decoder
+from ponder.recipe.load import dump_recipe, load_recipe
+from ponder.recipe.schema import Recipe
+from ponder.runs.lineage import last_processor, new_lineage
+from ponder.runs.processor import processor
+from ponder.runs.run import BIRTH, Run
+from ponder.runs.trackers import check_trackers
+from ponder.training.changes import changed_fields, reopens
+from ponder.training.checkpoint import Progress, load_progress, save_checkpoint
+from ponder.training.data import load_tasks
+from ponder.training.first_model import device_of, first_model
+from ponder.training.prompts import load_fitting_tasks
+from ponder.training.reward_files import KEY, changed_files, reward_files
+from ponder.training.selfcheck import check_before_training, check_tasks, first_tasks
+from ponder.training.stages.kinds import stages_of
+from ponder.training.stages.runner import Training
+from ponder.training.stages.verifying import verification_for
+from ponder.training.view import View
+
+
+def start(recipe: Recipe, path: Path, view: View) -> Run:
+    """Train a recipe into a new run directory.
+
+    Raises:
+        ValueError: what can be refused is refused before anything is learned, and then leaves no directory behind.
+        Stopped: Ctrl+C or SIGTERM; the run can be resumed.
+        Paused: verifiers failed too often, or a gradient was not finite; the run can be resumed.
+    """
+    text = dump_recipe(recipe)
+    check_trackers(recipe.trackers)
+    stages = stages_of(recipe)
+    pool = load_tasks(recipe)
+    for remark in pool.repeats.remarks():
+        view.say(remark)
+    parent = Path(recipe.model.path).expanduser() if recipe.model.path else None
+    with verification_for(recipe) as verification:
+        check_tasks(stages, pool, verification)
+    decoder, renderer = first_model(recipe, pool, stages)
+    pool = load_fitting_tasks(recipe, pool, renderer, view.say)
+    for remark in check_before_training(recipe, stages, pool, decoder.config, renderer):
+        view.say(remark)
+    lineage = new_lineage(text, seed=recipe.seed, parent=parent)
+    if files := reward_files(recipe):
+        lineage[KEY] = files
+    with Run.create(path, text, lineage) as run:
+        try:
+            progress = Progress(BIRTH, done=True)
+            save_checkpoint(run, progress, decoder, renderer)
+            Training(recipe, run, pool, decoder, renderer, view).go_on_from(progress)
+        except ValueError as error:
+            if any(run.metrics()):
+                raise ValueError(
+                    f"{error}\nThe stages before are kept. What has not begun may still be changed: "
+                    f"ponder resume {run.path} --set stages.NAME.FIELD=VALUE"
+                ) from error
+            shutil.rmtree(run.path)  # the next try finds no half a run in its way
+            raise
+    return run
+
+
+def resume(path: Path, view: View, overrides: Sequence[str] = ()) -> Run:
+    """Go on from a run's latest checkpoint; what lies after it is dropped and made again, bit for bit on a CPU.
+
+    `overrides` change the run's recipe from here on, as `path.to.field=value`; the lineage keeps note of them.
+
+    Raises:
+        ValueError: not a run, a run without a checkpoint, or a damaged one; a field that cannot be changed any more.
+        Stopped, Paused: as in `start`.
+    """
+    with Run.open(path) as run:
+        run.lock()
+        before = load_recipe(run.path / "recipe.yaml")
+        recipe = load_recipe(run.path / "recipe.yaml", list(overrides))
+        check_trackers(recipe.trackers)
+        checkpoint = run.latest_checkpoint()
+        if checkpoint is None:
+            raise ValueError(f"{path} has no checkpoint yet: remove the directory and start it again with ponder train")
+        progress = load_progress(checkpoint)
+        changed = changed_fields(before, recipe, progress)
+        if reopens(recipe, changed, progress):
+            progress.done = False
+        decoder = load_decoder(checkpoint, device=device_of(recipe.model))
+        # All that may be refused comes before anything of the run is changed.
+        renderer, stages = Renderer.load(checkpoint), stages_of(recipe)
+        pool = load_fitting_tasks(recipe, load_tasks(recipe), renderer, view.say)
+        if changed:
+            check_before_training(recipe, stages, pool, decoder.config, renderer)
+        files = changed_files(run.lineage, recipe)
+        if reward_files(recipe):
+            with verification_for(recipe) as verification:
+                verification.prepare(first_tasks(stages, pool))
+        last = last_processor(run.lineage)
+        if last and last != processor():
+            view.say(
+                f"This processor is another than that of the run's last steps ({last}): what follows may differ in its "
+                f"last digits from what they would have led to. Here: {processor()}"
+            )
+        for file, (then, now) in files.items():
+            view.say(
+                f"{file} has changed (sha256 {then[:12]}..., now {now[:12]}...): what follows is judged by it as it is"
+            )
+        order = [stage.name for stage in recipe.stages]
+        view.say(str(run.rewind(order, progress.stage, progress.step, changed | files)))
+        if changed:
+            run.change_recipe(dump_recipe(recipe))
+        Training(recipe, run, pool, decoder, renderer, view).go_on_from(progress)
+    return run

@@ -1,0 +1,1 @@
+"""Verdicts on the rows of a file: `ponder verify FILE`."""

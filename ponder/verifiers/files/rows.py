@@ -1,0 +1,115 @@
+"""Rows of JSON Lines to judge: a response, what it is compared with, and a label where somebody has said one.
+
+    math, choice      response, reference                                 (choice: if wanted choices)
+    instructions      response, reference: {instruction_id_list, kwargs}  (or these two as fields of the row)
+    function_calls    response, reference, tools                          (or functions)
+    code              response, reference: {tests: [...]}
+    reasoning_gym     response, reference, metadata: {family, settings, entry}
+    FILE.py:FUNCTION  response, if wanted reference, prompt               (the function sees all fields as task["row"])
+
+`response` is what ponder.verifiers.response.as_response reads; `response_parts`, [[text, times], ...], spells a long one.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ponder.recipe.python_function import FORM
+from ponder.tasks.jsonl import read_rows
+from ponder.tasks.task import Task
+from ponder.verifiers.api import task_of
+from ponder.verifiers.response import Response, as_response
+from ponder.verifiers.table import VERIFIERS
+
+MAX_JOINED = 20_000_000  # characters
+
+
+@dataclass(frozen=True)
+class LabelledPair:
+    """A row: `label` is True (correct), False, "any" (either will do), or None where there is none; `place` says which
+    line it is, and so does `id` where the row has none of its own."""
+
+    id: str
+    task: Task
+    response: Response
+    label: bool | str | None
+    why: str
+    place: str = ""
+
+
+def read_pairs(
+    path: Path, verifier: str, response: str = "response", reference: str = "reference"
+) -> list[LabelledPair]:
+    """All rows of a file, for a verifier by name or a function as FILE.py:FUNCTION; `response` and `reference` name their
+    fields. ValueError that names the file and the line."""
+    return list(_pairs(path, verifier, response, reference))
+
+
+def _pairs(path: Path, verifier: str, response: str, reference: str) -> Iterator[LabelledPair]:
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}")
+    for number, row in read_rows(path):
+        try:
+            yield pair_of(row, verifier, response, reference, str(number))
+        except ValueError as error:
+            raise ValueError(f"{path}, line {number}: {error}") from None
+
+
+def pair_of(row: Mapping[str, Any], verifier: str, response: str, reference: str, number: str) -> LabelledPair:
+    """One row. ValueError for what it lacks."""
+    function = verifier if FORM.fullmatch(verifier) else None
+    verifier = verifier if function is None else "python"
+    for name, kind in (("metadata", dict), ("tools", list), ("functions", list), ("response_parts", list)):
+        if row.get(name) is not None and not isinstance(row[name], kind):
+            raise ValueError(
+                f"{name} must be {'an object' if kind is dict else 'a list'}, not {type(row[name]).__name__}"
+            )
+    if response not in row and "response_parts" in row:
+        text: Any = _joined(row["response_parts"])
+    else:
+        text = _field(row, response, "response")
+    try:
+        expected = row[reference] if reference in row else VERIFIERS[verifier].row_reference(row)
+    except KeyError:
+        expected = _field(row, reference, "reference")
+    label = row.get("label")
+    if label not in (None, "any") and not isinstance(label, bool):
+        raise ValueError(f'label must be true, false or "any", not {label!r}')
+    metadata = dict(row.get("metadata") or {}) | ({"choices": row["choices"]} if "choices" in row else {})
+    task = task_of(verifier, expected, tuple(row.get("tools") or row.get("functions") or ()), metadata)
+    if function is not None:
+        question = row["prompt"] if isinstance(row.get("prompt"), str) else ""
+        seen = {"python": function, "row": {key: value for key, value in row.items() if key != response}}
+        task = replace(task, messages=({"role": "user", "content": question},), metadata=metadata | seen)
+    name = str(row.get("id", number))
+    return LabelledPair(name, task, as_response(text), label, row.get("why", ""), f"line {number}")
+
+
+def _joined(parts: list) -> str:
+    length = 0
+    for part in parts:
+        match part:
+            case [str() as text, int() as times] if not isinstance(times, bool):
+                length += len(text) * max(0, times)
+                continue
+        raise ValueError("response_parts must be [[text, times], ...]")
+    if length > MAX_JOINED:
+        raise ValueError(f"response_parts spell {length:,} characters; at most {MAX_JOINED:,} are read")
+    return "".join(text * times for text, times in parts)
+
+
+def _field(row: Mapping[str, Any], name: str, role: str) -> Any:
+    if name not in row:
+        has = ", ".join(sorted(row)) or "no fields"
+        raise ValueError(f"no field {name!r}; the row has {has}. Say which holds it: --{role} NAME")
+    return row[name]
+
+
+def shown(value: Any, length: int) -> str:
+    """A value on one line, at most so many characters, for tables and reasons; what cannot be printed is escaped."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    line = " ".join(text[: 4 * length].split())
+    line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
+    return line if len(line) <= length else line[: length - 3] + "..."

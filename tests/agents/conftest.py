@@ -1,0 +1,1 @@
+from tests.shared.fixtures import checkpoint, renderer  # noqa: F401 (fixtures)
