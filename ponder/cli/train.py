@@ -1,11 +1,16 @@
 """ponder train, ponder resume."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from ponder.training.view import View
+
 PAUSED = 3  # the exit code of a run that has paused itself
+ShowRollouts = Annotated[int, typer.Option(min=0, metavar="N", help="show N answers of each RL step as they come")]
 
 
 def train(
@@ -17,6 +22,7 @@ def train(
     dry_run: Annotated[
         bool, typer.Option(help="check the recipe, print it with every field resolved and described, and stop")
     ] = False,
+    show_rollouts: ShowRollouts = 0,
 ) -> None:
     """Train a recipe: its stages in order, with evaluations, checkpoints and a report. Ctrl+C saves and stops.
 
@@ -36,7 +42,7 @@ def train(
         )
     from ponder.training import start
 
-    _follow(lambda view: start.start(loaded, path, view))
+    _follow(lambda view: start.start(loaded, path, view), show_rollouts)
 
 
 def resume(
@@ -45,17 +51,19 @@ def resume(
         list[str] | None,
         typer.Option("--set", help="change the run's recipe from here on: --set stages.math.error_budget=0.05"),
     ] = None,
+    show_rollouts: ShowRollouts = 0,
 ) -> None:
     """Go on with a stopped, paused or killed run from its latest checkpoint.
 
-    --set may change error_budget, verify_timeout and optimizer of a stage, and the sandbox; the run keeps note of it.
+    --set may change whatever nothing learned so far depends on: steps of the stage at hand (a run is made longer so), all
+    of a stage that has not begun, the learning rate, saving, evaluating, memory, device. The run keeps note of it.
     """
     from ponder.training import start
 
-    _follow(lambda view: start.resume(path, view, set_ or ()))
+    _follow(lambda view: start.resume(path, view, set_ or ()), show_rollouts)
 
 
-def _follow(work) -> None:
+def _follow(work: Callable[["View"], object], show_rollouts: int) -> None:
     from rich.console import Console
 
     from ponder.training.pause import Paused
@@ -63,7 +71,7 @@ def _follow(work) -> None:
     from ponder.training.view import View
 
     console = Console()
-    view = View(console)
+    view = View(console, show_rollouts)
     try:
         work(view)
     except Paused as paused:

@@ -1,15 +1,12 @@
-"""The cold start's examples: read from a file, or written by a procedure for the tiny model.
+"""The cold start's examples for the tiny model, written by procedures.
 
 What the procedures write is synthetic, and meant to be poor: a careless pupil who often guesses, otherwise works step
 by step, seldom goes over the steps again, and slips all along. It shows the moves; which of them pay is left for
 reinforcement learning to find out, by verified outcomes alone.
 """
 
-import json
 import random
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 from ponder.engine.counting import key
 from ponder.recipe.stages.sft import Demonstrations, Habits
@@ -129,34 +126,3 @@ def _columns(top: int, bottom: int, operator: str, slip: float, rng: random.Rand
 
 def _slip_digits(number: str, slip: float, rng: random.Random) -> str:
     return "".join(str(rng.randrange(10)) if c.isdigit() and rng.random() < slip else c for c in number)
-
-
-def read_chats(path: Path) -> list[list[dict]]:
-    """JSONL of {"messages": [...]}, each ending with the assistant.
-
-    Raises:
-        ValueError: with file and line number.
-    """
-    if not path.is_file():
-        raise ValueError(f"there are no demonstrations at {path}")
-    chats = list(_read_lines(path))
-    if not chats:
-        raise ValueError(f"{path} is empty: it needs one JSON object with `messages` a line")
-    return chats
-
-
-def _read_lines(path: Path) -> Iterator[list[dict]]:
-    for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
-        if not line.strip():
-            continue
-        where = f"{path}, line {number}"
-        try:
-            row = json.loads(line)
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise ValueError(f"{where}: not valid JSON ({error})") from None
-        messages = row.get("messages") if isinstance(row, dict) else None
-        if not isinstance(messages, list) or not all(isinstance(m, dict) and "role" in m for m in messages):
-            raise ValueError(f'{where}: needs {{"messages": [{{"role": ..., "content": ...}}, ...]}}')
-        if not messages or messages[-1]["role"] != "assistant":
-            raise ValueError(f"{where}: the last message must be the assistant's, which is what is learned")
-        yield messages

@@ -30,15 +30,15 @@ def first_tasks(stages: Sequence[StageKind], pool: TaskPool) -> list[Task]:
 
 def check_before_training(
     recipe: Recipe, stages: Sequence[StageKind], pool: TaskPool, config: ModelConfig, renderer: Renderer
-) -> None:
-    """Whether model, tasks and stages fit together; the rest is checked on the first rollouts of each RL stage."""
+) -> list[str]:
+    """Whether model, tasks and stages fit together; the rest is checked on the first rollouts of each RL stage. Returns
+    what there is to tell people."""
     longest_answer = max(stage.longest_answer for stage in stages)
     evaluated = held_out_sampling(recipe.held_out, longest_answer, renderer.stop_ids).max_tokens
     tasks = first_tasks(stages, pool)
     check_chat_form(renderer, tasks, config.vocab_size)
     check_prompts_fit(pool, tasks, renderer, max(longest_answer, evaluated), config.max_positions)
-    for stage in stages:
-        stage.check(recipe, config, renderer)
+    return [remark for stage in stages for remark in stage.check(config, renderer)]
 
 
 def check_chat_form(renderer: Renderer, tasks: Sequence[Task], vocab_size: int) -> None:

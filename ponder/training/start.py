@@ -37,12 +37,15 @@ def start(recipe: Recipe, path: Path, view: View) -> Run:
     check_trackers(recipe.trackers)
     stages = stages_of(recipe)
     pool = load_tasks(recipe)
+    for remark in pool.repeats.remarks():
+        view.say(remark)
     parent = Path(recipe.model.path).expanduser() if recipe.model.path else None
     with verification_for(recipe) as verification:
         check_tasks(stages, pool, verification)
     decoder, renderer = first_model(recipe, pool, stages)
     pool = load_fitting_tasks(recipe, pool, renderer, view.say)
-    check_before_training(recipe, stages, pool, decoder.config, renderer)
+    for remark in check_before_training(recipe, stages, pool, decoder.config, renderer):
+        view.say(remark)
     lineage = new_lineage(text, seed=recipe.seed, parent=parent)
     if files := reward_files(recipe):
         lineage[KEY] = files

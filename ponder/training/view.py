@@ -10,6 +10,7 @@ from ponder.runs.console import failure_table, run_tables
 from ponder.runs.failures import FAILURES_FILE
 from ponder.runs.results import EvalResult
 from ponder.runs.run import Run
+from ponder.runs.shown_rollouts import show_rollouts
 from ponder.runs.summary import build_report
 from ponder.training.checkpoint import Progress as StageProgress
 from ponder.training.pause import Paused
@@ -19,8 +20,10 @@ PLAIN_SECONDS = 5.0  # between lines where nothing can be drawn over
 
 
 class View:
-    def __init__(self, console: Console):
-        self.console = console
+    """`show_rollouts`: how many answers of each step are shown, for people who look on."""
+
+    def __init__(self, console: Console, show_rollouts: int = 0):
+        self.console, self.show_rollouts = console, show_rollouts
         self.accuracy: float | None = None
         self.spoken = 0.0
         self.began, self.began_step = 0.0, 0
@@ -45,7 +48,7 @@ class View:
         self.bars.stop()
 
     def say(self, text: str) -> None:
-        self.console.print(text, style="dim", highlight=False, markup=False)
+        self.console.print(text, style="dim", highlight=False, markup=False, soft_wrap=True)
 
     def stage_begins(self, stage: StageKind, step: int) -> None:
         settings = stage.settings
@@ -66,6 +69,12 @@ class View:
                 soft_wrap=True,
             )
 
+    def rollouts(self, run: Run, stage: StageKind, progress: StageProgress) -> None:
+        """A few answers of the step that has just been taken, where they were asked for."""
+        if self.show_rollouts and stage.longest_answer:
+            rows = run.rollouts(stage.settings.name, progress.step)
+            self.console.print(show_rollouts(rows, self.show_rollouts))
+
     def evaluating(self, answers: int) -> None:
         """Said before an evaluation, which may take minutes."""
         if self.console.is_interactive and self.bar is not None:
@@ -80,13 +89,27 @@ class View:
         apart = f" ({', '.join(domains)})" if len(domains) > 1 else ""
         self.console.print(
             f"  {result.stage} step {result.step}: held-out accuracy {result.accuracy:.3f} ({low:.2f} to {high:.2f}) on "
-            f"{result.count} problems{apart}, {result.mean_tokens:.0f} tokens an answer",
+            f"{result.count // result.samples_per_problem} problems{apart}{self._more(result)}, {result.mean_tokens:.0f} "
+            "tokens an answer",
             highlight=False,
             markup=False,
             soft_wrap=True,
         )
         if result.failed:
             self.say(f"  on {result.failed} of these the verifier failed; they count as not solved ({FAILURES_FILE})")
+
+    @staticmethod
+    def _more(result: EvalResult) -> str:
+        """What else there is to say of an evaluation: pass@k of several answers, the mean score where parts of it count,
+        the share cut off."""
+        k, said = result.samples_per_problem, ""
+        if k > 1:
+            said += f" x {k} answers, pass@{k} {result.pass_at_k:.3f}"
+        if result.mean_score is not None and abs(result.mean_score - result.accuracy) > 1e-9:
+            said += f", mean score {result.mean_score:.3f}"
+        if result.truncated_share:
+            said += f", {result.truncated_share:.0%} cut off"
+        return said
 
     def paused(self, paused: Paused) -> None:
         self.console.print(f"Paused. {paused}", highlight=False, markup=False, soft_wrap=True)

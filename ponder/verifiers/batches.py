@@ -165,11 +165,10 @@ class BatchGrader:
         return max(0.0, min(moments) - monotonic()) if moments else None
 
     def _gathered(self) -> _Batch | None:
-        """The next batch, where one is due and there is room for it."""
+        """The next batch, where one is due. There is room for it: the dispatcher woke for it, or for one that was late."""
         limits, now = self._limits, monotonic()
-        room = len(self._running) < limits.at_a_time
         due = self._waiting and (len(self._waiting) >= limits.size or self._waiting[0].since + limits.wait_s <= now)
-        if not room or not due:
+        if not due:
             return None
         taken = [self._waiting.popleft() for _ in range(min(limits.size, len(self._waiting)))]
         members = [member for member in taken if not member.verdict.cancelled()]

@@ -92,7 +92,8 @@ def test_where_a_space_is_put(renderer, qwen, llama, metaspace, gemma):
         prompt = each.render([{"role": "user", "content": "Hello </s> world"}])
         # Hidden or not, text stands in the same tokens.
         plain = each.render([{"role": "user", "content": "Hello world"}])
-        assert prompt.ids[:5] == plain.ids[:5] and prompt.ids[-5:] == plain.ids[-5:]
+        end = plain.ids[plain.ids.index(each.turn_end) :]
+        assert prompt.ids[:5] == plain.ids[:5] and prompt.ids[-len(end) :] == end
 
 
 def test_a_tokenizer_that_loses_characters(qwen, tmp_path):

@@ -8,7 +8,7 @@ from ponder.recipe.stages.sft import Demonstrations, Habits
 from ponder.tasks.gym import gym_tasks
 from ponder.tasks.programs import program_tasks
 from ponder.tasks.task import Task
-from ponder.training.demonstrations import column_demonstration, demonstrate, program_demonstration, read_chats
+from ponder.training.demonstrations import column_demonstration, demonstrate, program_demonstration
 
 SUMS = {"min_terms": 2, "max_terms": 2, "min_digits": 1, "max_digits": 4}
 
@@ -125,19 +125,3 @@ def test_a_mixture_has_a_procedure_for_each_kind_of_task():
     foreign = Task(({"role": "user", "content": "Sort"},), "x", "code", {"tests": []})
     with pytest.raises(ValueError, match="for sources of kind programs, not for: 'Sort'"):
         demonstrate(foreign, both, 1)
-
-
-@pytest.mark.parametrize(
-    ("text", "fragment"),
-    [
-        ("", "is empty"),
-        ("{", "line 1: not valid JSON"),
-        ('{"messages": [{"role": "user", "content": "x"}]}', "line 1: the last message must be the assistant's"),
-        ('{"messages": [{"role": "assistant", "content": "x"}]}\n[]', "line 2: needs"),
-    ],
-)
-def test_chat_files_are_refused_by_line(tmp_path, text, fragment):
-    path = tmp_path / "chats.jsonl"
-    path.write_text(text)
-    with pytest.raises(ValueError, match=re.escape(fragment)):
-        read_chats(path)

@@ -5,8 +5,11 @@ from hashlib import sha256
 import pytest
 
 from ponder.recipe.load import parse_recipe
+from ponder.tasks import Task
 from ponder.training.data import load_tasks
+from ponder.training.references import SelfCheckError, check_references
 from ponder.training.reward_files import changed_files, reward_files
+from ponder.verifiers import Verification
 
 SUMS = {"kind": "gym", "family": "chain_sum"}
 
@@ -59,3 +62,27 @@ def test_a_lineage_tells_what_has_changed_since(mine):
     mine.unlink()
     with pytest.raises(ValueError, match=r"mine\.py cannot be read"):
         reward_files(judged)
+
+
+def unreadable(**metadata) -> Task:
+    """A task whose reference holds no answer."""
+    return Task(({"role": "user", "content": "Q"},), "any", "math", [""], place="line 1", metadata=metadata)
+
+
+def test_references_are_not_asked_of_a_verifier_that_has_no_say(mine):
+    function = {"python": f"{mine}:score"}
+    with Verification(workers=1) as verification:
+        for reward in (function, {"gate": ["format"], "then": function}):
+            check_references(verification, [unreadable(reward=reward)])
+        with pytest.raises(SelfCheckError, match="line 1: the math verifier needs a reference answer"):
+            check_references(verification, [unreadable(reward={"product": ["task", function]})])
+
+
+def test_a_function_that_hangs_on_any_answer_is_refused(mine):
+    mine.write_text("def score():\n while True: pass")
+    task = Task(({"role": "user", "content": "Q"},), "any", "python", None, metadata={"python": f"{mine}:score"})
+    with (
+        Verification(workers=1, deadline_s=0.2) as verification,
+        pytest.raises(SelfCheckError, match=r"no answer can be judged: mine\.py, line 2, in score: no verdict within"),
+    ):
+        check_references(verification, [task])

@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 
 from ponder.recipe.load import load_recipe
+from ponder.runs.results import EvalResult
 from ponder.training.checkpoint import Progress
 from ponder.training.stages.kinds import stages_of
 from ponder.training.view import View
@@ -33,3 +34,10 @@ def test_steps_are_told_everywhere(kind):
         assert len(lines) == 1 and lines[0].startswith(
             f"{stage.settings.name} 4/{stage.settings.steps}  loss 0.250  1,000 tok/s"
         )
+
+
+def test_what_an_evaluation_says_beside_its_accuracy():
+    shown = io.StringIO()
+    result = EvalResult("math", 3, 0.5, (0.2, 0.8), {}, 8, 1.0, 20.0, 0.25, [], {}, 0.75, 2, 0.625)
+    View(Console(file=shown, width=300)).evaluated(result)
+    assert "on 4 problems x 2 answers, pass@2 0.625, mean score 0.750, 25% cut off, 20 tokens" in shown.getvalue()

@@ -135,11 +135,14 @@ def test_a_late_batch_times_out_and_is_cancelled_and_others_go_on():
                 cancelled.set()
         return [1.0] * len(batch)
 
-    slow, fast = grade_all(grade, ["slow", "fast"], size=1, deadline_s=0.2)
+    grader = BatchGrader("model", grade, BatchLimits(size=1, deadline_s=0.2))
+    slow, fast = [grader.submit(one) for one in submissions("slow", "fast")]
+    assert cancelled.wait(WAIT_S), "before the grader is closed"
+    grader.close()
+    slow, fast = slow.result(timeout=0), fast.result(timeout=0)
     assert (slow.status, slow.score) == ("timeout", None)
     assert slow.reason == "model: no verdict within 0.2 s"
     assert fast.status == "correct"
-    assert cancelled.wait(WAIT_S)
 
 
 def test_a_grader_that_blocks_its_event_loop_is_late_all_the_same():

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from ponder.recipe.chats import ChatFiles
 from ponder.recipe.stages.base import Optimizer, StageBase
 from ponder.recipe.strict import Strict
 
@@ -18,13 +19,12 @@ class Habits(Strict):
     slip: float = Field(0.15, ge=0, lt=1, description="chance that a digit or a step comes out wrong")
 
 
-class Demonstrations(Strict):
-    """Written examples for the cold start: a JSONL file of {"messages": [...]}, or procedures that write them.
+class Demonstrations(ChatFiles):
+    """Written examples for the cold start: files of chats, or procedures that write them.
 
     There is a procedure for each kind of task; a mixture of tasks names one for each.
     """
 
-    path: str | None = Field(None, description="a JSONL file of chats")
     columns: Habits | None = Field(None, description="sums and differences of two terms, worked column by column")
     programs: Habits | None = Field(None, description="tasks of a source of kind programs, worked step by step")
 
@@ -33,9 +33,14 @@ class Demonstrations(Strict):
         procedures = self.columns is not None or self.programs is not None
         if (self.path is not None) == procedures:
             raise ValueError(
-                "name exactly one of: path (a JSONL file of chats), or procedures (columns for sums, programs for "
-                "sources of kind programs, or both)"
+                "name exactly one of: path (files of chats), or procedures (columns for sums, programs for sources of kind "
+                "programs, or both)"
             )
+        changed = [
+            name for name in ChatFiles.model_fields if getattr(self, name) != ChatFiles.model_fields[name].default
+        ]
+        if procedures and changed:
+            raise ValueError(f"{changed[0]} is about files of chats, and procedures read none: leave it out")
         return self
 
 

@@ -87,8 +87,9 @@ class StageKind(Protocol):
         """What the stage would teach of these tasks, for a newborn model's tokenizer to learn from."""
         ...
 
-    def check(self, recipe: Recipe, config: ModelConfig, renderer: Renderer) -> None:
-        """Before the first step of any stage: all that can be known of this one. ValueError says what to change."""
+    def check(self, config: ModelConfig, renderer: Renderer) -> list[str]:
+        """Before the first step of any stage: all that can be known of this one. ValueError says what to change, what is
+        returned is said to people."""
         ...
 
     def trainer(self, parts: Parts, learner: Learner) -> Trainer: ...

@@ -10,8 +10,8 @@ import psutil
 from ponder.chat.renderer import Renderer
 from ponder.engine.protocol import rl_sampling
 from ponder.model.config import ModelConfig
-from ponder.recipe.schema import Recipe
 from ponder.recipe.stages import RlStage
+from ponder.runs.console import answer_figures
 from ponder.tasks.task import Task
 from ponder.training.batch import Sample
 from ponder.training.checkpoint import Progress
@@ -60,21 +60,19 @@ class ReinforcementStage:
     def texts(self, tasks: Sequence[Task]) -> list[str]:
         return []  # what will be answered is not known before it is sampled
 
-    def check(self, recipe: Recipe, config: ModelConfig, renderer: Renderer) -> None:
+    def check(self, config: ModelConfig, renderer: Renderer) -> list[str]:
         try:
             resolve(self.settings.objective)
         except ValueError as error:
             raise ValueError(f"stages.{self.settings.name}.{error}") from None
+        return []
 
     def trainer(self, parts: Parts, learner: Learner) -> "ReinforcementTrainer":
         return ReinforcementTrainer(self.settings, parts, learner)
 
     def figures(self, metrics: dict[str, float]) -> str:
-        return (
-            f"pass {metrics['pass_rate']:.2f}  cut off {metrics['truncated_share']:.2f}  "
-            f"reward {metrics['reward/mean']:.3f}  length {metrics['length/mean']:.0f}  "
-            f"{metrics['tokens_per_s/sample']:,.0f} tok/s"
-        )
+        length, rate = metrics["length/mean"], metrics["tokens_per_s/sample"]
+        return f"{answer_figures(metrics)}  length {length:.0f}  {rate:,.0f} tok/s"
 
 
 class ReinforcementTrainer:
@@ -86,7 +84,6 @@ class ReinforcementTrainer:
         self.params = rl_sampling(stage.max_tokens, parts.renderer.stop_ids)
         # Tasks that are made as they are asked for are measured as they come; all others have been.
         self.longest_prompt = learner.decoder.config.max_positions - stage.max_tokens
-        self.last_rollouts: list[Rollout] = []
 
     def step(self, progress: Progress) -> dict[str, float]:
         """One step of the stage; `progress` says which, and moves on.
@@ -134,7 +131,6 @@ class ReinforcementTrainer:
         self.run.record_rollouts(self.stage.name, number, [r.to_row(self.renderer) for r in rollouts])
         self.run.record(self.stage.name, number, metrics)
         progress.step, progress.cursor, progress.verdicts = number, drawn, recent
-        self.last_rollouts = rollouts
         return metrics
 
     def _collect(self, number: int, cursor: int) -> tuple[Collected, list[Rollout], int]:

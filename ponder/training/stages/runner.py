@@ -93,6 +93,7 @@ class Training:
             if not progress.done and stage.settings.eval_every and progress.step % stage.settings.eval_every == 0:
                 best = self._evaluate_on_the_way(stage, progress)
             self.view.step(stage, progress, metrics)
+            self.view.rollouts(self.run, stage, progress)
             if progress.done:
                 self._evaluate_fully(progress)
             due = progress.step % stage.settings.save_every == 0 or (best and stage.settings.keep_best)

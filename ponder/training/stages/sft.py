@@ -2,20 +2,20 @@
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from ponder.chat.renderer import Renderer
 from ponder.engine.counting import key
 from ponder.model.config import ModelConfig
-from ponder.recipe.schema import Recipe
 from ponder.recipe.stages import SftStage
-from ponder.tasks.mixture import permuted
+from ponder.tasks.chats import read_chats
 from ponder.tasks.task import Task
 from ponder.training.batch import Sample
+from ponder.training.chat_examples import ChatExamples, mean_loss, read_examples, spoken
 from ponder.training.checkpoint import Progress
-from ponder.training.demonstrations import demonstrate, read_chats
+from ponder.training.demonstrations import demonstrate
 from ponder.training.goals import Imitation
 from ponder.training.learner import Learner
+from ponder.training.scoring import score
 from ponder.training.stages.kind import Parts
 
 
@@ -42,59 +42,82 @@ class ImitationStage:
     def texts(self, tasks: Sequence[Task]) -> list[str]:
         demonstrations = self.settings.demonstrations
         if demonstrations.path:
-            chats = read_chats(Path(demonstrations.path))[: len(tasks)]
+            chats = [chat.messages for chat in read_chats(demonstrations.path, demonstrations.fields)[: len(tasks)]]
         else:
             chats = [demonstrate(task, demonstrations, k) for k, task in enumerate(tasks)]
-        return [f"{m.get('reasoning_content', '')}\n{m['content']}" for chat in chats for m in chat[-1:]]
+        return spoken(chats)
 
-    def check(self, recipe: Recipe, config: ModelConfig, renderer: Renderer) -> None:
-        pass
+    def check(self, config: ModelConfig, renderer: Renderer) -> list[str]:
+        """Every demonstration at hand is read and measured."""
+        if not self.settings.demonstrations.path:
+            return []
+        return list(self._examples(config.max_positions, renderer).remarks)
+
+    def _examples(self, context: int, renderer: Renderer) -> ChatExamples:
+        try:
+            return read_examples(self.settings.demonstrations, renderer, context)
+        except ValueError as error:
+            raise ValueError(f"stages.{self.settings.name}.demonstrations: {error}") from None
 
     def trainer(self, parts: Parts, learner: Learner) -> "ImitationTrainer":
-        return ImitationTrainer(self.settings, parts, learner)
+        context = learner.decoder.config.max_positions
+        examples = self._examples(context, parts.renderer) if self.settings.demonstrations.path else None
+        return ImitationTrainer(self.settings, parts, learner, examples)
 
     def figures(self, metrics: dict[str, float]) -> str:
         return f"loss {metrics['loss']:.3f}  {metrics['tokens_per_s/learn']:,.0f} tok/s"
 
 
 class ImitationTrainer:
-    def __init__(self, stage: SftStage, parts: Parts, learner: Learner):
-        self.stage, self.learner = stage, learner
+    """`examples`: those of files; None where procedures write them."""
+
+    def __init__(self, stage: SftStage, parts: Parts, learner: Learner, examples: ChatExamples | None):
+        self.stage, self.learner, self.examples = stage, learner, examples
         self.recipe, self.run, self.pool, self.renderer = parts.recipe, parts.run, parts.pool, parts.renderer
-        self.chats = read_chats(Path(stage.demonstrations.path)) if stage.demonstrations.path else None
+        self.validation = examples.validation_samples() if examples else []
 
     def step(self, progress: Progress) -> dict[str, float]:
         number = progress.step + 1
         started = time.perf_counter()
-        samples = self._draw(progress.cursor)
+        samples = [self._example(k) for k in range(progress.cursor, progress.cursor + self.stage.examples_per_step)]
         metrics = self.learner.learn(samples, Imitation.of(samples), number).metrics
         seconds = time.perf_counter() - started
-        progress.tokens += sum(len(s.ids) for s in samples)
-        metrics |= {"tokens/total": progress.tokens, "prompts/total": progress.cursor + len(samples)}
-        metrics |= {"time/step_s": seconds, "tokens_per_s/learn": sum(len(s.ids) for s in samples) / seconds}
+        if self.validation and (
+            number == self.stage.steps or (self.stage.eval_every and number % self.stage.eval_every == 0)
+        ):
+            metrics["validation/loss"] = self._validation_loss()
+        tokens = sum(len(s.ids) for s in samples)
+        progress.tokens += tokens
+        metrics |= {
+            "tokens/total": progress.tokens,
+            "prompts/total": progress.cursor + len(samples),
+            "time/step_s": seconds,
+            "tokens_per_s/learn": tokens / seconds,
+        }
         self.run.record(self.stage.name, number, metrics)
-        progress.step, progress.cursor = number, progress.cursor + self.stage.examples_per_step
+        progress.step, progress.cursor = number, progress.cursor + len(samples)
         return metrics
 
-    def _draw(self, cursor: int) -> list[Sample]:
-        context = self.learner.decoder.config.max_positions
-        samples = []
-        for k in range(cursor, cursor + self.stage.examples_per_step):
-            ids, mask = self._example(k)
-            if len(ids) > context:
-                raise ValueError(
-                    f"stages.{self.stage.name}: a demonstration has {len(ids)} tokens, the model's context is {context}; "
-                    f"shorten or drop it: {self.renderer.decode(ids)[:120]!r}"
-                )
-            samples.append(Sample(ids, mask, []))
-        return samples
+    def _validation_loss(self) -> float:
+        decoder = self.learner.decoder
+        return mean_loss(
+            self.validation,
+            self.stage.micro_batch_tokens,
+            decoder.device,
+            lambda batch: score(decoder, batch).logprobs,
+        )
 
-    def _example(self, k: int) -> tuple[list[int], list[int]]:
+    def _example(self, k: int) -> Sample:
         """The k-th example of the stage: a pure function of the recipe's seed and k."""
-        if self.chats is not None:
-            epoch, position = divmod(k, len(self.chats))
-            chat = self.chats[permuted(position, len(self.chats), (self.recipe.seed, self.stage.name, epoch))]
-        else:
-            (task,) = self.pool.draw(k, 1)
-            chat = demonstrate(task, self.stage.demonstrations, key(self.recipe.seed, self.stage.name, k))
-        return self.renderer.training_example(chat)
+        if self.examples is not None:
+            return self.examples.sample(k, (self.recipe.seed, self.stage.name))
+        context = self.learner.decoder.config.max_positions
+        (task,) = self.pool.draw(k, 1)
+        chat = demonstrate(task, self.stage.demonstrations, key(self.recipe.seed, self.stage.name, k))
+        ids, mask = self.renderer.training_example(chat)
+        if len(ids) > context:
+            raise ValueError(
+                f"stages.{self.stage.name}: a demonstration has {len(ids)} tokens, the model's context is {context}; "
+                f"shorten or drop it: {self.renderer.decode(ids)[:120]!r}"
+            )
+        return Sample(ids, mask, [])

@@ -66,15 +66,13 @@ def hangs(response):
     if response == "busy":
         while True:
             pass
-    if response == "children":
-        print(subprocess.Popen(["sleep", "1000"]).pid, flush=True)
-    while response == "prints":
-        print("y" * 1_000)
+    if response == "floods":
+        subprocess.Popen(["yes"])  # prints for ever, while this process does nothing
     time.sleep(1_000)
 
 
 def noisy(response):
-    print("hello" * 1_000)
+    print("hello" * 100_000)
     sys.stdout.buffer.write(b"\0\0\0\2{}")
     os.write(1, b"\0\0\0\2{}")
     if response == "asks":

@@ -77,8 +77,11 @@ def test_names_patterns_and_lists(tmp_path, monkeypatch):
     for name in ("b.jsonl", "a.jsonl", "deep/er/c.jsonl", "with [x].jsonl"):
         write(tmp_path, name)
     monkeypatch.setenv("HOME", str(tmp_path))
-    found = [path.name for path in find_files([f"{tmp_path}/b.jsonl", "~/*.jsonl", "~/**/*.jsonl"])]
+    found = [path.name for path in find_files([f"{tmp_path}/b.jsonl", "~/*.jsonl", "~/*/*/*.jsonl"])]
     assert found == ["b.jsonl", "a.jsonl", "with [x].jsonl", "c.jsonl"], "each once, in the order of the names"
+    for number in range(30):
+        write(tmp_path / "deep", f"{29 - number:02d}.jsonl")
+    assert [path.stem for path in find_files("~/deep/*.jsonl")] == [f"{number:02d}" for number in range(30)]
     assert find_files("~/with [x].jsonl") == [tmp_path / "with [x].jsonl"]
     monkeypatch.chdir(tmp_path)
     tasks = file_tasks(["a.jsonl", "deep/*/c.jsonl"], limit=3)
