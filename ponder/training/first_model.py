@@ -1,13 +1,15 @@
 """The model that a run begins with: one that comes in, or a newborn."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 
+from ponder.chat.added_tokens import add_tokens
 from ponder.chat.renderer import Renderer
 from ponder.model.decoder import Decoder
-from ponder.model.weights import load_decoder
+from ponder.model.directory import model_directory
+from ponder.model.grow import grow_vocabulary
+from ponder.model.weights import DTYPES, load_decoder
 from ponder.recipe.schema import Model, Recipe
 from ponder.training.birth import TEXTS, birth_texts, give_birth
 from ponder.training.data import TaskPool
@@ -17,11 +19,14 @@ from ponder.training.stages.kind import StageKind
 def first_model(recipe: Recipe, pool: TaskPool, stages: Sequence[StageKind]) -> tuple[Decoder, Renderer]:
     device = device_of(recipe.model)
     if recipe.model.path is None:
-        return give_birth(recipe.model.birth, recipe.seed, birth_texts(pool.draw(0, TEXTS), stages), device)
-    path = Path(recipe.model.path)
-    if not path.is_dir():
-        raise ValueError(f"model.path: there is no directory {path}; download the model there first")
-    return load_decoder(path, recipe.model.dtype, device), Renderer.load(path)
+        texts = birth_texts(pool.draw(0, TEXTS), stages)
+        decoder, renderer = give_birth(recipe.model.birth, recipe.seed, texts, device)
+        return decoder.to(DTYPES[recipe.model.dtype]), renderer
+    path = model_directory(recipe.model.path)
+    decoder, renderer = load_decoder(path, recipe.model.dtype, device), Renderer.load(path)
+    renderer, made_of = add_tokens(renderer, recipe.model.add_tokens)
+    grow_vocabulary(decoder, made_of)
+    return decoder, renderer
 
 
 def device_of(model: Model) -> str:
