@@ -53,7 +53,15 @@ def test_nobody_is_sent_to_a_strangers_package():
         PROJECT / "Makefile",
     ]
     assert len(files) > 300
-    named = re.compile(r"install[^\n]*[ '\"]ponder(\[|['\"`]?([ ,;)]|$))", re.MULTILINE)
+    named = re.compile(r"pip install[^\n]*[ '\"]ponder(\[|['\"`]?([ ,;)]|$))", re.MULTILINE)
     for path in files:
         if path != Path(__file__) and "egg-info" not in str(path):
             assert not named.search(path.read_text(encoding="utf-8")), path
+
+
+@pytest.mark.parametrize("room", ["verifiers", "sandbox", "verifiers.adapters.trl", "verifiers.adapters.verl", "runs"])
+def test_what_other_trainers_import_loads_no_heavy_package(room: str):
+    heavy = ["torch", "matplotlib", "gradio", "transformers", "tensorboard", "pyarrow"]
+    program = f"import sys, ponder.{room}; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stdout + done.stderr

@@ -7,6 +7,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from ponder.runs.summary import further_figures
 from ponder.runs.wording import duration, percent, printable, span
 
 _FIXED_WIDTH = 7 + 12 + 16 + 8  # of the columns steps, time, accuracy and tokens
@@ -21,14 +22,15 @@ def stage_table(report: dict[str, Any], width: int = 80) -> Table:
     stages = report["stages"]
     domains = list(dict.fromkeys(domain for stage in stages for domain in stage["by_domain"]))
     names = max((len(stage["title"]) for stage in stages), default=0) + 2
-    fit = names + _FIXED_WIDTH + sum(max(len(domain), 4) + 2 for domain in domains) <= width
+    further = further_figures(report)
+    fit = names + _FIXED_WIDTH + 8 * len(further) + sum(max(len(domain), 4) + 2 for domain in domains) <= width
     domains = domains if fit and len(domains) > 1 else []
     table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     table.add_column("after", overflow="fold", min_width=8)
-    for heading in ["steps", "time", "accuracy (95%)", "tokens", *domains]:
+    for heading in ["steps", "time", "accuracy (95%)", *further, "tokens", *domains]:
         table.add_column(Text(heading), justify="right", no_wrap=True)
     best = max((stage["accuracy"] for stage in stages if stage["accuracy"] is not None), default=None)
-    for stage in stages:
+    for index, stage in enumerate(stages):
         accuracy = Text(percent(stage["accuracy"]), style="bold" if stage["accuracy"] == best else "")
         if stage["interval"]:
             accuracy.append(f" ({span(stage['interval'])})", style="not bold")
@@ -37,6 +39,7 @@ def stage_table(report: dict[str, Any], width: int = 80) -> Table:
             f"{stage['steps']:,}",
             duration(stage["seconds"]),
             accuracy,
+            *(column[index] for column in further.values()),
             "-" if stage["mean_tokens"] is None else f"{stage['mean_tokens']:,.0f}",
             *(percent(stage["by_domain"].get(domain, {}).get("accuracy")) for domain in domains),
         )

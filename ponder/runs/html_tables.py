@@ -4,6 +4,7 @@ from typing import Any
 
 from ponder.runs.html_parts import badge, text
 from ponder.runs.run import Run
+from ponder.runs.summary import further_figures
 from ponder.runs.wording import duration, percent, span, spread, title
 
 _FAILURES_SHOWN = 5
@@ -13,15 +14,17 @@ def stage_table(report: dict[str, Any]) -> str:
     stages = report["stages"]
     domains = list(dict.fromkeys(domain for stage in stages for domain in stage["by_domain"]))
     domains = domains if len(domains) > 1 else []
-    heads = ["accuracy", "95% interval", *domains, "tokens", "truncated", "steps", "time"]
+    further = further_figures(report)
+    heads = ["accuracy", "95% interval", *further, *domains, "tokens", "truncated", "steps", "time"]
     lines = []
-    for stage in stages:
+    for index, stage in enumerate(stages):
+        further_cells = "".join(f"<td>{column[index]}</td>" for column in further.values())
         domain_cells = "".join(_domain_cell(stage["by_domain"].get(domain)) for domain in domains)
         tokens = "-" if stage["mean_tokens"] is None else f"{stage['mean_tokens']:,.0f}"
         lines.append(
             f'<tr><th scope="row">{text(stage["title"])}<small>{_kind(stage, report["born"])}</small></th>'
             f"<td><b>{percent(stage['accuracy'])}</b></td><td>{_interval(stage)}</td>"
-            f"{domain_cells}<td>{tokens}</td><td>{percent(stage['truncated_share'])}</td>"
+            f"{further_cells}{domain_cells}<td>{tokens}</td><td>{percent(stage['truncated_share'])}</td>"
             f"<td>{stage['steps']:,}</td><td>{duration(stage['seconds'])}</td></tr>"
         )
     head = "".join(f'<th scope="col">{text(name)}</th>' for name in heads)

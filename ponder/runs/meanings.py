@@ -93,7 +93,7 @@ SECTIONS: dict[str, dict[str, Metric]] = {
     },
     "How much and how fast": {
         "tokens/total": Metric("tokens", "sampled (RL) or learned from (SFT) so far in the stage"),
-        "prompts/total": Metric("count", "prompts drawn so far in the stage"),
+        "prompts/total": Metric("count", "prompts drawn (RL), or examples learned from (SFT), so far in the stage"),
         "prompts/too_long": Metric("count", "prompts left out of the step, since they leave no room for an answer", "down"),
         "time/sample_s": Metric("seconds", "sampling the answers", "down"),
         "time/verify_s": Metric("seconds", "waiting for verdicts after the last answer was sampled", "down"),
@@ -104,8 +104,10 @@ SECTIONS: dict[str, dict[str, Metric]] = {
         "memory/rss_gb": Metric("GB", "of this process and all that it started; shared pages count once", "down"),
     },
     "Held-out evaluations": {
-        "eval/accuracy": Metric("share", "held-out answers that were found correct", "up"),
+        "eval/accuracy": Metric("share", "held-out answers that were found correct; with `held_out.samples` of k this is avg@k", "up"),
         "eval/accuracy/DOMAIN": Metric("share", "the same for one domain", "up"),
+        "eval/score": Metric("score", "mean score of held-out answers, where a part of one counts", "up"),
+        "eval/pass_at_k": Metric("share", "held-out problems with a correct answer among `held_out.samples`", "up"),
         "eval/truncated_share": Metric("share", "held-out answers that were cut off", "down"),
         "eval/length": Metric("tokens", "sampled tokens of a held-out answer, thinking included; the mean"),
     },
@@ -150,7 +152,9 @@ def page() -> str:
         "Every step of a run is a row of `metrics.jsonl`, and of TensorBoard under `STAGE/NAME`. A word in capitals stands "
         "for a\nname of your own: `reward/DOMAIN` is `reward/math` where a domain is called math. *Better* says which way "
         "one hopes that\na metric goes, where there is one. Evaluations lie in `evals/`, and in TensorBoard under the names "
-        "below.\n\nThis page is made from `ponder/runs/meanings.py`: `make docs`."
+        "below.\n\n`trackers: [wandb]` or `trackers: [mlflow]` in a recipe sends the same rows there too, with one step "
+        "count over all stages\n(settings: [recipe.md](recipe.md)). A tracker that fails is told of once and ends nothing.\n\n"
+        "This page is made from `ponder/runs/meanings.py`: `make docs`."
     ]
     for title, metrics in SECTIONS.items():
         rows = [f"| `{name}` | {m.unit} | {arrows[m.better]} | {m.meaning} |" for name, m in metrics.items()]

@@ -85,12 +85,27 @@ def _stage(name: str, rows: list[Row], evals: list[EvalResult], born: bool) -> d
         },
         "steps": max([measured_until, *(row["step"] for row in own_rows)]),
         "seconds": (last.seconds if last else 0.0) + after_last,
+        "mean_score": last.mean_score if last else None,
+        "pass_at_k": last.pass_at_k if last else None,
+        "samples_per_problem": last.samples_per_problem if last else 1,
         "count": last.count if last else 0,
         "mean_tokens": last.mean_tokens if last else None,
         "truncated_share": last.truncated_share if last else None,
         "training": _training([row for row in own_rows if "pass_rate" in row]),
         "kind": "rl" if any("reward/mean" in row for row in own_rows) else "birth" if name == BIRTH else "sft",
     }
+
+
+def further_figures(report: dict[str, Any]) -> dict[str, list[str]]:
+    """What tables show beside accuracy where it says more, by heading, an entry for each stage: the mean score where a part
+    of a score counts, and pass@k where each problem is answered k times."""
+    stages = report["stages"]
+    columns: dict[str, list[str]] = {}
+    if any(stage["mean_score"] is not None and abs(stage["mean_score"] - stage["accuracy"]) > 5e-4 for stage in stages):
+        columns["score"] = ["-" if stage["mean_score"] is None else f"{stage['mean_score']:.2f}" for stage in stages]
+    if (k := max((stage["samples_per_problem"] for stage in stages), default=1)) > 1:
+        columns[f"pass@{k}"] = [percent(stage["pass_at_k"]) for stage in stages]
+    return columns
 
 
 def _training(rows: list[Row]) -> dict[str, Any] | None:

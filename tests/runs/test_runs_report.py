@@ -20,7 +20,7 @@ from ponder.runs.lineage import new_lineage
 from ponder.runs.panels import panels
 from ponder.runs.report import write_report
 from ponder.runs.shown_rollouts import pick_rollouts, show_rollouts
-from ponder.runs.summary import build_report, headline
+from ponder.runs.summary import build_report, further_figures, headline
 from ponder.runs.wording import duration, percent, printable
 from tests.runs.synthetic import HOSTILE, RECIPE, eval_result, rl_metrics, rollout, sft_metrics, write_run
 
@@ -277,6 +277,20 @@ def test_table_fits_a_terminal(tmp_path: Path):
     assert lines[2][:3] == ["cold", "start", "4"]
     narrow = printed(stage_table(build_report(run)), 80)
     assert "addition" not in narrow and "38% (14-69%)" in narrow
+
+
+def test_tables_show_the_mean_score_and_pass_at_k_where_they_say_more(tmp_path: Path):
+    run = write_run(tmp_path / "tiny")
+    assert not further_figures(build_report(run))
+    run.record_eval(eval_result("math", 4, correct=4, mean_score=0.625, samples_per_problem=4, pass_at_k=0.75))
+    report = build_report(run)
+    assert further_figures(report) == {"score": ["-", "-", "0.62"], "pass@4": ["-", "-", "75%"]}
+    lines = [line.split() for line in printed(stage_table(report), 80).splitlines()]
+    assert lines[0] == ["after", "steps", "time", "accuracy", "(95%)", "score", "pass@4", "tokens"]
+    assert lines[-1] == ["math", "4", "8", "s", "50%", "(22-78%)", "0.62", "75%", "24"]
+    write_report(run)
+    assert "scorepass@4tokens" in Page((run.path / "report.html").read_text()).text
+    assert run.evals()[-1].metrics()["eval/score"] == 0.625 and run.evals()[-1].metrics()["eval/pass_at_k"] == 0.75
 
 
 @pytest.mark.parametrize(

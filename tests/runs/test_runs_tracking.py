@@ -1,7 +1,9 @@
 """Trackers follow a run and never hold it up: those that work, fail, hang, or are not installed."""
 
 import importlib.util
+import re
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -71,12 +73,12 @@ def test_a_tracker_that_hangs_holds_up_nothing(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(tracking, "CLOSE_S", 0.05)
     monkeypatch.setattr(tracking, "WAITING_ROWS", 4)
     for steps, trouble in [(3, "it took over 0 s to send the last rows"), (9, "it is 4 rows behind")]:
-        hanging, said = Hanging(), []
+        hanging, said, began = Hanging(), [], time.monotonic()
         with write_run(tmp_path / str(steps), sft_steps=0, rl_steps=0, birth=False) as run:
             run.follow([hanging], said.append)
             for step in range(1, steps + 1):
                 run.record("math", step, rl_metrics(step))
-        assert len(run.metrics()) == steps
+        assert len(run.metrics()) == steps and time.monotonic() - began < 4
         assert said == [f"hanging shows no more of this run: {trouble}. metrics.jsonl has all of it."]
         hanging.go_on.set()
 
@@ -105,7 +107,7 @@ def test_training_goes_on_when_its_tracker_fails(tmp_path: Path):
     )
     assert done.returncode == 0, done.stderr
     identity = Run.open(tmp_path / "run").lineage["id"]
-    assert f"init {identity} mine micro" in done.stdout and "row 0 3" in done.stdout and "row 1 5" in done.stdout
+    assert f"init {identity} mine micro" in done.stdout and "row 0 " in done.stdout and "row 1 " in done.stdout
     assert done.stdout.count("wandb shows no more of this run: OSError: the network is gone") == 1
     assert len(Run.open(tmp_path / "run").metrics()) == 3
 
@@ -114,7 +116,9 @@ def test_training_goes_on_when_its_tracker_fails(tmp_path: Path):
 def test_a_tracker_that_is_not_installed_is_said_before_anything_else(tmp_path: Path):
     done = ponder("train", write_recipe(tmp_path), "--run", tmp_path / "run", "--set", "trackers=mlflow")
     assert done.returncode == 2 and not (tmp_path / "run").exists()
-    assert "trackers.0: mlflow is not installed; get it with: pip install " in done.stderr
+    assert re.search(
+        r"trackers\.0: mlflow is not installed; get it with: \S*.*pip install -e '\S*\[mlflow\]'", done.stderr
+    )
 
 
 def test_a_recipe_names_trackers_or_says_more_of_them(tmp_path: Path):
