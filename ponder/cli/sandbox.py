@@ -45,8 +45,8 @@ def serve(
     isolation: Level = Isolation.standard,
 ) -> None:
     """Serve jobs, sessions and SandboxFusion's /run_code over HTTP. Ctrl+C finishes what has been taken on."""
-    from ponder.sandbox.pool import Settings
     from ponder.sandbox.serve import serve as serve_http
+    from ponder.sandbox.settings import Settings
 
     settings = Settings(
         workers=workers,

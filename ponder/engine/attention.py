@@ -11,7 +11,7 @@ from ponder.engine.kv_cache import KVCache, Slot
 
 
 class Prefill:
-    """Prompts padded to one bucketed width; each prompt's keys and values go to the slots of all sequences that share it."""
+    """Prompts padded to one bucketed width; each prompt's keys and values go to all slots that share it."""
 
     def __init__(self, width: int, slots: Sequence[Sequence[Slot]], device: torch.device, forms: Forms):
         """slots: of each prompt"""

@@ -1,4 +1,5 @@
-"""Randomness by counting (law 4): each random number is a pure function of what it is for, and of nothing before it."""
+"""Reproducible sampling by counting (law 4; a counter-based random number generator): each random number is a pure
+function of what it is for, and of nothing before it."""
 
 import hashlib
 

@@ -1,4 +1,5 @@
-"""Structured output: a JSON schema, regular expression, choice or grammar becomes the mask of a request's tokens.
+"""Structured output (constrained, guided decoding): a JSON schema, regular expression, choice or grammar becomes the
+mask of a request's tokens.
 
 The work is llguidance's (a derivative-based lexer under an Earley parser, over the vocabulary as a trie); here are the
 tokenizer handed to it, the limits of what a client may ask for, errors in words, and the grammar written down for engines

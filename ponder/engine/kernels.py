@@ -1,5 +1,5 @@
-"""The engine's arithmetic in several forms, of which the right one for a machine is batch-invariant: it gives a sequence the
-same numbers whatever else is in the batch (law 4). `engine/invariance.py` finds out which."""
+"""The engine's arithmetic in several forms, of which the right one for a machine is batch-invariant: it gives a
+sequence the same numbers whatever else is in the batch (law 4). `engine/invariance.py` finds out which."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""The running sequences by their length: each lane has a rectangle of keys and values of its own.
+"""The running sequences by their length (length bucketing): each lane has a KV cache of its own, a rectangle.
 
 In one rectangle a long sequence makes every row long, in memory and in the work of each step. A sequence stands in the
 lane that its present length fits, and moves up to the next when it outgrows it: its row is copied, so nothing changes.
@@ -56,7 +56,7 @@ class Lanes:
         bounds: most tokens of a sequence of each lane, ascending
         make_cache: of one lane
         fitted: each rectangle is as long as its sequences may become in it, and at most a third larger than they need.
-            Else there is one lane, whose caller reserves room for new sequences, and which keeps what it has until `release`
+            Else there is one lane, whose caller reserves room for sequences, and which keeps what it has until `release`
     """
 
     def __init__(self, bounds: Sequence[int], make_cache: Callable[[], KVCache], forms: Forms, fitted: bool = True):

@@ -1,4 +1,5 @@
-"""Prefill: the prompts of new sequences, computed once for all rows that share one, and only as far as no prefix is kept."""
+"""Prefill: the prompts of new sequences, computed once for all rows that share one, and only as far as no prefix is
+kept."""
 
 from collections.abc import Sequence
 

@@ -1,5 +1,5 @@
-"""Prefix caching: keys and values of sequences that have finished, kept for those that begin alike: a conversation's next
-turn.
+"""Prefix caching: keys and values of sequences that have finished, kept for those that begin alike: a conversation's
+next turn.
 
 For serving only. The weights must not change while anything is kept: an engine that a learner updates has none.
 """
@@ -44,7 +44,8 @@ class PrefixCache:
         return len(self._chain(tokens, factor)) * BLOCK
 
     def find(self, tokens: Sequence[int], factor: float) -> list[int]:
-        """Numbers of the blocks of the longest kept beginning of a prompt. At least one token is left over: its logits are needed."""
+        """Numbers of the blocks of the longest kept beginning of a prompt. One token at least is left over, whose logits are
+        needed."""
         chain = self._chain(tokens, factor)
         self._touch(chain)
         self.queries += len(tokens)

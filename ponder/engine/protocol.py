@@ -15,7 +15,8 @@ LEAST_REPETITION, MOST_REPETITION = 0.01, 100.0
 
 @dataclass(frozen=True)
 class SamplingParams:
-    """How to draw tokens. The defaults are the QwQ guidelines for users; `RL_SAMPLING` draws untruncated at T = 1.
+    """How to draw tokens (decoding parameters). The defaults are the QwQ guidelines for users; `rl_sampling` draws
+    untruncated at T = 1.
 
     Raises:
         ValueError: a value out of its range, by name.
@@ -73,7 +74,8 @@ def _require(holds: bool, name: str, value: float | str, want: str) -> None:
 
 
 def rl_sampling(max_tokens: int, stop_ids: frozenset[int]) -> SamplingParams:
-    """The policy itself: truncated sampling would multiply the ratio of learner to sampler by the mass kept."""
+    """Sampling parameters of the policy itself, for rollouts: truncated sampling would multiply the ratio of learner to
+    sampler by the mass kept."""
     return SamplingParams(temperature=1.0, top_k=0, top_p=1.0, max_tokens=max_tokens, stop_ids=stop_ids)
 
 

@@ -1,4 +1,5 @@
-"""From logits to tokens: temperature, bias, penalties, mask, truncation, and one counted uniform number per token."""
+"""From logits to tokens: temperature, logit bias, repetition, presence and frequency penalties, masks of structured
+output, top-k, top-p (nucleus sampling) and min-p, and one counted uniform number per token."""
 
 import itertools
 from collections.abc import Sequence

@@ -1,4 +1,5 @@
-"""One batch over several single-threaded processes, all reading the learner's weights where they lie.
+"""Data-parallel sampling: one batch over several single-threaded processes, all reading the learner's weights where
+they lie.
 
 Where cores are few, a process per core beats threads on one batch: small matrix products do not share well, and
 OpenMP threads spin when another process wants their core. Counted randomness and whole row tiles make the result

@@ -1,4 +1,5 @@
-"""Which YaRN factor a request needs: chosen at its admission, so that short requests keep the model as it was trained.
+"""Context extension: which YaRN factor a request needs, chosen at its admission, so that short requests keep the model
+as it was trained.
 
 A static factor turns every position, and costs quality on short texts (benchmarks/yarn.py measures it).
 """

@@ -39,11 +39,12 @@ def evaluate(
     step: int,
     seconds: float,
 ) -> tuple[EvalResult, Sequence[Attempt]]:
-    """`samples_per_task` answers to each task. A verifier that fails counts as not solved here, where nothing is learned
-    from it; intervals are over tasks, since the answers to one are no independent observations."""
+    """`samples_per_task` answers to each task. An answer on which the verifier failed counts as not solved, but has no
+    score; intervals are over tasks, since the answers to one are no independent observations."""
     attempts = collect(tasks, samples_per_task, params)
     domains = sorted({a.task.domain for a in attempts})
     whole = _domain_result(attempts)
+    scores = [a.verdict.score for a in attempts if a.verdict.score is not None]
     result = EvalResult(
         stage=stage,
         step=step,
@@ -56,20 +57,21 @@ def evaluate(
         truncated_share=sum(a.ledger.truncated for a in attempts) / len(attempts),
         samples=[_sample(a) for a in attempts],
         sampling=_sampling_record(params),
-        mean_score=sum(a.verdict.score or 0.0 for a in attempts) / len(attempts),
+        mean_score=sum(scores) / len(scores) if scores else None,
         samples_per_problem=samples_per_task,
         pass_at_k=sum(map(any, _solved_by_task(attempts))) / len(_solved_by_task(attempts)),
     )
     return result, attempts
 
 
-def held_out_sampling(settings: HeldOut, longest_answer: int, stop_ids: frozenset[int]) -> SamplingParams:
-    """`longest_answer`: of the recipe's stages, for where the settings name no max_tokens; 0 where none samples."""
+def held_out_sampling(settings: HeldOut, longest_answer: int, context: int, stop_ids: frozenset[int]) -> SamplingParams:
+    """`longest_answer`: of the recipe's stages, for where the settings name no max_tokens; 0 where none samples, which
+    leaves half of the model's `context` for an answer, and at most 512 tokens."""
     return SamplingParams(
         temperature=settings.temperature,
         top_k=settings.top_k,
         top_p=settings.top_p,
-        max_tokens=settings.max_tokens or longest_answer or 512,
+        max_tokens=settings.max_tokens or longest_answer or min(512, context // 2),
         stop_ids=stop_ids,
     )
 

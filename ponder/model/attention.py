@@ -10,7 +10,7 @@ from ponder.model.decoder import Decoder
 
 
 class PackedCausal:
-    """Sequences laid end to end in one stream; each token sees its own sequence up to itself.
+    """Sequence packing: sequences laid end to end in one stream (varlen); each token sees its own sequence up to itself.
 
     Only here are sequences padded to a rectangle; every matrix product of the decoder runs on real tokens alone.
     """
@@ -27,7 +27,7 @@ class PackedCausal:
 
 
 class SharedPrompts:
-    """Groups of answers to one prompt each: `prompt | answer | answer | ...`, the prompt computed once for its group.
+    """Shared-prefix attention for GRPO's groups: `prompt | answer | answer | ...`, the prompt computed once for its group.
 
     The stream holds all prompts first, then all answers, group by group. An answer's token sees its group's prompt
     and its own answer up to itself: the same numbers as if the prompt stood before every answer.

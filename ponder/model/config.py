@@ -24,7 +24,8 @@ MOST_LAYERS = 10_000  # so that reading a config that lies costs little
 
 @dataclass(frozen=True)
 class RopeConfig:
-    """Rotary position embedding and its scaling. `kind` names the scaling; the other fields belong to one or both."""
+    """Rotary position embedding (RoPE) and its scaling for long contexts. `kind` names the scaling; the other fields belong
+    to one or both."""
 
     theta: float = 10_000.0
     kind: Literal["default", "yarn", "llama3"] = "default"
@@ -44,6 +45,19 @@ class RopeConfig:
 
 @dataclass(frozen=True)
 class ModelConfig:
+    """The shape of a decoder, in our names; `from_hf` and `to_hf` translate those of `config.json`.
+
+    Attributes:
+        vocab_size: rows of the embeddings; a tokenizer may have fewer tokens
+        head_dim: of queries, keys and values alike; num_heads query heads share num_kv_heads heads of keys and values (GQA)
+        qkv_bias, output_bias, qk_norm: what the families differ in (Qwen2, Llama's attention_bias, Qwen3)
+        tie_embeddings: the output matrix (lm_head) is the embeddings
+        max_positions: the context window in tokens
+        dtype: of the weights in the checkpoint
+    Raises:
+        ValueError: numbers of heads that do not fit.
+    """
+
     family: Family
     vocab_size: int
     hidden_size: int

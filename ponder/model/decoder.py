@@ -23,7 +23,7 @@ class Attend(Protocol):
 
 
 class RMSNorm(nn.Module):
-    """Zhang & Sennrich 2019, arXiv:1910.07467."""
+    """Root mean square layer normalisation (Zhang & Sennrich 2019, arXiv:1910.07467)."""
 
     def __init__(self, size: int, eps: float):
         super().__init__()
@@ -35,7 +35,9 @@ class RMSNorm(nn.Module):
 
 
 class Attention(nn.Module):
-    """Grouped-query attention; q, k and v come out of one matrix, in this order."""
+    """The projections of grouped-query attention (GQA, Ainslie et al. 2023, arXiv:2305.13245): several query heads share
+    a head of keys and values. q, k and v come out of one matrix, in this order; Qwen2 gives it a bias, Qwen3 norms q and k
+    (QK-norm). Attending itself is an `Attend`'s."""
 
     def __init__(self, config: ModelConfig):
         super().__init__()
@@ -76,6 +78,8 @@ def swiglu(gate_up: Tensor) -> Tensor:
 
 
 class Block(nn.Module):
+    """One transformer layer with pre-norm: attention, then the MLP, each added to the residual stream."""
+
     def __init__(self, config: ModelConfig, layer: int):
         super().__init__()
         self.layer = layer
@@ -111,6 +115,14 @@ def in_tiles(rowwise: Callable, tile: int | None, *streams: Tensor):
 
 
 class Decoder(nn.Module):
+    """A decoder-only transformer (causal language model): token embeddings, layers, a last norm, and the output matrix
+    (lm_head), which may be the embeddings themselves (tied).
+
+    >>> decoder = build_random(config, seed=0)                                   # ponder.model.config.ModelConfig
+    >>> hidden = decoder(ids, attend.positions, attend, attend.width)            # ponder.model.attention.PackedCausal
+    >>> logits = decoder.logits(hidden)
+    """
+
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.config = config

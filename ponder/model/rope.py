@@ -1,4 +1,4 @@
-"""Rotary position embeddings: plain, YaRN and Llama-3 scaled."""
+"""Rotary position embeddings (RoPE, Su et al. 2021, arXiv:2104.09864): plain, YaRN and Llama-3 scaled."""
 
 import math
 from dataclasses import replace

@@ -1,4 +1,5 @@
-"""Parameters in one flat piece of shared memory, so that several processes work on the same weights without a copy."""
+"""Parameters in one flat piece of shared memory, so that several processes work on the same weights without a copy (no
+weight sync between trainer and sampler)."""
 
 import torch
 from torch import Tensor

@@ -48,7 +48,9 @@ class EvalResult:
     truncated_share: float
     samples: list[EvalSample]
     sampling: dict[str, Any]
-    mean_score: float | None = None  # in [0, 1]: parts of a score count here; None: of a version that did not note it
+    mean_score: float | None = (
+        None  # in [0, 1], of the answers that have a score; None: of none, or a version that did not note it
+    )
     samples_per_problem: int = 1
     pass_at_k: float | None = None  # share of problems with a correct answer among their samples_per_problem
 

@@ -2,8 +2,9 @@
 
 import json
 import math
+import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ class Run:
         self._log = MetricsLog(path / "metrics.jsonl", path / "events")
         self._tracking: Tracking | None = None
         self._steps = 0  # of all stages; counted while trackers follow
+        self._made_directory = False  # whether `create` made it, or found it empty
 
     @classmethod
     def create(cls, path: Path | str, recipe_text: str, lineage: dict[str, Any]) -> "Run":
@@ -52,6 +54,7 @@ class Run:
         """
         run = cls(Path(path))
         refuse_occupied(run.path)
+        run._made_directory = not run.path.exists()
         run.path.mkdir(parents=True, exist_ok=True)
         run._take_lock()
         try:
@@ -111,6 +114,18 @@ class Run:
         if self._lock is not None:
             self._lock.release()
             self._lock = None
+
+    def discard(self) -> None:
+        """Remove what the run has written, and its directory where `create` made it. What cannot be removed stays."""
+        self.close()
+        for path in self.path.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+        if self._made_directory:
+            with suppress(OSError):
+                self.path.rmdir()
 
     def __enter__(self) -> "Run":
         return self

@@ -48,7 +48,7 @@ def open_trackers(settings: Sequence[Settings], run: Run) -> list[Tracker]:
                 other.close()
             raise ValueError(
                 f"trackers.{index}: {tracker.kind} does not start: {error}. Mend it, or go on without: "
-                f"ponder resume {run.path} --set trackers=[]"
+                "--set trackers=[]"
             ) from error
     return opened
 

@@ -115,7 +115,8 @@ class Sandbox:
             from ponder.sandbox.remote import RemotePool
 
             return RemotePool(self._urls, self._token)
-        from ponder.sandbox.pool import Pool, Settings
+        from ponder.sandbox.pool import Pool
+        from ponder.sandbox.settings import Settings
 
         pool = Pool(
             Settings(

@@ -8,9 +8,10 @@ from hashlib import blake2b
 from time import monotonic
 
 from ponder.sandbox import runs
+from ponder.sandbox.calls import MAX_MESSAGE, Calls
 from ponder.sandbox.job import CodeTest, Job, Limits, Outcome, TestResult
 from ponder.sandbox.process import ChannelClosed, TooLarge, Worker, WorkerLost
-from ponder.sandbox.runs import Calls, Failed, encode_source
+from ponder.sandbox.runs import Failed, encode_source
 
 # Opens a worker for a source, for as long as the block lasts.
 Workers = Callable[[Limits, str], AbstractAsyncContextManager[Worker]]
@@ -77,8 +78,8 @@ async def _relay(test: CodeTest, calls: Calls, tester: Worker, limits: Limits) -
     await tester.send(runs.header(tester, "tests", limits), json.dumps(request).encode())
     try:
         assert await tester.receive(64) == b"started"
-        while (asked := await tester.receive(runs.MAX_MESSAGE))[:1] == b"?":
-            await tester.send(await calls.relay(asked[1:], runs.MAX_MESSAGE))
+        while (asked := await tester.receive(MAX_MESSAGE))[:1] == b"?":
+            await tester.send(await calls.relay(asked[1:], MAX_MESSAGE))
             given = True
     except (TooLarge, ChannelClosed) as broken:
         if isinstance(broken, ChannelClosed):

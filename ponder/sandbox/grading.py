@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from time import monotonic
 
 from ponder.sandbox import runs
+from ponder.sandbox.calls import Calls, read_result
 from ponder.sandbox.code_grading import Workers, code_results
 from ponder.sandbox.compare import same_text, same_value
+from ponder.sandbox.jail.wire import MAX_DIGITS
 from ponder.sandbox.job import (
     CallTest,
     CodeTest,
@@ -22,7 +24,7 @@ from ponder.sandbox.job import (
 )
 from ponder.sandbox.languages import Language, find_language
 from ponder.sandbox.process import Worker, WorkerLost
-from ponder.sandbox.runs import Calls, Failed, Ran, encode_source
+from ponder.sandbox.runs import Failed, Ran, encode_source
 from ponder.sandbox.zygote import INTERPRETER
 
 MAX_CHECKED = 4 << 20  # bytes of a result that a checker looks at
@@ -169,7 +171,7 @@ async def _judge_result(
     if checker is not None:
         agrees, reason = await checker.check(test.args, result.decode("ascii", "replace"), test.expected)
     else:
-        got = runs.read_result(result, _longest_integer(test.expected))
+        got = read_result(result, _longest_integer(test.expected))
         agrees, reason = same_value(got, test.expected, job.compare, job.tolerance), "the result differs"
     return TestResult("passed" if agrees else "wrong_answer", "" if agrees else reason, shown, seconds=seconds)
 
@@ -187,7 +189,7 @@ def _json(value: object) -> str:
     try:
         return json.dumps(value)
     except ValueError:
-        return " " * runs.MAX_DIGITS
+        return " " * MAX_DIGITS
 
 
 class _Checker:

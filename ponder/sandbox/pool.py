@@ -8,18 +8,18 @@ import resource
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from time import monotonic
 from typing import TypeVar
 
 from ponder.sandbox import grading, watch
 from ponder.sandbox.cgroups import Groups
-from ponder.sandbox.job import Cell, Execution, ExecutionResult, Job, Limits, Refused, Report
+from ponder.sandbox.job import Cell, Execution, ExecutionResult, Job, Limits, Report
 from ponder.sandbox.languages import LANGUAGES, find_language
-from ponder.sandbox.levels import LAYERS, IsolationError, Level, check
+from ponder.sandbox.levels import LAYERS, IsolationError, check
 from ponder.sandbox.process import Worker, WorkerLost
 from ponder.sandbox.sessions import Sessions
-from ponder.sandbox.slots import Draining, QueueFull, Slots
+from ponder.sandbox.settings import Settings
+from ponder.sandbox.slots import Draining, Slots
 from ponder.sandbox.stats import PoolMetrics
 from ponder.sandbox.supply import Profile, Supply
 from ponder.sandbox.zygote import ZygoteRefused
@@ -31,22 +31,6 @@ DESCRIPTORS_EACH = 12  # of a worker, beside its control group's
 # Programs that name one of these get a worker in which numpy is loaded already; the others are spared its weight.
 NUMERIC = re.compile(r"\b(numpy|scipy|pandas|sympy|networkx)\b")
 T = TypeVar("T")
-
-__all__ = ["IsolationError", "Pool", "QueueFull", "Settings"]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """`workers` is how many jobs run at a time; None: two for each core. Time and memory are the most a job may ask."""
-
-    workers: int | None = None
-    memory_mb: int = 1024
-    timeout_s: float = 10.0
-    isolation: Level = "standard"
-    queue_limit: int = 1000
-    sessions: int = 16
-    session_idle_s: float = 600.0
-    scratch_mb: int = 64
 
 
 class Pool:
@@ -153,7 +137,7 @@ class Pool:
 
         Raises Refused for limits above the server's or a language that is not there, and QueueFull.
         """
-        limits = self._limits(job.limits)
+        limits = self.settings.limits_of_job(job.limits)
         find_language(job.language)
 
         report, waited = await self._in_slot(lambda workers: grading.grade(job, limits, workers), client)
@@ -164,7 +148,7 @@ class Pool:
 
     async def execute(self, execution: Execution, client: str = "") -> ExecutionResult:
         """A run without tests. Raises as `run` does."""
-        limits = self._limits(execution.limits)
+        limits = self.settings.limits_of_job(execution.limits)
         find_language(execution.language)
 
         result, _ = await self._in_slot(lambda workers: grading.execute(execution, limits, workers), client)
@@ -191,23 +175,25 @@ class Pool:
         self.metrics.queue_seconds.observe(waited)
         self.metrics.running += 1
         started = monotonic()
-        burials: list[asyncio.Task] = []
+        terminations: list[asyncio.Task] = []
         try:
-            return await self._tried(work, burials), waited
+            return await self._tried(work, terminations), waited
         finally:
             self.metrics.run_seconds.observe(monotonic() - started)
             self._slots.give_back(client)
             try:
-                if burials:
-                    await asyncio.wait(burials)
+                if terminations:
+                    await asyncio.wait(terminations)
             finally:
                 self.metrics.running -= 1
 
-    async def _tried(self, work: Callable[[grading.Workers], Awaitable[T]], burials: list[asyncio.Task]) -> T | str:
+    async def _tried(
+        self, work: Callable[[grading.Workers], Awaitable[T]], terminations: list[asyncio.Task]
+    ) -> T | str:
         for tries in range(1, TRIES + 1):
             try:
                 last = tries == TRIES
-                return await work(lambda limits, source, last=last: self._worker(limits, source, burials, last))
+                return await work(lambda limits, source, last=last: self._worker(limits, source, terminations, last))
             except WorkerLost as lost:
                 reason = str(lost)
             except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
@@ -218,30 +204,14 @@ class Pool:
                 self.metrics.jobs_retried += 1
         return reason
 
-    def _limits(self, asked: Limits) -> Limits:
-        """The limits with every field filled in. Raises Refused where more is asked than the server gives."""
-        mine = self.settings
-        if asked.timeout_s is not None and asked.timeout_s > mine.timeout_s:
-            raise Refused(
-                f"limits.timeout_s is {asked.timeout_s:g}, more than this sandbox gives ({mine.timeout_s:g}): ask for "
-                "less, or start it with a larger --timeout"
-            )
-        if asked.memory_mb is not None and asked.memory_mb > mine.memory_mb:
-            raise Refused(
-                f"limits.memory_mb is {asked.memory_mb}, more than this sandbox gives ({mine.memory_mb}): ask for less, "
-                "or start it with a larger --memory-mb"
-            )
-        given = {"timeout_s": asked.timeout_s or mine.timeout_s, "memory_mb": asked.memory_mb or mine.memory_mb}
-        return asked.model_copy(update=given)
-
     # ---- workers ----
 
     @asynccontextmanager
     async def _worker(
-        self, limits: Limits, source: str, burials: list[asyncio.Task], last_try: bool = True
+        self, limits: Limits, source: str, terminations: list[asyncio.Task], last_try: bool = True
     ) -> AsyncIterator[Worker]:
         """A worker for one run of `source`, held to `limits`. When the block is left it is killed, with all it started;
-        that they are gone is a task in `burials`."""
+        that they are gone is a task in `terminations`."""
         supply = self._numeric if NUMERIC.search(source) else self._plain
         worker = await supply.take()
         worker.last_try = last_try
@@ -251,10 +221,10 @@ class Pool:
             yield worker
         finally:
             self._running.discard(worker)
-            burials.append(self._spawn(supply.bury(worker)))
+            terminations.append(self._spawn(supply.terminate(worker)))
 
     async def _session_worker(self, limits: Limits) -> tuple[Worker, Limits]:
-        limits = self._limits(limits)
+        limits = self.settings.limits_of_job(limits)
         worker = await self._numeric.take()
         self._hold_to(worker, limits)
         self._running.add(worker)
@@ -262,7 +232,7 @@ class Pool:
 
     def _end_session_worker(self, worker: Worker) -> None:
         self._running.discard(worker)
-        self._spawn(self._numeric.bury(worker))
+        self._spawn(self._numeric.terminate(worker))
 
     def _hold_to(self, worker: Worker, limits: Limits) -> None:
         """Raises WorkerLost where the kernel does not take the limits (yet)."""

@@ -9,7 +9,8 @@ from rich.console import Console
 
 from ponder.http.listening import address_of, is_loopback, listen
 from ponder.sandbox.app import create_app
-from ponder.sandbox.pool import Pool, Settings
+from ponder.sandbox.pool import Pool
+from ponder.sandbox.settings import Settings
 
 
 def serve(settings: Settings, host: str, port: int, token: str | None) -> None:

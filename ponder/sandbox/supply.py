@@ -26,7 +26,7 @@ class Profile:
 
 
 class Supply:
-    """Gives out workers, and takes them back dead. Belongs to the event loop in which `start` was called."""
+    """Gives out workers, and terminates them after use. Belongs to the event loop in which `start` was called."""
 
     def __init__(self, profile: Profile, groups: Groups | None, spawn: Callable[[Awaitable], asyncio.Task]):
         self._profile, self._groups, self._spawn = profile, groups, spawn
@@ -54,7 +54,7 @@ class Supply:
             if not worker.ended.done():
                 self._refill()
                 return worker
-            self._spawn(self.bury(worker))
+            self._spawn(self.terminate(worker))
         if self._closed:
             raise WorkerLost("the sandbox is closed")
         future = asyncio.get_running_loop().create_future()
@@ -64,10 +64,10 @@ class Supply:
             return await future
         except asyncio.CancelledError:
             if future.done() and not future.cancelled() and future.exception() is None:
-                self._spawn(self.bury(future.result()))
+                self._spawn(self.terminate(future.result()))
             raise
 
-    async def bury(self, worker: Worker) -> None:
+    async def terminate(self, worker: Worker) -> None:
         """Kills a worker with all it started, and waits until they are gone."""
         worker.stop_timer()
         worker.kill()
@@ -117,7 +117,7 @@ class Supply:
             self._spares.append(made)
 
     async def _make_worker(self) -> Worker:
-        zygote = await self._living_zygote()
+        zygote = await self._running_zygote()
         worker = await zygote.fork()
         try:
             if self._groups is not None:
@@ -126,7 +126,7 @@ class Supply:
             ready = await asyncio.wait_for(worker.receive(64), READY_SECONDS)
         except (ChannelClosed, TimeoutError, OSError) as error:
             said = worker.stderr.take().decode("utf-8", "replace").strip()
-            await self.bury(worker)
+            await self.terminate(worker)
             raise WorkerLost(f"a worker did not become ready: {said[-500:] or error}") from None
         except BaseException:
             worker.kill()
@@ -134,11 +134,11 @@ class Supply:
             raise
         assert ready == b"ready", ready
         if worker.ended.done():  # with its zygote, after it had said that it is ready
-            await self.bury(worker)
+            await self.terminate(worker)
             raise WorkerLost("a worker has ended before its job")
         return worker
 
-    async def _living_zygote(self) -> Zygote:
+    async def _running_zygote(self) -> Zygote:
         """The zygotes take turns; one that has died is started again."""
         async with self._lock:
             self._zygotes.append(self._zygotes.pop(0))

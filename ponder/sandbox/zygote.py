@@ -59,6 +59,7 @@ MODULES = (
     "root",
     "process_ones",
     "wire",
+    "dates",
     "values",
     "libraries",
     "errors",
@@ -83,8 +84,10 @@ MODULES = (
     "functions",
     "enumerations",
     "sameness",
+    "classes",
     "handles",
     "link",
+    "usage",
     "names",
     "cases",
     "session",
@@ -140,11 +143,11 @@ class Zygote:
         )
         theirs.close()
         sources = [(name, (JAIL / f"{name}.py").read_text()) for name in MODULES]
-        with contextlib.suppress(BrokenPipeError), process.stdin as stdin:  # `_greet` finds out why it died
+        with contextlib.suppress(BrokenPipeError), process.stdin as stdin:  # `_handshake` finds out why it died
             stdin.write(json.dumps([settings, sources]).encode())
         ours.setblocking(False)
         try:
-            await cls._greet(ours)
+            await cls._handshake(ours)
         except BaseException:
             ours.close()
             process.kill()
@@ -153,7 +156,7 @@ class Zygote:
         return cls(process, ours, scratch)
 
     @staticmethod
-    async def _greet(control: socket.socket) -> None:
+    async def _handshake(control: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         try:
             answer = await asyncio.wait_for(loop.sock_recv(control, 4096), START_SECONDS)

@@ -5,13 +5,13 @@ A reward is the vector of its named parts. All but `parts_apart` add the parts u
 
 from collections.abc import Callable, Mapping, Sequence
 
-Parts = Mapping[str, float]  # a reward: {name of a part: its value}
-Groups = Sequence[Sequence[Parts]]  # by prompt
+Reward = Mapping[str, float]  # {name of a part: its value}
+Groups = Sequence[Sequence[Reward]]  # by prompt
 Advantage = Callable[[Groups], list[list[float]]]
 
 
-def total(parts: Parts) -> float:
-    return sum(parts.values())
+def total(reward: Reward) -> float:
+    return sum(reward.values())
 
 
 def group_mean_std(groups: Groups) -> list[list[float]]:
@@ -67,6 +67,8 @@ def _centred(rewards: Sequence[float]) -> list[float]:
 
 
 def _standardised(rewards: Sequence[float]) -> list[float]:
+    if len(set(rewards)) == 1:
+        return [0.0] * len(rewards)  # not what rounding leaves of it
     std = _std(rewards)
     return [a / (std + 1e-6) for a in _centred(rewards)]
 

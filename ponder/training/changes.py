@@ -1,12 +1,13 @@
 """What may be changed in a run on its way: ponder resume RUN --set stages.math.steps=200"""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
 from ponder.recipe.schema import Recipe
 from ponder.runs.run import BIRTH
 from ponder.training.checkpoint import Progress
+from ponder.training.exits import reached_exit
 
 # Settings that what has been learned so far does not depend on, or that one changes because training went wrong.
 CHANGEABLE = (
@@ -59,11 +60,19 @@ def changed_fields(before: Recipe, after: Recipe, progress: Progress) -> dict[st
     return changed
 
 
-def reopens(after: Recipe, changed: dict[str, list[Any]], progress: Progress) -> bool:
-    """Whether a stage that had ended goes on, since what ends it was changed."""
-    mine = f"stages.{progress.stage}."
-    ends = any(path.removeprefix(mine).split(".")[0] in ENDS for path in changed if path.startswith(mine))
-    return ends and any(s.name == progress.stage and s.steps > progress.step for s in after.stages)
+def reopens(recipe: Recipe, progress: Progress) -> bool:
+    """Whether the stage that the run is in had ended, and by what the recipe says now has not."""
+    stage = next((stage for stage in recipe.stages if stage.name == progress.stage), None)
+    if stage is None or not progress.done or progress.step >= stage.steps:
+        return False
+    return not progress.accuracies or reached_exit(stage, progress.accuracies) is None
+
+
+def forget_other_evaluations(progress: Progress, changed: Mapping[str, Any]) -> None:
+    """Accuracies that were measured in another way are not compared with those to come."""
+    protocol = [f"held_out.{name}" for name in ("problems", "samples", "temperature", "top_p", "top_k", "max_tokens")]
+    if any(path in changed for path in (*protocol, f"stages.{progress.stage}.eval_problems")):
+        progress.accuracies, progress.best, progress.best_step = [], None, None
 
 
 def _why_not(path: str, begun: list[str]) -> str:

@@ -25,7 +25,8 @@ class Progress:
     tokens: int = 0  # sampled or learned from so far in this stage
     seconds: float = 0.0  # spent in this stage
     accuracies: list[float] = field(default_factory=list)  # held-out, on the way, for target and plateau
-    best_step: int | None = None  # of the best evaluation on the way
+    best: float | None = None  # accuracy of the best evaluation on the way
+    best_step: int | None = None  # and the step after which it was
     verdicts: dict[str, list[list[int]]] = field(default_factory=dict)  # error_budget.Recent
 
 

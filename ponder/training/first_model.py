@@ -1,12 +1,12 @@
 """The model that a run begins with: one that comes in, or a newborn."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 
 from ponder.chat.renderer import Renderer
 from ponder.model.decoder import Decoder
+from ponder.model.directory import model_directory
 from ponder.model.weights import load_decoder
 from ponder.recipe.schema import Model, Recipe
 from ponder.training.birth import TEXTS, birth_texts, give_birth
@@ -18,9 +18,7 @@ def first_model(recipe: Recipe, pool: TaskPool, stages: Sequence[StageKind]) -> 
     device = device_of(recipe.model)
     if recipe.model.path is None:
         return give_birth(recipe.model.birth, recipe.seed, birth_texts(pool.draw(0, TEXTS), stages), device)
-    path = Path(recipe.model.path)
-    if not path.is_dir():
-        raise ValueError(f"model.path: there is no directory {path}; download the model there first")
+    path = model_directory(recipe.model.path)
     return load_decoder(path, recipe.model.dtype, device), Renderer.load(path)
 
 

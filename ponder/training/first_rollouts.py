@@ -6,19 +6,21 @@ from collections.abc import Sequence
 
 import torch
 
+from ponder.training.advantages import batch_whitened
 from ponder.training.learner import Learner
+from ponder.training.objectives import Objective
 from ponder.training.references import SelfCheckError
-from ponder.training.rewards import by_group, has_variance
+from ponder.training.rewards import by_group, has_variance, teaches
 from ponder.training.rollouts import Rollout
 
 # Largest |learner - sampler| log-probability before the first update, when both hold the same weights. On a GPU float32
 # products run in TF32, with 10 bits of mantissa.
-LARGEST_GAP = {torch.float32: 1e-4, torch.bfloat16: 0.5, torch.float16: 0.1}
+LARGEST_GAP = {torch.float32: 1e-4, torch.bfloat16: 0.5}
 LARGEST_GAP_TF32 = 0.05
 
 
-def check_ratio(learner: Learner, rollouts: Sequence[Rollout], sampler_dtype: torch.dtype) -> float:
-    """Before the first update the learner must think what the sampler thought: ratio 1, KL 0. Returns the gap."""
+def check_ratio(learner: Learner, rollouts: Sequence[Rollout], sampler_dtype: torch.dtype) -> None:
+    """Before the first update learner and sampler give each token the same probability: ratio 1, KL 0."""
     samples = [r.to_sample(n) for n, r in enumerate(rollouts) if r.advantage is not None]
     gap = learner.largest_gap(samples) if samples else 0.0
     bound = max(LARGEST_GAP[learner.decoder.dtype], LARGEST_GAP[sampler_dtype])
@@ -29,13 +31,14 @@ def check_ratio(learner: Learner, rollouts: Sequence[Rollout], sampler_dtype: to
             f"before the first update, sampler and learner differ by {gap:.2g} in a token's log-probability (allowed "
             f"{bound:g}): they do not run the same model. Set engine.dtype to the model's dtype"
         )
-    return gap
 
 
-def check_signal(rollouts: Sequence[Rollout], samples_per_prompt: int) -> None:
-    """Some group must have mixed rewards: where all answers to each prompt score the same, nothing can be learned."""
-    groups = by_group(rollouts)
-    if samples_per_prompt < 2 or any(has_variance(group) for group in groups):
+def check_signal(rollouts: Sequence[Rollout], samples_per_prompt: int, objective: Objective) -> None:
+    """Rewards must differ where the objective compares them: in some group, or in the batch as a whole."""
+    over_batch = objective.advantage is batch_whitened
+    groups = [list(rollouts)] if over_batch else by_group(rollouts)
+    differ = has_variance(groups[0]) if over_batch else any(teaches(group, objective) for group in groups)
+    if differ or (samples_per_prompt < 2 and not over_batch):
         return
     statuses = Counter(r.verdict.status for r in rollouts)
     seen = ", ".join(f"{status} {count}" for status, count in statuses.most_common())
@@ -45,10 +48,10 @@ def check_signal(rollouts: Sequence[Rollout], samples_per_prompt: int) -> None:
         "wrong": "no answer is ever right: choose easier tasks, a better start (a cold-start stage), or more samples",
         "truncated": "the answers are cut off: raise max_tokens",
         "unparseable": "no answer is found in the answers: check the prompt, or teach the form in a cold-start stage",
-    }.get(top, "the verifier fails: look at the reasons in rollouts/")
+    }.get(top, "the verifier fails, as the example says: mend it, or the references")
     example = next(r for r in rollouts if r.verdict.status == top)
     raise SelfCheckError(
-        f"training cannot learn: in none of {len(groups)} groups do the rewards differ ({seen}).\n"
+        f"training cannot learn: in none of {len(by_group(rollouts))} groups do the rewards differ ({seen}).\n"
         f"  Mostly {top}: {remedy}.\n"
         f"  An example: {example.task.question[:120]!r}\n"
         f"  was answered: {(example.parsed.reasoning + ' | ' + example.parsed.content)[-200:]!r} ({example.verdict.reason})"

@@ -20,8 +20,13 @@ class Goal(Protocol):
         """Whether `loss` looks at `scores.reference_logprobs`."""
         ...
 
-    def loss(self, scores: Scores, batch: MicroBatch) -> tuple[Tensor, dict[str, float]]:
-        """The micro-batch's part of the loss (a scalar with gradient) and of the metrics."""
+    @property
+    def scored(self) -> bool:
+        """Whether people want to see how the learner scored each token."""
+        ...
+
+    def loss(self, scores: Scores, batch: MicroBatch) -> tuple[Tensor, dict[str, Tensor]]:
+        """The micro-batch's part of the loss (a scalar with gradient) and of the metrics (scalars)."""
         ...
 
 
@@ -32,14 +37,15 @@ class Imitation:
     tokens: int
 
     needs_reference = False
+    scored = False
 
     @classmethod
     def of(cls, samples: Sequence[Sample]) -> "Imitation":
         return cls(sum(sum(s.mask) for s in samples))
 
-    def loss(self, scores: Scores, batch: MicroBatch) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, scores: Scores, batch: MicroBatch) -> tuple[Tensor, dict[str, Tensor]]:
         loss = -scores.logprobs.sum() / self.tokens
-        return loss, {"loss": loss.item()}
+        return loss, {"loss": loss}
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,8 @@ class Reinforcement:
     objective: Objective
     counts: StepCounts
 
+    scored = True
+
     @property
     def needs_reference(self) -> bool:
         return self.objective.kl != 0
@@ -62,27 +70,27 @@ class Reinforcement:
         """`max_tokens`: the longest answer that the stage allows."""
         return cls(objective, StepCounts(sum(sum(s.mask) for s in samples), len(samples), max_tokens))
 
-    def loss(self, scores: Scores, batch: MicroBatch) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, scores: Scores, batch: MicroBatch) -> tuple[Tensor, dict[str, Tensor]]:
         parts = policy_loss(self.objective, self.counts, scores, batch)
         gap = bounded_log_ratio(scores.logprobs.detach(), batch.sampler_logprobs)
         tokens = self.counts.tokens
         metrics = {
-            "loss": parts.loss.item(),
-            "entropy": scores.entropy.sum().item() / tokens,
-            "clip_share": parts.clipped.sum().item() / tokens,
-            "ratio/clipped_low": (parts.clipped & (parts.ratio < 1)).sum().item() / tokens,
-            "ratio/clipped_high": (parts.clipped & (parts.ratio > 1)).sum().item() / tokens,
-            "ratio/mean": parts.ratio.sum().item() / tokens,
-            "ratio/max": parts.ratio.max().item(),
-            "mismatch/mean": gap.abs().sum().item() / tokens,
-            "mismatch/kl": (gap.exp() - 1 - gap).sum().item() / tokens,
-            "mismatch/max": gap.abs().max().item(),
+            "loss": parts.loss,
+            "entropy": scores.entropy.sum().double() / tokens,
+            "clip_share": parts.clipped.sum().double() / tokens,
+            "ratio/clipped_low": (parts.clipped & (parts.ratio < 1)).sum().double() / tokens,
+            "ratio/clipped_high": (parts.clipped & (parts.ratio > 1)).sum().double() / tokens,
+            "ratio/mean": parts.ratio.sum().double() / tokens,
+            "ratio/max": parts.ratio.max(),
+            "mismatch/mean": gap.abs().sum().double() / tokens,
+            "mismatch/kl": (gap.exp() - 1 - gap).sum().double() / tokens,
+            "mismatch/max": gap.abs().max(),
         }
         if parts.dual_clipped is not None:
-            metrics["dual_clip_share"] = parts.dual_clipped.sum().item() / tokens
+            metrics["dual_clip_share"] = parts.dual_clipped.sum().double() / tokens
         if parts.weights is not None:
-            metrics["tis/weight_mean"] = parts.weights.sum().item() / tokens
-            metrics["tis/capped_share"] = (parts.weights == self.objective.tis_cap).sum().item() / tokens
+            metrics["tis/weight_mean"] = parts.weights.sum().double() / tokens
+            metrics["tis/capped_share"] = (parts.weights == self.objective.tis_cap).sum().double() / tokens
         if parts.kl is not None:
-            metrics["kl"] = parts.kl.sum().item() / tokens
+            metrics["kl"] = parts.kl.sum().double() / tokens
         return parts.loss, metrics

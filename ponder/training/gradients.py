@@ -4,24 +4,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ponder.model.decoder import Decoder
 from ponder.training.batch import Sample, pack
 from ponder.training.goals import Goal
-from ponder.training.scoring import score
+from ponder.training.scoring import Scores, score
 
-NORM_PIECE = 10**6  # elements; one float32 sum over a large model's gradient on a CPU is off by up to 9%
+# Elements. One float32 sum over a large model's gradient on a CPU is off by up to 9%, so larger ones are cut into pieces.
+ONE_SUM, PIECE = 10**6, 2**16
 
 
 @dataclass(frozen=True)
-class Look:
-    """How the learner saw the learned tokens of one sample, before its update."""
+class TokenScores:
+    """How the learner saw the learned tokens of one sample, before the update that learned from it."""
 
     number: int  # Sample.number
-    logprobs: list[float]
-    entropy: list[float]  # nats
+    logprobs: np.ndarray  # [learned], float32
+    entropy: np.ndarray  # [learned], float32, nats
 
 
 @dataclass
@@ -29,7 +31,7 @@ class Accumulated:
     """What the micro-batches of a step have said so far."""
 
     metrics: dict[str, float] = field(default_factory=dict)
-    looks: list[Look] = field(default_factory=list)
+    scores: list[TokenScores] = field(default_factory=list)
 
     def add(self, other: "Accumulated") -> None:
         """Metrics add up, but for those whose names end in `/max`, whose largest counts."""
@@ -38,7 +40,7 @@ class Accumulated:
                 self.metrics[name] = max(self.metrics.get(name, value), value)
             else:
                 self.metrics[name] = self.metrics.get(name, 0.0) + value
-        self.looks += other.looks
+        self.scores += other.scores
 
 
 class Accumulator(Protocol):
@@ -98,19 +100,22 @@ def accumulate(
         scores.reference_logprobs = reference_logprobs
         loss, metrics = goal.loss(scores, batch)
         loss.backward()
-        counts = [sum(sample.mask) for sample in samples]
-        looks = [
-            Look(sample.number, logprobs.tolist(), entropy.tolist())
-            for sample, logprobs, entropy in zip(
-                samples, scores.logprobs.detach().cpu().split(counts), scores.entropy.cpu().split(counts), strict=True
-            )
-        ]
-        total.add(Accumulated(metrics, looks))
+        values = torch.stack([value.detach().double() for value in metrics.values()]).tolist()  # one way from a GPU
+        total.add(
+            Accumulated(dict(zip(metrics, values, strict=True)), _token_scores(samples, scores) if goal.scored else [])
+        )
     return total
 
 
+def _token_scores(samples: Sequence[Sample], scores: Scores) -> list[TokenScores]:
+    both = torch.stack([scores.logprobs.detach(), scores.entropy]).cpu().numpy()  # [2, learned]
+    ends = np.cumsum([sum(sample.mask) for sample in samples])[:-1]
+    pieces = np.split(both, ends, axis=1)
+    return [TokenScores(sample.number, *piece) for sample, piece in zip(samples, pieces, strict=True)]
+
+
 def norm(gradients: Tensor) -> Tensor:
-    """The Euclidean norm of `gradients` # [elements], as the norm of the norms of its pieces."""
-    if gradients.numel() <= NORM_PIECE:
+    """The Euclidean norm of `gradients` # [elements]; of large ones as the norm of the norms of its pieces."""
+    if gradients.numel() <= ONE_SUM:
         return gradients.norm()
-    return torch.stack([piece.norm() for piece in gradients.split(NORM_PIECE)]).double().norm().float()
+    return torch.stack([piece.norm() for piece in gradients.split(PIECE)]).double().norm().float()

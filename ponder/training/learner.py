@@ -13,17 +13,17 @@ from ponder.model.shared import flat_gradients
 from ponder.recipe.stages import Optimizer
 from ponder.training.batch import Sample, micro_batches, pack
 from ponder.training.goals import Goal
-from ponder.training.gradients import Accumulator, Look, OneProcess
+from ponder.training.gradients import Accumulator, OneProcess, TokenScores
 from ponder.training.gradients import norm as gradient_norm
 from ponder.training.scoring import score
 
 
 @dataclass(frozen=True)
 class Update:
-    """What one update did: its metrics, and how the learner saw each sample before it."""
+    """What one update did: its metrics, and how the learner scored the tokens of each sample before it."""
 
     metrics: dict[str, float]
-    looks: list[Look]
+    scores: list[TokenScores]
 
 
 class Learner:
@@ -67,7 +67,7 @@ class Learner:
         """
         self.gradients.zero_()
         done = self.accumulator.accumulate(self.decoder, self.reference, self.gradients, self._cut(samples), goal)
-        return Update(done.metrics | self._update(step), done.looks)
+        return Update(done.metrics | self._update(step), done.scores)
 
     @torch.no_grad()
     def largest_gap(self, samples: Sequence[Sample]) -> float:
@@ -78,7 +78,7 @@ class Learner:
     @torch.no_grad()
     def logprobs(self, samples: Sequence[Sample]) -> dict[int, list[float]]:
         """{sample number: the learner's log-probabilities of its learned tokens}, without learning."""
-        found: dict[int, list[float]] = {}
+        found: dict[int, list[float]] = {sample.number: [] for sample in samples}
         for micro in self._cut(samples):
             logprobs = score(self.decoder, pack(micro, self.decoder.device)).logprobs.cpu()
             pieces = logprobs.split([sum(sample.mask) for sample in micro])
@@ -97,7 +97,7 @@ class Learner:
         norm = gradient_norm(self.gradients)
         if not torch.isfinite(norm):
             raise FloatingPointError(
-                f"the gradient of update {step} is {norm.item()}: nothing was updated. Lower optimizer.lr or "
+                f"the gradient of update {step} is {norm.item()}: nothing was updated by it. Lower optimizer.lr or "
                 "max_grad_norm, or lengthen warmup_steps"
             )
         self.gradients.mul_((self.settings.max_grad_norm / (norm + 1e-6)).clamp(max=1.0))

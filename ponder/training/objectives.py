@@ -24,6 +24,7 @@ from ponder.training.batch import MicroBatch
 from ponder.training.scoring import Scores
 
 LARGEST_LOG_RATIO = 20.0
+K3_LINEAR = 5.0  # nats
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,8 @@ def policy_loss(objective: Objective, counts: StepCounts, scores: Scores, batch:
         loss = loss * weights
     if objective.kl:
         assert scores.reference_logprobs is not None
-        kl = kl_estimate(objective.kl_estimator, logprobs, scores.reference_logprobs, ratio)
+        sampled = bounded_log_ratio(logprobs, batch.sampler_logprobs).exp()
+        kl = kl_estimate(objective.kl_estimator, logprobs, scores.reference_logprobs, sampled)
         loss = loss + objective.kl * kl
     total = (loss * _token_weights(objective, counts, lengths, sample_of)).sum()
     return LossParts(
@@ -169,21 +171,28 @@ def bounded_log_ratio(logprobs: Tensor, old: Tensor) -> Tensor:
 def kl_estimate(estimator: str, logprobs: Tensor, reference_logprobs: Tensor, ratio: Tensor | None = None) -> Tensor:
     """KL(learner || reference) per token from samples of the learner (Schulman 2020, "Approximating KL divergence").
 
-    "unbiased" weighs k3 by the ratio of learner to sampler, so that its gradient is that of the KL (DeepSeek-V3.2 2025,
-    arXiv:2512.02556, section 3.1).
+    "unbiased" weighs k3 by `ratio`, each token's probability by the learner over that when it was sampled, so that its
+    gradient is that of the KL (DeepSeek-V3.2 2025, arXiv:2512.02556, section 3.1). k3 goes on as a line where the reference
+    is more than e**K3_LINEAR times as likely, or one such token would be the whole gradient.
     """
-    log_ratio = bounded_log_ratio(reference_logprobs, logprobs)
+    log_ratio = reference_logprobs - logprobs
     match estimator:
         case "k1":
             return -log_ratio
         case "k2":
             return log_ratio.square() / 2
         case "k3":
-            return log_ratio.exp() - 1 - log_ratio
+            return _k3(log_ratio)
         case "unbiased":
             assert ratio is not None
-            return ratio * (log_ratio.exp() - 1 - log_ratio)
+            return ratio * _k3(log_ratio)
     raise AssertionError(estimator)
+
+
+def _k3(log_ratio: Tensor) -> Tensor:
+    """exp(x) - 1 - x; beyond K3_LINEAR its tangent there."""
+    held = log_ratio.clamp(max=K3_LINEAR)
+    return held.exp() * (1 + log_ratio - held) - 1 - log_ratio
 
 
 def _token_weights(objective: Objective, counts: StepCounts, lengths: Tensor, sample_of: Tensor) -> Tensor | float:

@@ -69,7 +69,10 @@ def not_finite(run: Run, stage: StageBase, step: int, error: FloatingPointError)
     """The pause at a gradient that is not finite, at this step. Nothing is saved: a checkpoint from just before it would
     meet the same gradient again, while settings can still change the way there from an earlier one."""
     checkpoint = run.latest_checkpoint()
-    halved = f"--set stages.{stage.name}.optimizer.lr={stage.optimizer.lr / 2:g}"
+    half, floor = stage.optimizer.lr / 2, stage.optimizer.min_lr
+    halved = f"--set stages.{stage.name}.optimizer.lr={half:g}"
+    if floor is not None and floor > half:
+        halved += f" --set stages.{stage.name}.optimizer.min_lr={half:g}"
     ways = [f"Try gentler steps from the last checkpoint, {checkpoint.name}: ponder resume {run.path} {halved}"]
     if place_of(checkpoint) == (stage.name, step - 1) or step == 1:
         ways.append(

@@ -1,6 +1,7 @@
 """Prompts against the model's context: every row at hand is measured before the first step."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from itertools import chain
 
 from ponder.chat.renderer import Renderer
 from ponder.recipe.schema import Recipe
@@ -16,44 +17,59 @@ def load_fitting_tasks(recipe: Recipe, pool: TaskPool, renderer: Renderer, say: 
     limit = recipe.max_prompt_tokens
     if limit is None:
         return pool
-    longer = [f"{place}: {length} tokens" for place, length in _lengths(pool, renderer) if length > limit]
+    longer = {}
+    for task in chain(*pool.at_hand):
+        if (length := prompt_length(task, renderer)) > limit:
+            longer[task.id] = f"{_place(task)}: {length} tokens"
     if not longer:
         return pool
-    say(listed_faults(longer, f"rows are left out: their prompts have more than max_prompt_tokens ({limit})"))
-    return load_tasks(recipe, lambda task: len(renderer.render(task.messages, task.tools).ids) <= limit)
+    say(listed_faults(list(longer.values()), f"rows are left out: their prompts have more than {limit} tokens"))
+    return load_tasks(recipe, lambda task: task.id not in longer)
 
 
 def check_prompts_fit(
-    pool: TaskPool, first: Sequence[Task], renderer: Renderer, longest_answer: int, context: int
+    pool: TaskPool,
+    first: Sequence[Task],
+    renderer: Renderer,
+    longest_answer: int,
+    context: int,
+    field: str = "max_tokens",
+    limit: int | None = None,
 ) -> None:
     """Every prompt at hand, and those of `first`, leaves room for an answer of `longest_answer` tokens.
+
+    Args:
+        field: the recipe's field that `longest_answer` comes from
+        limit: most tokens of a prompt at hand, where longer ones have been left out
 
     Raises:
         SelfCheckError: with all that do not counted, and the first listed with file and line.
     """
     room = context - longest_answer
-    measured = [*_lengths(pool, renderer), *((t.place or _named(t), _length(t, renderer)) for t in first)]
+    if room < 1:
+        raise SelfCheckError(
+            f"{field} {longest_answer} leaves no room for a prompt in the model's context of {context}; lower {field}"
+        )
+    known_to_fit = limit is not None and limit <= room
+    measured = [
+        (_place(task), prompt_length(task, renderer))
+        for task in (first if known_to_fit else chain(*pool.at_hand, first))
+    ]
     longer = list(dict.fromkeys(f"{place}: {length} tokens" for place, length in measured if length > room))
     if longer:
         largest = max(length for _, length in measured)
-        shorter = f"Lower max_tokens to {context - largest} or less, or leave" if largest < context else "Leave"
+        shorter = f"Lower {field} to {context - largest} or less, or leave" if largest < context else "Leave"
         raise SelfCheckError(
             f"{listed_faults(longer, 'prompts are too long')}\n"
-            f"With max_tokens {longest_answer} the model's context of {context} leaves {max(0, room)} for a prompt. "
-            f"{shorter} these rows out with max_prompt_tokens: {max(1, room)} at the top of the recipe"
+            f"With {field} {longest_answer} the model's context of {context} leaves {room} for a prompt. "
+            f"{shorter} these rows out with max_prompt_tokens: {room} at the top of the recipe"
         )
 
 
-def _lengths(pool: TaskPool, renderer: Renderer) -> Iterator[tuple[str, int]]:
-    """(place, tokens of the prompt) of every task at hand."""
-    for source in pool.at_hand:
-        for task in source:
-            yield task.place or _named(task), _length(task, renderer)
-
-
-def _length(task: Task, renderer: Renderer) -> int:
+def prompt_length(task: Task, renderer: Renderer) -> int:
+    """Tokens of the task's prompt."""
     return len(renderer.render(task.messages, task.tools).ids)
 
 
-def _named(task: Task) -> str:
-    return f"{task.source or 'a task'}, {' '.join(task.question.split())[:120]!r}"
+def _place(task: Task) -> str:
+    return task.place or f"{task.source or 'a task'}, {' '.join(task.question.split())[:120]!r}"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ponder.recipe.stages import RlStage
-from ponder.training.advantages import total
+from ponder.training.advantages import batch_whitened, parts_apart, total
 from ponder.training.objectives import Objective
 from ponder.training.rollouts import Rollout
 from ponder.verifiers.verdict import Verdict
@@ -36,6 +36,9 @@ def score_parts(verdict: Verdict) -> dict[str, float]:
     """A verdict's score: the weighted parts of a sum under their verifiers' names, else one part, "score"."""
     assert verdict.score is not None
     if not verdict.parts or any(part.weight is None for part in verdict.parts):
+        inner = verdict.parts[-1].verdict if verdict.parts else None
+        if inner is not None and inner.parts and inner.score == verdict.score:  # what a gate lets through
+            return score_parts(inner)
         return {"score": verdict.score}
     parts: dict[str, float] = {}
     for part in verdict.parts:
@@ -67,6 +70,17 @@ def by_group(rollouts: Sequence[Rollout]) -> list[list[Rollout]]:
     return list(groups.values())
 
 
+def teaches(group: Sequence[Rollout], objective: Objective) -> bool:
+    """Whether the objective can learn from a group as it is: where it compares answers within groups, they must differ in
+    their reward, or in a part of it where it looks at parts apart."""
+    rewards = [r.reward for r in group if r.reward is not None]
+    if objective.advantage is batch_whitened:
+        return bool(rewards)
+    if objective.advantage is parts_apart:
+        return len({tuple(sorted(reward.items())) for reward in rewards}) > 1
+    return has_variance(group)
+
+
 def has_variance(group: Sequence[Rollout]) -> bool:
-    """Whether a group teaches anything: at least two different rewards among those that count."""
+    """Whether a group has at least two different rewards among those that count."""
     return len({total(r.reward) for r in group if r.reward is not None}) > 1

@@ -8,6 +8,8 @@ from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import numpy as np
+
 from ponder.chat.parser import ParsedOutput, parse_output
 from ponder.chat.renderer import Prompt, Renderer
 from ponder.engine.counting import key
@@ -15,7 +17,7 @@ from ponder.engine.protocol import Completion, Engine, Request, SamplingParams
 from ponder.ledger import Ledger
 from ponder.tasks.task import Task
 from ponder.training.batch import Sample
-from ponder.training.gradients import Look
+from ponder.training.gradients import TokenScores
 from ponder.verifiers.response import Response
 from ponder.verifiers.verdict import Verdict
 from ponder.verifiers.verification import Verification, shown_reference
@@ -34,7 +36,7 @@ class Rollout:
     # {name of a part: its value}; None leaves the loss: the verifier failed, or the answer was cut off and is masked
     reward: dict[str, float] | None = None
     advantage: float | None = None
-    look: Look | None = None  # how the learner saw it, where it learned from it
+    scores: TokenScores | None = None  # how the learner saw it, where it learned from it
     weights_version: int | None = None  # updates of the stage before it was sampled
 
     @property
@@ -67,8 +69,8 @@ class Rollout:
             "truncated": self.truncated,
             "group": self.group,
             "sample": self.sample,
-            "learner_logprobs": None if self.look is None else along(ledger.mask[first:], self.look.logprobs),
-            "entropy": None if self.look is None else along(ledger.mask[first:], self.look.entropy),
+            "learner_logprobs": None if self.scores is None else along(ledger.mask[first:], self.scores.logprobs),
+            "entropy": None if self.scores is None else along(ledger.mask[first:], self.scores.entropy),
             "spans": [asdict(span) for span in ledger.spans],
             "stop_reason": ledger.stop,
             "weights_version": self.weights_version,
@@ -76,10 +78,11 @@ class Rollout:
         }
 
 
-def along(mask: Sequence[int], values: Sequence[float]) -> list[float]:
-    """Values of the policy's tokens laid along all tokens, 0 where another wrote."""
-    rest = iter(values)
-    return [next(rest) if policy else 0.0 for policy in mask]
+def along(mask: Sequence[int], values: Sequence[float] | np.ndarray) -> np.ndarray:
+    """Values of the policy's tokens laid along all tokens, 0 where another wrote. float32."""
+    laid = np.zeros(len(mask), dtype=np.float32)
+    laid[np.asarray(mask, dtype=bool)] = values
+    return laid
 
 
 @dataclass
@@ -87,7 +90,6 @@ class Collected:
     rollouts: list[Rollout]  # by group, then by sample, whatever order they finished in
     sample_seconds: float = 0.0
     verify_seconds: float = 0.0  # waiting for verdicts after the last answer was sampled
-    too_long: int = 0  # tasks left out, since their prompts leave no room for an answer
     sampled_tokens: int = field(init=False)
 
     def __post_init__(self):
@@ -98,7 +100,6 @@ class Collected:
         self.sample_seconds += other.sample_seconds
         self.verify_seconds += other.verify_seconds
         self.sampled_tokens += other.sampled_tokens
-        self.too_long += other.too_long
 
 
 def collect(
@@ -111,27 +112,23 @@ def collect(
     seed_parts: tuple[int | str, ...],
     first_group: int = 0,
     drawn_before: Sequence[Task] = (),
-    longest_prompt: int | None = None,
 ) -> Collected:
     """Sample `samples_per_prompt` answers to each task, and have them verified.
 
     The random numbers of an answer are a function of (seed_parts, task id, sample number) and the token's position; where
     a task comes again, or has been among `drawn_before` with the same seed_parts, its occurrence is one more part of it,
-    so that no answer is a copy. Tasks with prompts of more than `longest_prompt` tokens are left out and counted.
+    so that no answer is a copy.
     """
     started = time.perf_counter()
     occurrences = Counter(task.id for task in drawn_before)
-    prompts: dict[int, Prompt] = {}
+    prompts: list[Prompt] = []
     requests = []
     for g, task in enumerate(tasks):
         again = (occurrences[task.id],) if occurrences[task.id] else ()
         occurrences[task.id] += 1
-        prompt = renderer.render(task.messages, task.tools)
-        if longest_prompt is not None and len(prompt.ids) > longest_prompt:
-            continue
-        prompts[g] = prompt
+        prompts.append(renderer.render(task.messages, task.tools))
         for s in range(samples_per_prompt):
-            requests.append(Request((g, s), tuple(prompt.ids), params, key(*seed_parts, task.id, s, *again)))
+            requests.append(Request((g, s), tuple(prompts[g].ids), params, key(*seed_parts, task.id, s, *again)))
     pending: dict[tuple[int, int], tuple[Completion, ParsedOutput, Future[Verdict]]] = {}
     for completion in engine.generate(requests):
         g, _ = completion.request.id
@@ -150,7 +147,7 @@ def collect(
         )
         for (g, s), (completion, parsed, verdict) in sorted(pending.items())
     ]
-    return Collected(rollouts, sampled - started, time.perf_counter() - sampled, len(tasks) - len(prompts))
+    return Collected(rollouts, sampled - started, time.perf_counter() - sampled)
 
 
 def response_of(completion: Completion, parsed: ParsedOutput) -> Response:

@@ -34,10 +34,13 @@ def check_before_training(
     """Whether model, tasks and stages fit together; the rest is checked on the first rollouts of each RL stage. Returns
     what there is to tell people."""
     longest_answer = max(stage.longest_answer for stage in stages)
-    evaluated = held_out_sampling(recipe.held_out, longest_answer, renderer.stop_ids).max_tokens
+    context = config.max_positions
+    evaluated = held_out_sampling(recipe.held_out, longest_answer, context, renderer.stop_ids).max_tokens
     tasks = first_tasks(stages, pool)
     check_chat_form(renderer, tasks, config.vocab_size)
-    check_prompts_fit(pool, tasks, renderer, max(longest_answer, evaluated), config.max_positions)
+    longest = max(longest_answer, evaluated)
+    field = "held_out.max_tokens" if evaluated > longest_answer else "max_tokens"
+    check_prompts_fit(pool, tasks, renderer, longest, context, field, recipe.max_prompt_tokens)
     return [remark for stage in stages for remark in stage.check(config, renderer)]
 
 

@@ -1,10 +1,10 @@
 """A run begins, or goes on: what can be refused is refused here, before anything is learned."""
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from ponder.chat.renderer import Renderer
+from ponder.model.directory import model_directory
 from ponder.model.weights import load_decoder
 from ponder.recipe.load import dump_recipe, load_recipe
 from ponder.recipe.schema import Recipe
@@ -12,7 +12,7 @@ from ponder.runs.lineage import last_processor, new_lineage
 from ponder.runs.processor import processor
 from ponder.runs.run import BIRTH, Run
 from ponder.runs.trackers import check_trackers
-from ponder.training.changes import changed_fields, reopens
+from ponder.training.changes import changed_fields, forget_other_evaluations, reopens
 from ponder.training.checkpoint import Progress, load_progress, save_checkpoint
 from ponder.training.data import load_tasks
 from ponder.training.first_model import device_of, first_model
@@ -35,12 +35,13 @@ def start(recipe: Recipe, path: Path, view: View) -> Run:
     """
     text = dump_recipe(recipe)
     check_trackers(recipe.trackers)
+    parent = None if recipe.model.path is None else model_directory(recipe.model.path)
+    device_of(recipe.model)
     stages = stages_of(recipe)
     pool = load_tasks(recipe)
     for remark in pool.repeats.remarks():
         view.say(remark)
-    parent = Path(recipe.model.path).expanduser() if recipe.model.path else None
-    with verification_for(recipe) as verification:
+    with verification_for(recipe, stages) as verification:
         check_tasks(stages, pool, verification)
     decoder, renderer = first_model(recipe, pool, stages)
     pool = load_fitting_tasks(recipe, pool, renderer, view.say)
@@ -53,14 +54,14 @@ def start(recipe: Recipe, path: Path, view: View) -> Run:
         try:
             progress = Progress(BIRTH, done=True)
             save_checkpoint(run, progress, decoder, renderer)
-            Training(recipe, run, pool, decoder, renderer, view).go_on_from(progress)
+            Training(recipe, stages, run, pool, decoder, renderer, view).go_on_from(progress)
         except ValueError as error:
             if any(run.metrics()):
                 raise ValueError(
                     f"{error}\nThe stages before are kept. What has not begun may still be changed: "
                     f"ponder resume {run.path} --set stages.NAME.FIELD=VALUE"
                 ) from error
-            shutil.rmtree(run.path)  # the next try finds no half a run in its way
+            run.discard()  # the next try finds no half a run in its way
             raise
     return run
 
@@ -84,8 +85,10 @@ def resume(path: Path, view: View, overrides: Sequence[str] = ()) -> Run:
             raise ValueError(f"{path} has no checkpoint yet: remove the directory and start it again with ponder train")
         progress = load_progress(checkpoint)
         changed = changed_fields(before, recipe, progress)
-        if reopens(recipe, changed, progress):
+        reopened = reopens(recipe, progress)
+        if reopened:
             progress.done = False
+        forget_other_evaluations(progress, changed)
         decoder = load_decoder(checkpoint, device=device_of(recipe.model))
         # All that may be refused comes before anything of the run is changed.
         renderer, stages = Renderer.load(checkpoint), stages_of(recipe)
@@ -94,7 +97,7 @@ def resume(path: Path, view: View, overrides: Sequence[str] = ()) -> Run:
             check_before_training(recipe, stages, pool, decoder.config, renderer)
         files = changed_files(run.lineage, recipe)
         if reward_files(recipe):
-            with verification_for(recipe) as verification:
+            with verification_for(recipe, stages) as verification:
                 verification.prepare(first_tasks(stages, pool))
         last = last_processor(run.lineage)
         if last and last != processor():
@@ -104,11 +107,11 @@ def resume(path: Path, view: View, overrides: Sequence[str] = ()) -> Run:
             )
         for file, (then, now) in files.items():
             view.say(
-                f"{file} has changed (sha256 {then[:12]}..., now {now[:12]}...): what follows is judged by it as it is"
+                f"{file} has changed (sha256 {then[:12]}..., now {now[:12]}...): what follows is scored by it as it is"
             )
         order = [stage.name for stage in recipe.stages]
         view.say(str(run.rewind(order, progress.stage, progress.step, changed | files)))
         if changed:
             run.change_recipe(dump_recipe(recipe))
-        Training(recipe, run, pool, decoder, renderer, view).go_on_from(progress)
+        Training(recipe, stages, run, pool, decoder, renderer, view).go_on_from(progress, reopened)
     return run

@@ -1,5 +1,6 @@
 """What a step of RL says of itself: rewards, verdicts, lengths."""
 
+import math
 import statistics
 from collections import Counter
 from collections.abc import Sequence
@@ -40,8 +41,8 @@ def summarise(rollouts: Sequence[Rollout]) -> dict[str, float]:
 
 
 def _std(values: Sequence[float]) -> float:
-    return statistics.pstdev(values) if values else 0.0
+    return statistics.pstdev(values) if values else math.nan
 
 
 def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values) if values else 0.0
+    return sum(values) / len(values) if values else math.nan

@@ -52,7 +52,7 @@ class View:
 
     def stage_begins(self, stage: StageKind, step: int) -> None:
         settings = stage.settings
-        self.console.print(f"[bold]{settings.name}[/bold]: {settings.steps} steps, {stage.size}", highlight=False)
+        self.console.print(f"[bold]{settings.name}[/bold]: {settings.steps} steps, {stage.described}", highlight=False)
         self.began, self.began_step = time.monotonic(), step
         self.bar = self.bars.add_task(settings.name, total=settings.steps, completed=step, figures="")
 

@@ -26,7 +26,8 @@ LONG_LEARNING = RECIPE | {"stages": [RECIPE["stages"][0] | {"examples_per_step":
 SANDBOX = """
 import asyncio
 from ponder.sandbox import Job, StdioTest
-from ponder.sandbox.pool import Pool, Settings
+from ponder.sandbox.pool import Pool
+from ponder.sandbox.settings import Settings
 
 async def main():
     pool = Pool(Settings(workers=2, timeout_s=600.0))

@@ -6,8 +6,8 @@ import shutil
 import pytest
 
 from ponder.runs.run import Run, place_of
-from tests.integration.micro import RECIPE, ponder, write_recipe
-from tests.integration.test_train import without_times
+from tests.integration.micro import RECIPE, ponder, spawn, write_recipe
+from tests.integration.test_train import wait_for, without_times
 
 COLD, MATH = RECIPE["stages"]
 SHORT = RECIPE | {"stages": [COLD | {"steps": 60}, MATH | {"steps": 2, "eval_every": 1, "keep_best": True}]}
@@ -98,6 +98,67 @@ def test_one_shot_rlvr(tmp_path):
     run = Run.open(tmp_path / "run")
     first = run.rollouts("math", 1)
     assert len(first) == 24 and {row["task_id"] for row in first} == {first[0]["task_id"]}
-    assert len({tuple(row["logprobs"]) for row in first}) > 4, "copies would repeat the 8 of the first place"
+    by_group = [[row["logprobs"] for row in first if row["group"] == g] for g in range(3)]
+    assert by_group[0] != by_group[1] != by_group[2] != by_group[0], "no group is a copy of another"
     rates = [row["pass_rate"] for row in run.metrics() if row["stage"] == "math"]
     assert sum(rates[-2:]) > sum(rates[:2])
+
+
+def test_a_longer_run_that_is_killed_before_it_saves_stays_longer(short, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(short, run)
+    settings = (
+        "--set",
+        "stages.math.steps=400",
+        "--set",
+        "stages.math.save_every=1000",
+        "--set",
+        "stages.math.eval_every=0",
+        "--set",
+        "stages.math.keep_best=false",
+    )
+    process = spawn("resume", run, *settings)
+    wait_for(lambda: Run.open(run).metrics()[-1]["step"] > 3, process)
+    process.kill()
+    process.communicate()
+    assert Run.open(run).latest_checkpoint().name == "math-000002"
+    done = ponder("resume", run, "--set", "stages.math.steps=3")
+    assert done.returncode == 0 and Run.open(run).latest_checkpoint().name == "math-000003", done.stdout + done.stderr
+
+
+def test_a_stage_may_end_where_it_stands(tmp_path):
+    stages = [COLD | {"steps": 400, "save_every": 10}]
+    process = spawn("train", write_recipe(tmp_path, RECIPE | {"stages": stages}), "--run", tmp_path / "run")
+    run = tmp_path / "run"
+    wait_for(
+        lambda: run.exists() and len(Run.open(run).checkpoints()) > 1 if (run / "recipe.yaml").exists() else False,
+        process,
+    )
+    process.kill()
+    process.communicate()
+    step = place_of(Run.open(run).latest_checkpoint())[1]
+    done = ponder("resume", run, "--set", f"stages.cold_start.steps={step}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert place_of(Run.open(run).latest_checkpoint()) == ("cold_start", step)
+    assert (run / "report.json").exists()
+
+
+def test_a_refused_run_leaves_a_directory_that_was_there(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    done = ponder("train", write_recipe(tmp_path, RECIPE | {"stages": [MATH]}), "--run", tmp_path / "link")
+    assert done.returncode == 2 and "training cannot learn" in done.stderr, done.stderr
+    assert list((tmp_path / "real").iterdir()) == [] and (tmp_path / "link").is_symlink()
+
+
+@pytest.mark.parametrize("truncated", ["mask", "wrong"])
+def test_several_updates_a_step_with_importance_sampling(tmp_path, truncated):
+    """Also where every answer is cut off and masked: the step is recorded, and teaches nothing."""
+    objective = {"name": "grpo", "kl": 0.01, "kl_estimator": "unbiased", "tis_cap": 2, "dual_clip": 3}
+    math = MATH | {"steps": 2, "updates_per_step": 3, "objective": objective, "truncated": truncated, "eval_every": 0}
+    recipe = RECIPE | {"stages": [COLD | {"steps": 60}, math]}
+    done = ponder("train", write_recipe(tmp_path, recipe), "--run", tmp_path / "run")
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = [row for row in Run.open(tmp_path / "run").metrics() if row["stage"] == "math"]
+    assert all(row["mismatch/max"] < 1e-4 for row in rows), "what the policy learned in between is no mismatch"
+    assert rows[0]["ratio/max"] > 1 and rows[0]["kl"] > 0 and rows[0]["tis/weight_mean"] == pytest.approx(1, abs=1e-4)

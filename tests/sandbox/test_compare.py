@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ponder.sandbox.calls import parse_int
 from ponder.sandbox.compare import same_text, same_value
-from ponder.sandbox.runs import parse_int
 
 RULES = ["exact", "tokens", "numeric", "unordered", "lines"]
 JSON = st.recursive(

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from ponder.sandbox import CallTest, IsolationError, Job, Limits, QueueFull, StdioTest
-from ponder.sandbox.pool import Pool, Settings
-from ponder.sandbox.runs import Calls
+from ponder.sandbox.calls import Calls
+from ponder.sandbox.pool import Pool
+from ponder.sandbox.settings import Settings
 from ponder.sandbox.slots import Slots
 
 QUICK = Job(source="print(input())", tests=[StdioTest(stdin="a", stdout="a")])

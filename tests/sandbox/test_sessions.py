@@ -5,7 +5,8 @@ import threading
 import pytest
 
 from ponder.sandbox import IsolationError, Limits, QueueFull, Sandbox
-from ponder.sandbox.pool import Pool, Settings
+from ponder.sandbox.pool import Pool
+from ponder.sandbox.settings import Settings
 from tests.sandbox.waiting import wait_until
 
 

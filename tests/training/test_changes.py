@@ -4,7 +4,7 @@ import pytest
 
 from ponder.recipe.load import parse_recipe
 from ponder.runs.run import BIRTH
-from ponder.training.changes import changed_fields, reopens
+from ponder.training.changes import changed_fields, forget_other_evaluations, reopens
 from ponder.training.checkpoint import Progress
 
 BIRTH_DONE, IN_MATH = Progress(BIRTH, done=True), Progress("math", step=2)
@@ -78,9 +78,23 @@ def test_the_stage_that_the_run_is_in_may_be_made_longer():
 
 
 def test_a_stage_that_has_ended_goes_on_where_its_end_was_moved():
+    """Told from the recipe alone, so that a run that is killed before it saves again is still a longer one."""
+
     def goes_on(changes, progress):
-        return reopens(parse_recipe(changes), changed(changes, progress), progress)
+        return reopens(parse_recipe(changes), progress)
 
     assert goes_on(recipe(steps=20), MATH_DONE)
-    assert not goes_on(recipe(), MATH_DONE) and not goes_on(recipe(save_every=1), MATH_DONE)
-    assert not goes_on(recipe(target=0.5, eval_every=1), MATH_DONE), "it has taken all of its steps"
+    assert not goes_on(recipe(), MATH_DONE) and not goes_on(recipe(steps=20), IN_MATH)
+    assert not goes_on(recipe(steps=20), BIRTH_DONE)
+    reached = Progress("math", step=4, done=True, accuracies=[0.6])
+    exits = {"target": 0.5, "eval_every": 2}
+    assert not goes_on(recipe(**exits), reached) and not goes_on(recipe(**exits, steps=20), reached)
+    assert goes_on(recipe(**exits | {"target": 0.7}), reached)
+
+
+def test_accuracies_of_another_protocol_are_forgotten():
+    progress = Progress("math", step=4, accuracies=[0.6], best=0.6, best_step=4)
+    forget_other_evaluations(progress, {"stages.math.optimizer.lr": [1, 2]})
+    assert progress.accuracies == [0.6] and progress.best_step == 4
+    forget_other_evaluations(progress, {"held_out.temperature": [1, 0]})
+    assert (progress.accuracies, progress.best, progress.best_step) == ([], None, None)

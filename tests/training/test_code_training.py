@@ -97,7 +97,7 @@ def test_records_describe_the_tests_and_never_hold_them(tmp_path):
             return "text"
 
     row, sample = rollout.to_row(Renderer()), _sample(rollout)
-    for record in (json.dumps(row), json.dumps(vars(sample))):
+    for record in (json.dumps(row, default=lambda value: value.tolist()), json.dumps(vars(sample))):
         assert "50 tests: f(" in record and "secret" not in record
         assert len(record) < 3_000
 

@@ -1,6 +1,7 @@
 """The learner: gradients that do not depend on how a step is cut (law 6), state that survives saving, helping processes."""
 
 import copy
+import dataclasses
 import random
 
 import pytest
@@ -9,8 +10,8 @@ import torch
 from ponder.model.config import ModelConfig, RopeConfig
 from ponder.model.decoder import build_random
 from ponder.recipe.stages import Optimizer
+from ponder.training import gradients, scoring
 from ponder.training import learner as learner_module
-from ponder.training import scoring
 from ponder.training.batch import Sample, micro_batches
 from ponder.training.goals import Imitation, Reinforcement
 from ponder.training.learner import Learner, learning_rate
@@ -146,7 +147,7 @@ def test_gradient_that_is_not_finite_updates_nothing():
     one = learner(100)
     before = [p.clone() for p in one.decoder.parameters()]
     bad = samples()[0]
-    with pytest.raises(FloatingPointError, match="nothing was updated"):
+    with pytest.raises(FloatingPointError, match="nothing was updated by it"):
         reinforce(one, [Sample(bad.ids, bad.mask, bad.logprobs, float("inf"))], "rloo", 1)
     assert all(torch.equal(a, b) for a, b in zip(before, one.decoder.parameters(), strict=True))
 
@@ -178,3 +179,44 @@ def test_learning_rate_warms_up_and_decays():
         decaying = Optimizer(lr=1.0, warmup_steps=0, decay=decay)
         assert learning_rate(decaying, 10, 10) == pytest.approx(0.1)
         assert learning_rate(decaying, 5, 10) == pytest.approx(0.55)
+
+
+def test_a_minimal_learning_rate_is_where_the_decay_ends():
+    for decay in ("linear", "cosine"):
+        decaying = Optimizer(lr=1.0, warmup_steps=0, decay=decay, min_lr=0.4)
+        assert learning_rate(decaying, 10, 10) == pytest.approx(0.4)
+        assert learning_rate(decaying, 5, 10) == pytest.approx(0.7)
+
+
+def test_the_norm_of_a_large_gradient_is_a_norm_of_norms():
+    """One float32 sum over so many elements is off by more than a percent on a CPU."""
+    large = torch.full((50_000_000,), 1e-3)
+    exact = 1e-3 * 50_000_000**0.5
+    assert gradients.norm(large).item() == pytest.approx(exact, rel=1e-3)
+    small = torch.randn(1000)
+    assert gradients.norm(small) == small.norm(), "the bits of small models stay"
+
+
+def test_a_prompt_alone_is_cut_to_the_budget():
+    """One-shot RLVR: all samples of a step share one prompt."""
+    prompt = list(range(10))
+    made = [Sample([*prompt, 1, 2, n], [0] * 10 + [1] * 3, [-0.5] * 3, 1.0) for n in range(40)]
+    cut = list(micro_batches(made, 40))
+    assert sorted(s.ids[-1] for batch in cut for s in batch) == list(range(40))
+    assert all(10 + 3 * len(batch) <= 40 for batch in cut)
+    whole, pieces = learner(10_000), learner(40)
+    reinforce(whole, made, "dapo", 1)
+    reinforce(pieces, made, "dapo", 1)
+    torch.testing.assert_close(whole.gradients, pieces.gradients, atol=1e-5, rtol=1e-4)
+
+
+def test_scores_come_back_by_sample_and_before_the_update():
+    one = learner(60)
+    made = [dataclasses.replace(sample, number=n) for n, sample in enumerate(samples())]
+    before = one.logprobs(made)
+    update = one.learn(made, Reinforcement.of(made, OBJECTIVES["dapo"], 30), 1)
+    assert {s.number for s in update.scores} == set(range(len(made)))
+    for seen in update.scores:
+        assert seen.logprobs == pytest.approx(before[seen.number], abs=1e-5)
+        assert len(seen.entropy) == sum(made[seen.number].mask)
+    assert one.logprobs([Sample([1, 2], [0, 0], [], number=99), *made])[99] == []

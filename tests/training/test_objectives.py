@@ -230,3 +230,30 @@ def test_parts_apart_lets_no_part_drown_another():
     assert apart[0] == pytest.approx(apart[3], abs=1e-2) and apart[1] > 0.5 and apart[2] < -0.5
     one = [[{"score": r} for r in group] for group in ([1.0, 0.0, 0.0], [1.0, 0.0])]
     assert [a > 0 for group in parts_apart(one) for a in group] == [True, False, False, True, False]
+
+
+def test_the_unbiased_kl_is_weighted_by_learner_over_sampler_whatever_the_trust_region():
+    """gspo's ratio is the sequence's, and with truncated importance sampling the ratio is about the step's begin."""
+    logprobs, reference = torch.tensor([-0.5, -2.0]), torch.tensor([-1.0, -1.0])
+    sampler = [-1.0, -1.0]
+    expected = [math.exp(0.5) * (math.exp(-0.5) - 1 + 0.5), math.exp(-1.0) * (math.exp(1.0) - 1 - 1.0)]
+    for settings in ({"name": "dapo"}, {"name": "gspo"}, {"name": "dapo", "tis_cap": 1.0}):
+        objective = resolve(Settings(**settings, kl=0.1, kl_estimator="unbiased"))
+        parts = policy_loss(
+            objective, StepCounts(2, 1, 9), scores(logprobs, reference), batch(sampler, [0.0, 0.0], [0, 0])
+        )
+        assert parts.kl.tolist() == pytest.approx(expected)
+
+
+def test_the_kl_pulls_back_a_token_that_has_all_but_vanished():
+    """As hard as at K3_LINEAR nats, where exp alone would make it the whole gradient, and a clamp none of it."""
+    for estimator in ("k1", "k2", "k3"):
+        learner = torch.tensor([-30.0], requires_grad=True)
+        kl_estimate(estimator, learner, torch.tensor([-0.1])).backward()
+        assert learner.grad.item() == pytest.approx(
+            {"k1": 1.0, "k2": -29.9, "k3": 1 - math.exp(5)}[estimator], rel=1e-4
+        )
+
+
+def test_equal_rewards_get_exactly_nothing():
+    assert group_mean_std([[{"score": 0.1}] * 3]) == [[0.0, 0.0, 0.0]]

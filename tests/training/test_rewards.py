@@ -1,20 +1,32 @@
 """From verdicts to rewards, advantages and exits: what counts, what leaves the loss, when a stage ends."""
 
+import dataclasses
+import math
+
 import pytest
 
 from ponder.chat.parser import ParsedOutput
 from ponder.ledger import Ledger
 from ponder.recipe.stages import RlStage
 from ponder.tasks.task import Task
+from ponder.training.advantages import ADVANTAGES
 from ponder.training.data import _shares, spread
 from ponder.training.exits import has_plateaued
 from ponder.training.first_rollouts import check_signal
 from ponder.training.objectives import OBJECTIVES
 from ponder.training.references import SelfCheckError
-from ponder.training.rewards import by_group, has_variance, overlong_penalty, set_advantages, set_rewards
+from ponder.training.rewards import (
+    by_group,
+    has_variance,
+    overlong_penalty,
+    score_parts,
+    set_advantages,
+    set_rewards,
+    teaches,
+)
 from ponder.training.rollouts import Rollout
 from ponder.training.step_metrics import summarise
-from ponder.verifiers.verdict import Verdict
+from ponder.verifiers.verdict import Part, Verdict
 
 
 def rollout(group: int, sample: int, status: str, length: int = 4) -> Rollout:
@@ -95,8 +107,8 @@ def test_no_signal_says_why(status, remedy):
     rollouts = [rollout(g, s, status) for g in range(2) for s in range(2)]
     set_rewards(rollouts, stage(truncated="wrong"))
     with pytest.raises(SelfCheckError, match=remedy):
-        check_signal(rollouts, 2)
-    check_signal([*rollouts, *_mixed()], 2)
+        check_signal(rollouts, 2, OBJECTIVES["dapo"])
+    check_signal([*rollouts, *_mixed()], 2, OBJECTIVES["dapo"])
 
 
 def _mixed() -> list[Rollout]:
@@ -116,3 +128,38 @@ def test_shares_and_spread():
     assert _shares(10, [(1.0, None), (1.0, None), (2.0, None)]) == [3, 2, 5]
     assert _shares(2, [(1.0, None), (100.0, None), (1.0, None)]) == [1, 1, 1]
     assert spread(list(range(10)), 5) == [0, 2, 4, 6, 8] and spread([1, 2], 5) == [1, 2]
+
+
+def test_an_objective_over_the_batch_learns_from_groups_that_are_all_alike():
+    """One prompt always right, one always wrong: nothing within a group, everything between them."""
+    rollouts = [rollout(g, i, status) for g, status in enumerate(["correct", "wrong"]) for i in range(2)]
+    set_rewards(rollouts, stage())
+    check_signal(rollouts, 2, OBJECTIVES["reinforce_pp"])
+    assert all(teaches(group, OBJECTIVES["reinforce_pp"]) for group in by_group(rollouts))
+    with pytest.raises(SelfCheckError, match="in none of 2 groups"):
+        check_signal(rollouts, 2, OBJECTIVES["dapo"])
+    with pytest.raises(SelfCheckError, match="in none of 1 groups"):
+        check_signal(rollouts[:2], 2, OBJECTIVES["reinforce_pp"])
+
+
+def test_parts_apart_learns_where_parts_differ_and_their_sums_do_not():
+    group = [rollout(0, i, "correct") for i in range(2)]
+    group[0].reward, group[1].reward = {"math": 0.5, "format": 0.0}, {"math": 0.0, "format": 0.5}
+    apart = dataclasses.replace(OBJECTIVES["dapo"], advantage=ADVANTAGES["parts_apart"])
+    assert teaches(group, apart) and not teaches(group, OBJECTIVES["dapo"])
+
+
+def test_the_parts_of_a_sum_stay_apart_behind_a_gate_too():
+    sums = (Part("math", Verdict("wrong", 0.0, ""), 0.75), Part("length", Verdict("correct", 1.0, ""), 0.25))
+    whole = Verdict("wrong", 0.25, "", parts=sums)
+    gated = Verdict("wrong", 0.25, "", parts=(Part("format", Verdict("correct", 1.0, "")), Part("sum", whole)))
+    assert score_parts(whole) == score_parts(gated) == {"math": 0.0, "length": 0.25}
+    shut = Verdict("wrong", 0.0, "", parts=(Part("format", Verdict("wrong", 0.0, "")),))
+    assert score_parts(shut) == {"score": 0.0}
+
+
+def test_no_reward_is_no_zero():
+    failed = [rollout(0, i, "error") for i in range(3)]
+    set_rewards(failed, stage())
+    metrics = summarise(failed)
+    assert math.isnan(metrics["reward/mean"]) and math.isnan(metrics["reward/sums"]) and metrics["pass_rate"] == 0

@@ -162,7 +162,7 @@ def _judge_cell(step: CellStep, cell: Cell, marks: Mapping[str, str]) -> list[st
         allowed = " or ".join(sorted(step.outcomes))
         problems.append(f"{cell.outcome} instead of {allowed}: {(cell.error or cell.stderr or '').strip()[-300:]}")
     if step.alive is not None and cell.alive != step.alive:
-        problems.append(f"the session {'lives' if cell.alive else 'has ended'}")
+        problems.append(f"the session {'is still open' if cell.alive else 'has ended'}")
     if step.stdout is not None and cell.stdout != step.stdout:
         problems.append(f"stdout is {cell.stdout[:200]!r}")
     expected = fill(step.result, marks)

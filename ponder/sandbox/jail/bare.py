@@ -35,12 +35,12 @@ def call(function: Callable[[], None]) -> None:
 
 def _leave_frames_behind() -> None:
     new = _python.PyThreadState_New(ctypes.c_void_p(_python.PyInterpreterState_Get()))
-    _forgive_calls(new, 3)  # the function's frame, the call of it from C, and its call of what it runs
+    _allow_more_calls(new, 3)  # the function's frame, the call of it from C, and its call of what it runs
     _libc.pthread_setspecific(_KEY, ctypes.c_void_p(new))
     _python.PyThreadState_Swap(ctypes.c_void_p(new))
 
 
-def _forgive_calls(state: int, count: int) -> None:
+def _allow_more_calls(state: int, count: int) -> None:
     """Raises what is left of the recursion limit in a new thread state, where it stands beside the limit itself."""
     words = (ctypes.c_int * (STATE_BYTES // 4)).from_address(state)
     limit = sys.getrecursionlimit()

@@ -4,7 +4,7 @@ from jail.raised import NotData
 from jail.remote import OTHER, RemoteClass, is_object, remote_of
 
 # Methods of data types that say yes or no, or that are gone through: of an object that the tests do not know, they
-# would be the program's word in place of a comparison.
+# would be the program's own claim in place of a comparison.
 ANSWERS_ITSELF = {name for kind in (str, bytes, int, float) for name in dir(kind)} - {
     "count",
     "index",

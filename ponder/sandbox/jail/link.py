@@ -1,4 +1,4 @@
-"""The way from test code to the program, which lives in another process: one step, one answer, as data.
+"""The way from test code to the program, which runs in another process: one step, one answer, as data.
 
 What the program's process sends may be anything. What comes of it here is data that is rebuilt, a stand-in for one of
 its objects (jail.handles), or an exception; the program's own code never runs here.
@@ -8,7 +8,7 @@ import socket
 import threading
 from json import dumps, loads
 
-from jail import calls, enumerations, foreign, functions, handles, iterators, libraries, raised, values, wire
+from jail import calls, classes, enumerations, foreign, functions, handles, iterators, libraries, raised, values, wire
 from jail.remote import MADE, NAMED, remote_of
 from jail.surroundings import Surroundings
 
@@ -130,7 +130,7 @@ class Link:
             if number not in self._classes_told:
                 raise ValueError("no class has that number")
             told = self._classes_told.pop(number)  # a class that would be its own ancestor finds nothing here
-            self.classes[number] = handles.make_class(self, number, told)
+            self.classes[number] = classes.make_class(self, number, told)
         return self.classes[number]
 
     def read_other(self, tag: str, inner):

@@ -9,12 +9,10 @@ by name is the program's, whatever it is.
 import ast
 import builtins
 import importlib
-import itertools
-import re
 import sys
 import types
 
-from jail import functions
+from jail import functions, usage
 from jail.raised import NotData
 from jail.remote import CLASS_NAME, RemoteClass, is_object, remote_of
 
@@ -48,12 +46,6 @@ HELPERS = {
     **dict.fromkeys(("TestCase", "skip", "skipIf", "expectedFailure"), "unittest"),
     **dict.fromkeys(("patch", "Mock", "MagicMock", "ANY"), "unittest.mock"),
 }
-# Names of functions that compare, or judge: not even of the program's own objects are they asked.
-COMPARES = re.compile(
-    r"same|equal|(^|_)eq(_|$)|close|approx|match|check|compare|assert|verif|valid|correct|almost|similar"
-)
-EQUALS = ("assertEqual", "assertEquals", "assertListEqual", "assertDictEqual", "assertTupleEqual", "assertIn")
-TRUTHS = ("assertTrue", "assertFalse", "assert_", "bool", "all", "any")
 
 
 class Unusable:
@@ -87,7 +79,7 @@ class Judging(functions.Path):
     __doc__ = functions.Path.__doc__
 
     def __call__(self, *args, **kwargs):
-        if COMPARES.search(self.__name__.lower()) or not any(map(is_object, (*args, *kwargs.values()))):
+        if usage.COMPARES.search(self.__name__.lower()) or not any(map(is_object, (*args, *kwargs.values()))):
             raise NotData(
                 f"the tests ask {self.__name__}, which only the program defines, whether its results are right"
             )
@@ -96,7 +88,7 @@ class Judging(functions.Path):
 
 def look_up(link, tree: ast.AST, taken: set[str], entry_point: str | None) -> dict[str, object]:
     """What stands for the names that the code reads and binds nowhere; the others stay undefined."""
-    free = {name for name in _free_names(tree) if not name.startswith("__")}
+    free = {name for name in usage.free_names(tree) if not name.startswith("__")}
     wanted = sorted(free - set(dir(builtins)) - taken)
     bases = {
         node.value.id for node in ast.walk(tree) if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
@@ -105,7 +97,7 @@ def look_up(link, tree: ast.AST, taken: set[str], entry_point: str | None) -> di
     rest = [name for name in wanted if name not in found]
     given = {name: value for name, value in link.ask("names", None, tuple(rest)) if name in rest} if rest else {}
     callables = {name for name, value in given.items() if isinstance(value, functions.Function)}
-    judging = _judging(tree, callables, entry_point)
+    judging = usage.judging(tree, callables, entry_point)
     for name, value in given.items():
         found[name] = _stand_in(link, name, value, judging, tree)
     for name in rest:
@@ -139,7 +131,7 @@ def _stand_in(link, name: str, value: object, judging: set[str], tree: ast.AST) 
         return importlib.import_module(module) if known else value
     if isinstance(value, type):
         return called_by(value, name)
-    if not is_object(value) and not _only_against_literals(tree, name):
+    if not is_object(value) and not usage.only_against_literals(tree, name):
         return Unusable(name)
     link.asked += 1  # a constant of the program is an answer of the program
     return value
@@ -148,20 +140,11 @@ def _stand_in(link, name: str, value: object, judging: set[str], tree: ast.AST) 
 def _path(link, name: str, tree: ast.AST) -> functions.Path:
     """A function; one with the name of a class is looked at twice where another function's result is held against it."""
     like_a_class = CLASS_NAME.fullmatch(name) and any(
-        (_is_call_of(first, {name}) and _calls_something(second))
-        or (_is_call_of(second, {name}) and _calls_something(first))
-        for first, second in _compared(tree)
+        (usage.is_call_of(first, {name}) and usage.calls_something(second))
+        or (usage.is_call_of(second, {name}) and usage.calls_something(first))
+        for first, second in usage.compared(tree)
     )
     return (ClassLike if like_a_class else functions.Path)(link, name, name)
-
-
-def _calls_something(node: ast.AST) -> bool:
-    """Whether an expression calls what is not Python's own."""
-    own = set(dir(builtins))
-    return any(
-        isinstance(inner, ast.Call) and not (isinstance(inner.func, ast.Name) and inner.func.id in own)
-        for inner in ast.walk(node)
-    )
 
 
 def called_by(kind: type, name: str) -> type:
@@ -178,141 +161,6 @@ def _of_standard_library(function: functions.Function, name: str) -> object | No
         return None
     found = getattr(sys.modules[module], name, None)
     return found if callable(found) and module not in ("__main__", "builtins") else None
-
-
-def _free_names(tree: ast.AST) -> set[str]:
-    """Names that the code reads somewhere and binds nowhere."""
-    read, bound = set(), set()
-    for node in ast.walk(tree):
-        match node:
-            case ast.Name(id=name, ctx=ast.Load()):
-                read.add(name)
-            case ast.Name(id=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
-                bound.add(name)
-            case ast.ClassDef(name=name) | ast.arg(arg=name):
-                bound.add(name)
-            case ast.alias(name=name, asname=other):
-                bound.add(other or name.split(".")[0])
-            case ast.ExceptHandler(name=str() as name):
-                bound.add(name)
-            case ast.MatchAs(name=str() as name) | ast.MatchStar(name=str() as name):
-                bound.add(name)
-    return read - bound
-
-
-def _only_against_literals(tree: ast.AST, name: str) -> bool:
-    """Whether every statement with this name holds no other names but Python's own (and self): `assert PI == 3.14`."""
-    allowed = {name, "self", *dir(builtins)}
-    parts = [node for node in ast.walk(tree) if isinstance(node, ast.stmt)]
-    for part in parts:
-        if isinstance(part, ast.Assert) and _is_several(part.test):
-            parts += part.test.values
-    for statement in parts:
-        if isinstance(statement, ast.Assert) and _is_several(statement.test):
-            continue  # its parts are looked at one by one
-        if not hasattr(statement, "body"):
-            names = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
-            if name in names and not names <= allowed:
-                return False
-        elif isinstance(statement, ast.If | ast.While | ast.For):
-            head = statement.iter if isinstance(statement, ast.For) else statement.test
-            if _mentions(head, {name}):
-                return False
-    return True
-
-
-def _is_several(test: ast.expr) -> bool:
-    return isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And)
-
-
-def _judging(tree: ast.AST, callables: set[str], entry_point: str | None) -> set[str]:
-    """Functions of the program whose bare word on another's result, beside a value of the tests', is what is asserted."""
-    own = callables | {"candidate"} | ({entry_point} if entry_point else set())
-    derived = set(own)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Assign) and _calls(node.value, own):
-            derived |= {n.id for target in node.targets for n in ast.walk(target) if isinstance(n, ast.Name)}
-    found = set()
-    for call in _asserted(tree):
-        if not isinstance(call.func, ast.Name) or call.func.id not in callables or call.func.id == entry_point:
-            continue
-        parts = [*call.args, *(keyword.value for keyword in call.keywords)]
-        of_program = [_mentions(part, derived) for part in parts]
-        if any(of_program) and not all(of_program):
-            found.add(call.func.id)
-    for first, second in _compared(tree):
-        for side, other in ((first, second), (second, first)):
-            if not _is_call_of(side, callables - {entry_point}):
-                continue
-            name = side.func.id
-            beside_the_entry_point = entry_point is not None and _mentions(other, {entry_point, "candidate"})
-            of_both = _is_call_of(other, {name}) and _mentions_call(side, own) != _mentions_call(other, own)
-            if beside_the_entry_point or of_both:
-                found.add(name)
-    return found
-
-
-def _is_call_of(node: ast.AST, names: set[str]) -> bool:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names
-
-
-def _mentions_call(call: ast.Call, names: set[str]) -> bool:
-    return any(_calls(part, names) for part in (*call.args, *(keyword.value for keyword in call.keywords)))
-
-
-def _compared(tree: ast.AST):
-    """Pairs of expressions that are set against each other."""
-    for node in ast.walk(tree):
-        match node:
-            case ast.Compare(left=left, comparators=right):
-                sides = [left, *right]
-                for first, second in itertools.pairwise(sides):
-                    for part in second.elts if isinstance(second, ast.List | ast.Tuple | ast.Set) else [second]:
-                        yield first, part
-            case ast.Call(func=ast.Attribute(attr=name), args=[first, second, *_]) if name in EQUALS:
-                yield first, second
-
-
-def _mentions(node: ast.AST, names: set[str]) -> bool:
-    return any(isinstance(inner, ast.Name) and inner.id in names for inner in ast.walk(node))
-
-
-def _calls(node: ast.AST, names: set[str]) -> bool:
-    return any(
-        isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name) and inner.func.id in names
-        for inner in ast.walk(node)
-    )
-
-
-def _asserted(tree: ast.AST):
-    """Calls whose truth is what a statement asserts, or whose value it holds against a bare constant's bounds."""
-    todo = []
-    for node in ast.walk(tree):
-        match node:
-            case ast.Assert(test=test) | ast.If(test=test):
-                todo.append(test)
-            case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name), args=[first, *_]) if name in TRUTHS:
-                todo.append(first)
-            case ast.Expr(value=ast.Call(func=ast.Name(id=name)) as call) if COMPARES.search(name.lower()):
-                yield call
-    while todo:
-        match todo.pop():
-            case ast.Call() as call:
-                yield call
-            case ast.UnaryOp(op=ast.Not(), operand=inner):
-                todo.append(inner)
-            case ast.BoolOp(values=inner):
-                todo += inner
-            case ast.GeneratorExp(elt=inner) | ast.ListComp(elt=inner):
-                todo.append(inner)
-            case ast.Compare(left=left, ops=[op], comparators=[ast.Constant(value=value)]) if _is_verdict(op, value):
-                todo.append(left)
-
-
-def _is_verdict(op: ast.cmpop, value: object) -> bool:
-    if isinstance(op, ast.Lt | ast.LtE | ast.Gt | ast.GtE):
-        return True
-    return isinstance(op, ast.Eq | ast.Is | ast.NotEq | ast.IsNot) and (isinstance(value, bool) or value == 0)
 
 
 def module(name: str, link, tree: ast.AST) -> types.ModuleType:

@@ -150,7 +150,7 @@ class Objects:
         return self._foreign[number]
 
     def error_class(self, told: dict) -> type:
-        """A class of exceptions of the test code's, as one of the same descent here."""
+        """A class of exceptions of the test code's, as one with the same base class here."""
         number = told["number"]
         if number not in self._foreign:
             base = next((values.NAMED[name] for name in told["bases"] if name in values.NAMED), Exception)

@@ -70,7 +70,7 @@ def _binary(name: str):
         known = remote_of(result)
         if known is None or not is_object(result):
             raise NotData("the program returned an object that is not data, where it is calculated with")
-        known.level = OTHER  # it has seen the tests' own value: its word counts no more
+        known.level = OTHER  # it has seen the tests' own value: it could answer with that from now on
         return result
 
     return operate

@@ -53,7 +53,7 @@ def end(pidfd: int) -> None:
 
 
 def _make_on_demand(orders: socket.socket) -> None:
-    """The helper's whole life: one for each message. It ends with the zygote, process 1 of its own namespace."""
+    """All that the helper does: one process for each message. It ends with the zygote, process 1 of its own namespace."""
     try:
         os.dup2(orders.fileno(), 3)
         sys_.close_descriptors_from(4)

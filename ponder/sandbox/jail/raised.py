@@ -1,4 +1,4 @@
-"""The program's exceptions as test code meets them: of the same descent, with the same arguments and attributes."""
+"""The program's exceptions as test code sees them: with the same base classes, arguments and attributes."""
 
 import builtins
 import sys

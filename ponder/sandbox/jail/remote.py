@@ -47,7 +47,7 @@ class RemoteClass(type):
 
     def __new__(meta, name, bases, names, told=None):
         if told is None:
-            raise CannotCross(f"class {name} of the tests extends a class of the program, which lives elsewhere")
+            raise CannotCross(f"class {name} of the tests extends a class of the program, which is in another process")
         return super().__new__(meta, name, bases, names)
 
     def __init__(cls, name, bases, names, told=None):

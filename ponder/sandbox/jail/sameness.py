@@ -40,7 +40,7 @@ def equal(mine: object, other: object):
         # Equal in the eyes of a class under test, as 1/2 is 2/4, if it can also tell objects apart.
         if first.level == second.level == MADE and _tells_apart(mine, other):
             return True
-        raise NotData(f"two objects of {type(mine).__name__} are equal by their class's word, not by what they hold")
+        raise NotData(f"two objects of {type(mine).__name__} are equal by their class's __eq__, not by what they hold")
     for one in (mine, other):
         _check_holds_something(one)
     if first.level != MADE and second.level != MADE and len(loads(_state(mine))) == 2:

@@ -1,4 +1,4 @@
-"""Test code in a worker of its own: the program lives in another, and only data comes back from it.
+"""Test code in a worker of its own: the program runs in another, and only data comes back from it.
 
 Names that the test code uses and nobody defines stand for the program's (jail.names). No object of the program is ever
 compared with data here, only data that was rebuilt from what its process sent (jail.handles).

@@ -8,6 +8,8 @@ process has written: it gives plain values, or raises one of UNREADABLE.
 import math
 import sys
 
+from jail import dates
+
 UNREADABLE = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError, MemoryError)
 DEEPEST = 12_000  # levels of Python calls while a value is written or read
 NAMED = {kind.__name__: kind for kind in (bool, int, float, complex, str, bytes, bytearray, list, tuple, set, dict)}
@@ -74,73 +76,6 @@ def _read_pairs(inner: list, other) -> list:
 
 def _items(inner: list, other) -> list:
     return [from_data(item, other) for item in inner]
-
-
-def _write_datetime(value, other):
-    zone = _write_zone(value.tzinfo)
-    if zone is None:
-        return None
-    return {"~datetime": [*value.timetuple()[:6], value.microsecond, value.fold, zone]}
-
-
-def _write_time(value, other):
-    zone = _write_zone(value.tzinfo)
-    if zone is None:
-        return None
-    return {"~time": [value.hour, value.minute, value.second, value.microsecond, value.fold, zone]}
-
-
-def _write_zone(zone) -> list | None:
-    """A time zone as data; None where it is one of no known kind."""
-    import datetime
-
-    if zone is None:
-        return []
-    if type(zone) is datetime.timezone:
-        offset = zone.utcoffset(None)
-        return [offset.days, offset.seconds, offset.microseconds, zone.tzname(None)]
-    if (type(zone).__module__, type(zone).__name__) == ("zoneinfo", "ZoneInfo") and zone.key:
-        return [zone.key]
-    return None
-
-
-def _read_zone(zone: list):
-    import datetime
-
-    if not zone:
-        return None
-    if len(zone) == 1:
-        import zoneinfo
-
-        return zoneinfo.ZoneInfo(zone[0])
-    offset = datetime.timedelta(*zone[:3])
-    if offset == datetime.timedelta(0) and zone[3] == "UTC":
-        return datetime.UTC
-    plain = datetime.timezone(offset)
-    return plain if plain.tzname(None) == zone[3] else datetime.timezone(offset, zone[3])
-
-
-def _read_datetime(inner, other):
-    import datetime
-
-    *parts, fold, zone = inner
-    return datetime.datetime(*parts, tzinfo=_read_zone(zone), fold=fold)
-
-
-def _read_time(inner, other):
-    import datetime
-
-    *parts, fold, zone = inner
-    return datetime.time(*parts, tzinfo=_read_zone(zone), fold=fold)
-
-
-def _read_of_datetime(name: str):
-    def read(inner, other):
-        import datetime
-
-        return getattr(datetime, name)(*inner)
-
-    return read
 
 
 def _read_collection(name: str):
@@ -278,11 +213,11 @@ WRITERS_BY_NAME = {
         "~defaultdict": [to_data(value.default_factory, other), _pairs(value, other)]
     },
     ("datetime", "date"): lambda value, other: {"~date": [value.year, value.month, value.day]},
-    ("datetime", "datetime"): _write_datetime,
-    ("datetime", "time"): _write_time,
+    ("datetime", "datetime"): dates.write_datetime,
+    ("datetime", "time"): dates.write_time,
     ("datetime", "timedelta"): lambda value, other: {"~timedelta": [value.days, value.seconds, value.microseconds]},
-    ("datetime", "timezone"): lambda value, other: {"~zone": _write_zone(value)},
-    ("zoneinfo", "ZoneInfo"): lambda value, other: {"~zone": _write_zone(value)} if value.key else None,
+    ("datetime", "timezone"): lambda value, other: {"~zone": dates.write_zone(value)},
+    ("zoneinfo", "ZoneInfo"): lambda value, other: {"~zone": dates.write_zone(value)} if value.key else None,
     ("decimal", "Decimal"): lambda value, other: {"~Decimal": str(value)},
     ("fractions", "Fraction"): lambda value, other: {
         "~Fraction": [to_data(value.numerator, other), to_data(value.denominator, other)]
@@ -337,11 +272,11 @@ READERS = {
     "~type": lambda inner, other: NAMED[inner],
     "~view": _read_view,
     **{f"~{name}": _read_collection(name) for name in ("deque", "OrderedDict", "Counter", "defaultdict")},
-    "~date": _read_of_datetime("date"),
-    "~timedelta": _read_of_datetime("timedelta"),
-    "~datetime": _read_datetime,
-    "~time": _read_time,
-    "~zone": lambda inner, other: _read_zone(inner),
+    "~date": dates.read_of_datetime("date"),
+    "~timedelta": dates.read_of_datetime("timedelta"),
+    "~datetime": dates.read_datetime,
+    "~time": dates.read_time,
+    "~zone": lambda inner, other: dates.read_zone(inner),
     "~Decimal": _read_decimal,
     "~Fraction": _read_fraction,
     "~UUID": _read_uuid,

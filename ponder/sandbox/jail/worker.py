@@ -27,7 +27,7 @@ MODES = {
 
 
 def work(channel: int, stdout: int, stderr: int, settings: dict, filter_program: bytes) -> None:
-    """The whole life of a worker; never returns."""
+    """All that a worker does; never returns."""
     code = 1
     try:
         null = os.open("/dev/null", os.O_RDONLY)

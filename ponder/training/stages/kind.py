@@ -19,7 +19,7 @@ from ponder.verifiers.verification import Verification
 
 
 @dataclass(frozen=True)
-class Parts:
+class StageParts:
     """What a trainer works with; all stages of a run share it."""
 
     recipe: Recipe
@@ -51,7 +51,7 @@ class StageKind(Protocol):
     settings: StageBase
 
     @property
-    def size(self) -> str:
+    def described(self) -> str:
         """A step in words: "48 prompts x 8 samples = 384 answers a step"."""
         ...
 
@@ -92,7 +92,7 @@ class StageKind(Protocol):
         returned is said to people."""
         ...
 
-    def trainer(self, parts: Parts, learner: Learner) -> Trainer: ...
+    def trainer(self, parts: StageParts, learner: Learner) -> Trainer: ...
 
     def figures(self, metrics: dict[str, float]) -> str:
         """A step's most telling numbers, for the live line."""

@@ -3,7 +3,7 @@ verdicts, advantages, batch, weights."""
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import psutil
 
@@ -15,6 +15,7 @@ from ponder.runs.console import answer_figures
 from ponder.tasks.task import Task
 from ponder.training.batch import Sample
 from ponder.training.checkpoint import Progress
+from ponder.training.drawing import draw_fitting
 from ponder.training.error_budget import (
     BudgetSpent,
     count_verdicts,
@@ -27,9 +28,9 @@ from ponder.training.first_rollouts import check_ratio, check_signal
 from ponder.training.goals import Reinforcement
 from ponder.training.learner import Learner
 from ponder.training.objectives import resolve
-from ponder.training.rewards import by_group, has_variance, set_advantages, set_rewards
+from ponder.training.rewards import by_group, set_advantages, set_rewards, teaches
 from ponder.training.rollouts import Collected, Rollout, collect
-from ponder.training.stages.kind import Parts
+from ponder.training.stages.kind import StageParts
 from ponder.training.step_metrics import summarise
 
 
@@ -44,7 +45,7 @@ class ReinforcementStage:
         self.error_budget = settings.error_budget
 
     @property
-    def size(self) -> str:
+    def described(self) -> str:
         prompts, samples = self.settings.prompts_per_step, self.settings.samples_per_prompt
         return f"{prompts} prompts x {samples} samples = {prompts * samples} answers a step"
 
@@ -67,7 +68,7 @@ class ReinforcementStage:
             raise ValueError(f"stages.{self.settings.name}.{error}") from None
         return []
 
-    def trainer(self, parts: Parts, learner: Learner) -> "ReinforcementTrainer":
+    def trainer(self, parts: StageParts, learner: Learner) -> "ReinforcementTrainer":
         return ReinforcementTrainer(self.settings, parts, learner)
 
     def figures(self, metrics: dict[str, float]) -> str:
@@ -76,14 +77,14 @@ class ReinforcementStage:
 
 
 class ReinforcementTrainer:
-    def __init__(self, stage: RlStage, parts: Parts, learner: Learner):
+    def __init__(self, stage: RlStage, parts: StageParts, learner: Learner):
         self.stage, self.learner = stage, learner
         self.recipe, self.run, self.pool, self.renderer = parts.recipe, parts.run, parts.pool, parts.renderer
         self.engine, self.verification = parts.engine, parts.verification
         self.objective = resolve(stage.objective)
         self.params = rl_sampling(stage.max_tokens, parts.renderer.stop_ids)
-        # Tasks that are made as they are asked for are measured as they come; all others have been.
-        self.longest_prompt = learner.decoder.config.max_positions - stage.max_tokens
+        room = learner.decoder.config.max_positions - stage.max_tokens
+        self.longest_prompt = min(room, parts.recipe.max_prompt_tokens or room)
 
     def step(self, progress: Progress) -> dict[str, float]:
         """One step of the stage; `progress` says which, and moves on.
@@ -105,7 +106,7 @@ class ReinforcementTrainer:
         set_advantages(rollouts, self.objective)
         if number == 1:
             check_ratio(self.learner, rollouts, self.engine.own.dtype)
-            check_signal(rollouts, self.stage.samples_per_prompt)
+            check_signal(rollouts, self.stage.samples_per_prompt, self.objective)
 
         learning = time.perf_counter()
         learned = self._learn(rollouts, number)
@@ -116,9 +117,9 @@ class ReinforcementTrainer:
             **summarise(rollouts),
             **verifier_metrics(counts),
             **learned,
-            "refill/prompts": drawn - progress.cursor - self.stage.prompts_per_step,
-            "prompts/too_long": collected.too_long,
-            "prompts/total": drawn,
+            "refill/prompts": drawn.refilled,
+            "prompts/too_long": drawn.too_long,
+            "prompts/total": drawn.cursor,
             "tokens/total": progress.tokens,
             "time/sample_s": collected.sample_seconds,
             "time/verify_s": collected.verify_seconds,
@@ -130,49 +131,49 @@ class ReinforcementTrainer:
         }
         self.run.record_rollouts(self.stage.name, number, [r.to_row(self.renderer) for r in rollouts])
         self.run.record(self.stage.name, number, metrics)
-        progress.step, progress.cursor, progress.verdicts = number, drawn, recent
+        progress.step, progress.cursor, progress.verdicts = number, drawn.cursor, recent
         return metrics
 
-    def _collect(self, number: int, cursor: int) -> tuple[Collected, list[Rollout], int]:
-        """A step's rollouts; groups without variance are replaced by those of further prompts, as many as are allowed.
+    def _collect(self, number: int, cursor: int) -> tuple[Collected, list[Rollout], "_DrawnSoFar"]:
+        """A step's rollouts; groups that teach nothing are replaced by those of further prompts, as many as are allowed.
 
         Returns them with all that were verified on the way, the replaced ones too (a verifier that fails makes groups
-        without variance), and the cursor behind the last prompt drawn.
+        that teach nothing), and what was drawn for them.
         """
-        want = self.stage.prompts_per_step
-        total = self._sample(number, cursor, want)
-        verified = list(total.rollouts)
-        kept, spent = by_group(total.rollouts), 0
-        while spent < self.stage.refill_prompts and (flat := [g for g in kept if not has_variance(g)]):
-            extra = min(len(flat), self.stage.refill_prompts - spent)
-            more = self._sample(number, cursor + want + spent, extra, first_group=want + spent)
-            spent += extra
+        drawn = _DrawnSoFar(cursor)
+        total = self._sample(number, drawn, self.stage.prompts_per_step)
+        verified, kept = list(total.rollouts), by_group(total.rollouts)
+        while drawn.refilled < self.stage.refill_prompts:
+            good = [g for g in kept if teaches(g, self.objective)]
+            flat = [g for g in kept if not teaches(g, self.objective)]
+            if not flat:
+                break
+            extra = min(len(flat), self.stage.refill_prompts - drawn.refilled)
+            drawn.refilled += extra
+            more = self._sample(number, drawn, extra)
             verified += more.rollouts
-            fresh = [g for g in by_group(more.rollouts) if has_variance(g)]
-            kept = [g for g in kept if has_variance(g)] + fresh + flat[: len(flat) - len(fresh)]
+            fresh = [g for g in by_group(more.rollouts) if teaches(g, self.objective)]
+            kept = good + fresh + flat[: len(flat) - len(fresh)]
             total.add_costs(more)
         total.rollouts = [rollout for group in kept for rollout in group]
-        return total, verified, cursor + want + spent
+        return total, verified, drawn
 
-    def _sample(self, number: int, cursor: int, prompts: int, first_group: int = 0) -> Collected:
-        """`first_group`: how many prompts the step has drawn before these."""
+    def _sample(self, number: int, drawn: "_DrawnSoFar", prompts: int) -> Collected:
+        """Answers to the next `prompts` tasks; `drawn` moves on."""
+        more = draw_fitting(self.pool, self.renderer, drawn.cursor, prompts, self.longest_prompt)
         collected = collect(
             self.engine,
             self.renderer,
             self.verification,
-            self.pool.draw(cursor, prompts),
+            more.tasks,
             self.stage.samples_per_prompt,
             self.params,
             (self.recipe.seed, self.stage.name, number),
-            first_group,
-            self.pool.draw(cursor - first_group, first_group),
-            self.longest_prompt,
+            first_group=len(drawn.tasks),
+            drawn_before=drawn.tasks,
         )
-        if not collected.rollouts and not first_group:
-            raise ValueError(
-                f"stages.{self.stage.name}, step {number}: none of the {prompts} prompts leaves room for an answer of "
-                f"max_tokens {self.stage.max_tokens} in the model's context; lower max_tokens"
-            )
+        drawn.cursor, drawn.too_long = more.cursor, drawn.too_long + more.too_long
+        drawn.tasks += more.tasks
         for rollout in collected.rollouts:
             rollout.weights_version = (number - 1) * self.stage.updates_per_step
         set_rewards(collected.rollouts, self.stage)
@@ -181,7 +182,7 @@ class ReinforcementTrainer:
     def _samples(self, rollouts: Sequence[Rollout]) -> list[Sample]:
         """Those that are learned from, numbered as the rollouts are."""
         samples = [r.to_sample(n) for n, r in enumerate(rollouts) if r.advantage is not None]
-        if self.objective.tis_cap is None or self.stage.updates_per_step == 1:
+        if self.objective.tis_cap is None or self.stage.updates_per_step == 1 or not any(any(s.mask) for s in samples):
             return samples
         old = self.learner.logprobs(samples)
         return [replace(sample, old_logprobs=old[sample.number]) for sample in samples]
@@ -189,10 +190,10 @@ class ReinforcementTrainer:
     def _learn(self, rollouts: Sequence[Rollout], number: int) -> dict[str, float]:
         """The step's updates; where there are several, each learns from its share of the groups."""
         updates = self.stage.updates_per_step
-        turn = {id(r): i % updates for i, group in enumerate(by_group(rollouts)) for r in group}
+        share_of = {id(r): i % updates for i, group in enumerate(by_group(rollouts)) for r in group}
         shares: list[list[Sample]] = [[] for _ in range(updates)]
         for sample in self._samples(rollouts):
-            shares[turn[id(rollouts[sample.number])]].append(sample)
+            shares[share_of[id(rollouts[sample.number])]].append(sample)
         done = [
             self.learner.learn(
                 share,
@@ -202,18 +203,32 @@ class ReinforcementTrainer:
             for i, share in enumerate(share for share in shares if any(any(s.mask) for s in share))
         ]
         for update in done:
-            for look in update.looks:
-                rollouts[look.number].look = look
+            for scores in update.scores:
+                rollouts[scores.number].scores = scores
         return averaged([update.metrics for update in done])
 
 
 def averaged(metrics: Sequence[dict[str, float]]) -> dict[str, float]:
-    """The means over a step's updates, of names that end in `/max` the largest. Empty where every answer was masked: the
-    step is recorded and teaches nothing."""
-    return {
+    """The means over a step's updates; of names that end in `/max` the largest; of the mismatch the first update's, since
+    later ones would count what the policy has learned in between. Empty where every answer was masked: the step is
+    recorded and teaches nothing."""
+    if not metrics:
+        return {}
+    joined = {
         name: max(m[name] for m in metrics) if name.endswith("/max") else sum(m[name] for m in metrics) / len(metrics)
-        for name in (metrics[0] if metrics else ())
+        for name in metrics[0]
     }
+    return joined | {name: value for name, value in metrics[0].items() if name.startswith("mismatch/")}
+
+
+@dataclass
+class _DrawnSoFar:
+    """What a step has drawn from the mixture."""
+
+    cursor: int
+    tasks: list[Task] = field(default_factory=list)
+    refilled: int = 0
+    too_long: int = 0
 
 
 def _resident_gb() -> float:

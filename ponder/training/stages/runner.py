@@ -4,8 +4,9 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
+from pathlib import Path
 
 from ponder.chat.renderer import Renderer
 from ponder.engine.build import SamplingEngine
@@ -29,8 +30,7 @@ from ponder.training.learner import Learner
 from ponder.training.pause import budget_spent, is_saved, not_finite
 from ponder.training.replicas import Replicas
 from ponder.training.rollouts import Rollout, collect
-from ponder.training.stages.kind import Parts, StageKind, Trainer
-from ponder.training.stages.kinds import stages_of
+from ponder.training.stages.kind import StageKind, StageParts, Trainer
 from ponder.training.stages.verifying import deadline_s, verification_for
 from ponder.training.view import View
 
@@ -45,64 +45,85 @@ class Stopped(Exception):
 class Training:
     """A run from where it stands to its end."""
 
-    def __init__(self, recipe: Recipe, run: Run, pool: TaskPool, decoder: Decoder, renderer: Renderer, view: View):
-        self.recipe, self.run, self.pool = recipe, run, pool
+    def __init__(
+        self,
+        recipe: Recipe,
+        stages: Sequence[StageKind],
+        run: Run,
+        pool: TaskPool,
+        decoder: Decoder,
+        renderer: Renderer,
+        view: View,
+    ):
+        self.recipe, self.stages, self.run, self.pool = recipe, stages, run, pool
         self.decoder, self.renderer, self.view = decoder, renderer, view
-        self.stages = stages_of(recipe)
         self.stop_asked = False
 
-    def go_on_from(self, progress: Progress) -> None:
+    def go_on_from(self, progress: Progress, reopened: bool = False) -> None:
+        """`reopened`: the stage had ended where `progress` stands, and goes on."""
         self.run.follow(open_trackers(self.recipe.trackers, self.run), self.view.say)
-        self.engine = SamplingEngine(self.decoder, self.recipe.engine)
-        helpers = self.engine.workers - 1  # this process learns too
-        replicas = Replicas(self.decoder, helpers) if helpers > 0 else None
-        self.accumulator = replicas or OneProcess()
-        self.verification = verification_for(self.recipe)
-        try:
-            with self._stop_signals(), self.view:
-                if progress.stage == BIRTH and self.recipe.held_out.at_start:
-                    self._evaluate_fully(progress)
-                for stage in self._remaining(progress):
-                    if progress.stage != stage.settings.name:
-                        progress = Progress(stage.settings.name)
-                    self._run_stage(stage, progress)
+        with ExitStack() as opened:
+            self.engine = SamplingEngine(self.decoder, self.recipe.engine)
+            opened.callback(self.engine.close)
+            self.accumulator = OneProcess()
+            if self.engine.workers > 1:
+                self.accumulator = Replicas(self.decoder, self.engine.workers - 1)  # this process learns too
+                opened.callback(self.accumulator.close)
+            self.verification = opened.enter_context(verification_for(self.recipe, self.stages))
+            opened.enter_context(self._stop_signals())
+            opened.enter_context(self.view)
+            if progress.stage == BIRTH and self.recipe.held_out.at_start:
+                self._evaluate_fully(progress)
+            for stage in self._remaining(progress):
+                if progress.stage != stage.settings.name:
+                    progress, reopened = Progress(stage.settings.name), False
+                self._run_stage(stage, progress, reopened)
             self.view.report(self.run, write_report(self.run))
-        finally:
-            self.engine.close()
-            self.verification.close()
-            if replicas is not None:
-                replicas.close()
 
-    def _remaining(self, progress: Progress) -> list[StageKind]:
+    def _remaining(self, progress: Progress) -> Sequence[StageKind]:
         if progress.stage == BIRTH:
             return self.stages
         names = [stage.settings.name for stage in self.stages]
         return self.stages[names.index(progress.stage) + progress.done :]
 
-    def _run_stage(self, stage: StageKind, progress: Progress) -> None:
+    def _run_stage(self, stage: StageKind, progress: Progress, reopened: bool) -> None:
         self.view.stage_begins(stage, progress.step)
         trainer = self._trainer(stage)
+        if stage.settings.keep_best and not any(place_of(c)[1] == progress.best_step for c in self._checkpoints(stage)):
+            progress.best, progress.best_step = None, None  # it was not kept: the next one is the best that there is
         if progress.step:
             trainer.learner.load_state(self.run.latest_checkpoint() / OPTIMIZER_FILE)
+        if reopened and self._evaluates_after(stage, progress.step):
+            self._evaluate_on_the_way(stage, progress)  # as it would have been, had the stage not ended here
+        if not progress.done and progress.step >= stage.settings.steps:  # its end was moved to here
+            progress.done = True
+            self._end(stage, trainer, progress)
         while not progress.done:
             began = time.perf_counter()
             metrics = self._step(stage, trainer, progress)
             progress.seconds += time.perf_counter() - began
             progress.done = progress.step >= stage.settings.steps
             best = False
-            if not progress.done and stage.settings.eval_every and progress.step % stage.settings.eval_every == 0:
+            if not progress.done and self._evaluates_after(stage, progress.step):
                 best = self._evaluate_on_the_way(stage, progress)
             self.view.step(stage, progress, metrics)
             self.view.rollouts(self.run, stage, progress)
-            if progress.done:
-                self._evaluate_fully(progress)
             due = progress.step % stage.settings.save_every == 0 or (best and stage.settings.keep_best)
-            if progress.done or self.stop_asked or due:
+            if progress.done:
+                self._end(stage, trainer, progress)
+            elif self.stop_asked or due:
                 self._save(stage, trainer, progress)
             if self.stop_asked:
-                raise Stopped(
-                    f"saved {stage.settings.name} step {progress.step}; go on with: ponder resume {self.run.path}"
-                )
+                name = stage.settings.name
+                raise Stopped(f"saved {name} step {progress.step}; go on with: ponder resume {self.run.path}")
+
+    def _end(self, stage: StageKind, trainer: Trainer, progress: Progress) -> None:
+        self._evaluate_fully(progress)
+        self._save(stage, trainer, progress)
+
+    @staticmethod
+    def _evaluates_after(stage: StageKind, step: int) -> bool:
+        return bool(stage.settings.eval_every) and step % stage.settings.eval_every == 0
 
     def _step(self, stage: StageKind, trainer: Trainer, progress: Progress) -> dict[str, float]:
         try:
@@ -110,7 +131,7 @@ class Training:
         except BudgetSpent as spent:
             if not is_saved(self.run, stage.settings.name, progress.step):
                 self._save(stage, trainer, progress)
-            paused = budget_spent(self.run, stage.settings, spent, deadline_s(self.recipe))
+            paused = budget_spent(self.run, stage.settings, spent, deadline_s(self.stages))
         except FloatingPointError as error:
             paused = not_finite(self.run, stage.settings, progress.step + 1, error)
         self.run.pause(stage.settings.name, progress.step, str(paused))
@@ -126,7 +147,7 @@ class Training:
             reference,
             self.accumulator,
         )
-        parts = Parts(self.recipe, self.run, self.pool, self.renderer, self.engine, self.verification)
+        parts = StageParts(self.recipe, self.run, self.pool, self.renderer, self.engine, self.verification)
         return stage.trainer(parts, learner)
 
     def _first_weights(self, stage: StageKind) -> Decoder:
@@ -146,10 +167,10 @@ class Training:
         if exceeds(result.failed, result.count, budget):
             self.view.say(f"{name}: this evaluation does not count for target and plateau: too few verdicts")
             return False
-        best = result.accuracy > max(progress.accuracies, default=-1.0)
+        best = progress.best is None or result.accuracy > progress.best
         progress.accuracies.append(result.accuracy)
         if best:
-            progress.best_step = progress.step
+            progress.best, progress.best_step = result.accuracy, progress.step
         if reason := reached_exit(stage.settings, progress.accuracies):
             self.view.say(f"{name}: {reason}")
             progress.done = True
@@ -183,7 +204,8 @@ class Training:
     @cached_property
     def _held_out_sampling(self) -> SamplingParams:
         longest = max(stage.longest_answer for stage in self.stages)
-        return held_out_sampling(self.recipe.held_out, longest, self.renderer.stop_ids)
+        context = self.decoder.config.max_positions
+        return held_out_sampling(self.recipe.held_out, longest, context, self.renderer.stop_ids)
 
     # ---- housekeeping ----
 
@@ -192,8 +214,9 @@ class Training:
         self._prune(stage)
 
     def _prune(self, stage: StageKind) -> None:
-        """Of a stage's checkpoints on the way only the newest are kept; when it is done, only its last; with keep_best the best as well."""
-        mine = [c for c in self.run.checkpoints() if place_of(c)[0] == stage.settings.name]
+        """Of a stage's checkpoints on the way only the newest are kept; when it is done, only its last; with keep_best
+        the best as well."""
+        mine = self._checkpoints(stage)
         progress = load_progress(mine[-1])
         keep = set(mine[-1:] if progress.done else mine[-stage.settings.keep_checkpoints :])
         if stage.settings.keep_best:
@@ -201,6 +224,9 @@ class Training:
         for old in mine:
             if old not in keep:
                 shutil.rmtree(old)
+
+    def _checkpoints(self, stage: StageKind) -> list[Path]:
+        return [c for c in self.run.checkpoints() if place_of(c)[0] == stage.settings.name]
 
     @contextmanager
     def _stop_signals(self) -> Iterator[None]:

@@ -16,7 +16,7 @@ from ponder.training.demonstrations import demonstrate
 from ponder.training.goals import Imitation
 from ponder.training.learner import Learner
 from ponder.training.scoring import score
-from ponder.training.stages.kind import Parts
+from ponder.training.stages.kind import StageParts
 
 
 class ImitationStage:
@@ -30,9 +30,10 @@ class ImitationStage:
 
     def __init__(self, settings: SftStage):
         self.settings = settings
+        self._read: ChatExamples | None = None  # by `check`; the trainer takes it from there
 
     @property
-    def size(self) -> str:
+    def described(self) -> str:
         return f"{self.settings.examples_per_step} examples a step"
 
     @property
@@ -54,12 +55,14 @@ class ImitationStage:
         return list(self._examples(config.max_positions, renderer).remarks)
 
     def _examples(self, context: int, renderer: Renderer) -> ChatExamples:
-        try:
-            return read_examples(self.settings.demonstrations, renderer, context)
-        except ValueError as error:
-            raise ValueError(f"stages.{self.settings.name}.demonstrations: {error}") from None
+        if self._read is None:
+            try:
+                self._read = read_examples(self.settings.demonstrations, renderer, context)
+            except ValueError as error:
+                raise ValueError(f"stages.{self.settings.name}.demonstrations: {error}") from None
+        return self._read
 
-    def trainer(self, parts: Parts, learner: Learner) -> "ImitationTrainer":
+    def trainer(self, parts: StageParts, learner: Learner) -> "ImitationTrainer":
         context = learner.decoder.config.max_positions
         examples = self._examples(context, parts.renderer) if self.settings.demonstrations.path else None
         return ImitationTrainer(self.settings, parts, learner, examples)
@@ -71,7 +74,7 @@ class ImitationStage:
 class ImitationTrainer:
     """`examples`: those of files; None where procedures write them."""
 
-    def __init__(self, stage: SftStage, parts: Parts, learner: Learner, examples: ChatExamples | None):
+    def __init__(self, stage: SftStage, parts: StageParts, learner: Learner, examples: ChatExamples | None):
         self.stage, self.learner, self.examples = stage, learner, examples
         self.recipe, self.run, self.pool, self.renderer = parts.recipe, parts.run, parts.pool, parts.renderer
         self.validation = examples.validation_samples() if examples else []
