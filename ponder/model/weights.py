@@ -130,19 +130,38 @@ def save_decoder(decoder: Decoder, directory: Path, dtype: str | None = None) ->
         shard = {name: tensors[name].to("cpu", DTYPES[dtype], copy=True) for name in names}
         for name, tensor in shard.items():
             _check_finite(tensor, name, directory / file)
-        write_safetensors(shard, directory / file)
+        write_safetensors(shard, directory / file, {"format": "pt"})
         weight_map |= dict.fromkeys(names, file)
     if len(shards) > 1:
         index = {"metadata": {"total_size": total}, "weight_map": weight_map}
         (directory / INDEX_FILE).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
 
 
-def write_safetensors(tensors: dict[str, Tensor], path: Path) -> None:
+def write_safetensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
     """A file of tensors, with the permissions that any new file has here: the library's own are for the owner alone."""
     path.touch()
     mode = stat.S_IMODE(path.stat().st_mode)
-    save_file(tensors, path, metadata={"format": "pt"})
+    save_file(tensors, path, metadata=metadata)
     path.chmod(mode)
+
+
+def read_safetensors(into: dict[str, Tensor], path: Path) -> None:
+    """Fill tensors by name from a file that has exactly these, one in memory at a time.
+
+    Raises:
+        ValueError: the file is damaged, or its tensors are others.
+    """
+    if set(_names(path)) != set(into):
+        raise ValueError(
+            f"{path} is damaged: it holds {len(_names(path))} tensors, and not the {len(into)} of the model"
+        )
+    with torch.no_grad():
+        for name, tensor in into.items():
+            with safe_open(path, framework="pt") as file:
+                stored = file.get_tensor(name)
+            if (stored.shape, stored.dtype) != (tensor.shape, tensor.dtype):
+                raise ValueError(f"{path} is damaged: {name} is {stored.dtype} of shape {tuple(stored.shape)}")
+            tensor.copy_(stored)
 
 
 def _shards(tensors: dict[str, Tensor], itemsize: int) -> Iterator[list[str]]:

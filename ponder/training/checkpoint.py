@@ -6,12 +6,14 @@ from pathlib import Path
 
 from ponder.chat.renderer import Renderer
 from ponder.model.decoder import Decoder
-from ponder.model.weights import save_decoder
+from ponder.model.weights import DTYPES, load_decoder, read_safetensors, save_decoder, write_safetensors
 from ponder.runs.run import Run
 from ponder.training.learner import Learner
 
 STATE_FILE = "ponder_state.json"
-OPTIMIZER_FILE = "ponder_optimizer.safetensors"
+# In a directory of their own: vLLM takes every file of tensors beside the model's for a part of the model.
+OPTIMIZER_FILE = "resume/optimizer.safetensors"
+WEIGHTS_FILE = "resume/weights.safetensors"
 
 
 @dataclass
@@ -31,10 +33,25 @@ class Progress:
 
 
 def save_checkpoint(
-    run: Run, progress: Progress, decoder: Decoder, renderer: Renderer, learner: Learner | None = None
+    run: Run,
+    progress: Progress,
+    decoder: Decoder,
+    renderer: Renderer,
+    learner: Learner | None = None,
+    dtype: str | None = None,
 ) -> Path:
+    """
+    Args:
+        dtype: of the model in the checkpoint; None: that of the one that came in. Where it does not hold the learner's
+            weights exactly, these lie beside it, for a resume
+    """
     with run.checkpoint(progress.stage, progress.step) as directory:
-        save_decoder(decoder, directory)
+        dtype = dtype or decoder.config.dtype
+        save_decoder(decoder, directory, dtype)
+        (directory / WEIGHTS_FILE).parent.mkdir()
+        if dtype != "float32" and DTYPES[dtype] != decoder.dtype:
+            exact = {name: weights.detach().to("cpu", copy=True) for name, weights in decoder.named_parameters()}
+            write_safetensors(exact, directory / WEIGHTS_FILE)
         renderer.save(directory)
         generation = directory / "generation_config.json"
         if not generation.exists():  # a checkpoint that came with one keeps it
@@ -43,6 +60,18 @@ def save_checkpoint(
             learner.save_state(directory / OPTIMIZER_FILE)
         (directory / STATE_FILE).write_text(json.dumps(asdict(progress)) + "\n", encoding="utf-8")
     return run.path / "checkpoints" / f"{progress.stage}-{progress.step:06d}"
+
+
+def load_weights(checkpoint: Path, dtype: str, device: str) -> Decoder:
+    """The decoder of a checkpoint as it was in the run that saved it, bit for bit.
+
+    Args:
+        dtype: the learner's
+    """
+    decoder = load_decoder(checkpoint, dtype, device)
+    if (checkpoint / WEIGHTS_FILE).is_file():
+        read_safetensors(dict(decoder.named_parameters()), checkpoint / WEIGHTS_FILE)
+    return decoder
 
 
 def load_progress(checkpoint: Path) -> Progress:

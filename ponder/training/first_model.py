@@ -4,10 +4,12 @@ from collections.abc import Sequence
 
 import torch
 
+from ponder.chat.added_tokens import add_tokens
 from ponder.chat.renderer import Renderer
 from ponder.model.decoder import Decoder
 from ponder.model.directory import model_directory
-from ponder.model.weights import load_decoder
+from ponder.model.grow import grow_vocabulary
+from ponder.model.weights import DTYPES, load_decoder
 from ponder.recipe.schema import Model, Recipe
 from ponder.training.birth import TEXTS, birth_texts, give_birth
 from ponder.training.data import TaskPool
@@ -17,9 +19,14 @@ from ponder.training.stages.kind import StageKind
 def first_model(recipe: Recipe, pool: TaskPool, stages: Sequence[StageKind]) -> tuple[Decoder, Renderer]:
     device = device_of(recipe.model)
     if recipe.model.path is None:
-        return give_birth(recipe.model.birth, recipe.seed, birth_texts(pool.draw(0, TEXTS), stages), device)
+        texts = birth_texts(pool.draw(0, TEXTS), stages)
+        decoder, renderer = give_birth(recipe.model.birth, recipe.seed, texts, device)
+        return decoder.to(DTYPES[recipe.model.dtype]), renderer
     path = model_directory(recipe.model.path)
-    return load_decoder(path, recipe.model.dtype, device), Renderer.load(path)
+    decoder, renderer = load_decoder(path, recipe.model.dtype, device), Renderer.load(path)
+    renderer, made_of = add_tokens(renderer, recipe.model.add_tokens)
+    grow_vocabulary(decoder, made_of)
+    return decoder, renderer
 
 
 def device_of(model: Model) -> str:

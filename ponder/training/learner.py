@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from ponder.model.decoder import Decoder
 from ponder.model.shared import flat_gradients
+from ponder.model.weights import write_safetensors
 from ponder.recipe.stages import Optimizer
 from ponder.training.batch import Sample, micro_batches, pack
 from ponder.training.goals import Goal
@@ -111,7 +112,7 @@ class Learner:
         for name, parameter in self.decoder.named_parameters():
             for key, value in self.optimizer.state.get(parameter, {}).items():
                 tensors[f"{name}/{key}"] = value.detach().cpu().clone()
-        save_file(tensors, path)
+        write_safetensors(tensors, path)
 
     def load_state(self, path: Path) -> None:
         tensors = load_file(path)

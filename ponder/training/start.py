@@ -5,7 +5,6 @@ from pathlib import Path
 
 from ponder.chat.renderer import Renderer
 from ponder.model.directory import model_directory
-from ponder.model.weights import load_decoder
 from ponder.recipe.load import dump_recipe, load_recipe
 from ponder.recipe.schema import Recipe
 from ponder.runs.lineage import last_processor, new_lineage
@@ -13,7 +12,7 @@ from ponder.runs.processor import processor
 from ponder.runs.run import BIRTH, Run
 from ponder.runs.trackers import check_trackers
 from ponder.training.changes import changed_fields, forget_other_evaluations, reopens
-from ponder.training.checkpoint import Progress, load_progress, save_checkpoint
+from ponder.training.checkpoint import Progress, load_progress, load_weights, save_checkpoint
 from ponder.training.data import load_tasks
 from ponder.training.first_model import device_of, first_model
 from ponder.training.prompts import load_fitting_tasks
@@ -53,7 +52,7 @@ def start(recipe: Recipe, path: Path, view: View) -> Run:
     with Run.create(path, text, lineage) as run:
         try:
             progress = Progress(BIRTH, done=True)
-            save_checkpoint(run, progress, decoder, renderer)
+            save_checkpoint(run, progress, decoder, renderer, dtype=recipe.model.save_dtype)
             Training(recipe, stages, run, pool, decoder, renderer, view).go_on_from(progress)
         except ValueError as error:
             if any(run.metrics()):
@@ -89,7 +88,7 @@ def resume(path: Path, view: View, overrides: Sequence[str] = ()) -> Run:
         if reopened:
             progress.done = False
         forget_other_evaluations(progress, changed)
-        decoder = load_decoder(checkpoint, device=device_of(recipe.model))
+        decoder = load_weights(checkpoint, recipe.model.dtype, device_of(recipe.model))
         # All that may be refused comes before anything of the run is changed.
         renderer, stages = Renderer.load(checkpoint), stages_of(recipe)
         pool = load_fitting_tasks(recipe, load_tasks(recipe), renderer, view.say)

@@ -18,7 +18,7 @@ from tests.integration.micro import ponder, spawn, write_recipe
 
 def weights(run) -> dict[str, torch.Tensor]:
     last = Run.open(run).latest_checkpoint()
-    return {**load_file(last / "model.safetensors"), **load_file(last / "ponder_optimizer.safetensors")}
+    return {**load_file(last / "model.safetensors"), **load_file(last / "resume/optimizer.safetensors")}
 
 
 def without_times(rows: list[dict]) -> list[dict]:

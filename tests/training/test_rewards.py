@@ -85,7 +85,7 @@ def test_summary_keeps_statuses_apart():
         rollout(1, 0, "timeout"),
         rollout(1, 1, "truncated", 9),
     ]
-    set_rewards(rollouts, stage())
+    set_rewards(rollouts, stage(truncated="mask"))
     metrics = summarise(rollouts)
     assert metrics["pass_rate"] == metrics["status/timeout"] == metrics["status/truncated"] == 0.25
     assert metrics["reward/mean"] == metrics["reward/sums"] == 0.5

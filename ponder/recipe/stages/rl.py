@@ -53,8 +53,10 @@ class RlStage(StageBase):
     objective: Objective = Field(Objective(), description="the loss")
     updates_per_step: int = Field(1, ge=1, description="optimizer updates that share a step's rollouts")
     refill_prompts: int = Field(0, ge=0, description="most extra prompts a step to replace groups without variance")
-    truncated: Literal["mask", "wrong", "soft"] = Field(
-        "mask", description="answers cut off: left out of the loss, scored 0, or penalised as they near the limit"
+    truncated: Literal["wrong", "mask", "soft"] = Field(
+        "wrong",
+        description="answers cut off: scored 0, left out of the loss (which takes away what teaches a model to end), or "
+        "penalised as they near the limit",
     )
     soft_margin: int = Field(256, ge=1, description="soft: tokens before the limit over which the penalty grows to 1")
     optimizer: Optimizer = Field(Optimizer(lr=1e-6), description="how weights are updated")

@@ -13,7 +13,6 @@ from ponder.engine.build import SamplingEngine
 from ponder.engine.protocol import SamplingParams
 from ponder.evals.held_out import evaluate, held_out_sampling
 from ponder.model.decoder import Decoder
-from ponder.model.weights import load_decoder
 from ponder.recipe.schema import Recipe
 from ponder.recipe.stages import RlStage
 from ponder.runs.report import write_report
@@ -21,7 +20,7 @@ from ponder.runs.results import EvalResult
 from ponder.runs.run import BIRTH, Run, place_of
 from ponder.runs.trackers import open_trackers
 from ponder.tasks.task import Task
-from ponder.training.checkpoint import OPTIMIZER_FILE, Progress, load_progress, save_checkpoint
+from ponder.training.checkpoint import OPTIMIZER_FILE, Progress, load_progress, load_weights, save_checkpoint
 from ponder.training.data import TaskPool, spread
 from ponder.training.error_budget import BudgetSpent, exceeds, failure_rows
 from ponder.training.exits import reached_exit
@@ -155,7 +154,7 @@ class Training:
         names = [BIRTH, *(s.settings.name for s in self.stages)]
         before = names[: names.index(stage.settings.name)]
         checkpoints = [c for c in self.run.checkpoints() if place_of(c)[0] in before]
-        return load_decoder(checkpoints[-1], device=str(self.decoder.device)).requires_grad_(False)
+        return load_weights(checkpoints[-1], self.recipe.model.dtype, str(self.decoder.device)).requires_grad_(False)
 
     # ---- evaluations and exits ----
 
@@ -210,7 +209,7 @@ class Training:
     # ---- housekeeping ----
 
     def _save(self, stage: StageKind, trainer: Trainer, progress: Progress) -> None:
-        save_checkpoint(self.run, progress, self.decoder, self.renderer, trainer.learner)
+        save_checkpoint(self.run, progress, self.decoder, self.renderer, trainer.learner, self.recipe.model.save_dtype)
         self._prune(stage)
 
     def _prune(self, stage: StageKind) -> None:
