@@ -148,3 +148,27 @@ def test_it_works_in_a_fresh_environment(built: Built, tmp_path: Path):
     assert "cold_start step 3: held-out accuracy" in trained.stdout, trained.stdout + trained.stderr
     page = run("ponder", "report", "run")
     assert page.returncode == 0 and (tmp_path / "run" / "report.html").is_file(), page.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trainer", ["trl==1.16.0", "verl==0.9.1", "verifiers==0.4.0"])
+def test_it_can_be_installed_beside_other_trainers(built: Built, tmp_path: Path, trainer: str):
+    """pip finds versions of all packages that suit both. (`make test-clients` installs and runs them.)"""
+    report = tmp_path / "report.json"
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--dry-run",
+        "--ignore-installed",
+        "--report",
+        report,
+        trainer,
+        built.wheel,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    names = {package["metadata"]["name"] for package in json.loads(report.read_text())["install"]}
+    assert {"ponder", trainer.split("==")[0], "torch"} <= names
