@@ -199,5 +199,5 @@ def test_pages_are_let_go(served):
 
 def test_without_gradio_the_reason_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "gradio", None)
-    with pytest.raises(ValueError, match=r"ponder\[chat\]"):
+    with pytest.raises(ValueError, match=r"needs gradio: .*(\[chat\]|gradio)"):
         mount(FastAPI(), "http://127.0.0.1/v1", NAME)
