@@ -41,7 +41,8 @@ VERIFIERS = """
 from ponder.verifiers import WorkerPool
 
 with WorkerPool(workers=2, deadline_s=600.0) as pool:
-    endless = {"kind": "math", "reference": "7", "answer": "9^{9^{9^{9}}}"}  # in C code, with the interpreter's lock
+    run = "ponder.verifiers.math.fallback:compare"
+    endless = {"run": run, "reference": "7", "answer": "9^{9^{9^{9}}}"}  # in C code, with the lock held
     [pool.submit(endless).result() for _ in range(2)]
 """
 
