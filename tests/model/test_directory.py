@@ -1,6 +1,7 @@
 """Paths that are no model say what they are, and what to do."""
 
 import json
+import textwrap
 
 import pytest
 
@@ -42,7 +43,8 @@ def test_a_gguf_file_and_a_directory_that_holds_one(tmp_path):
     path.write_bytes(b"GGUF")
     for given in (path, tmp_path):
         said = refusal(given)
-        assert f"{path} is a GGUF file" in said and f"gguf_file='{path.name}'" in said and "save_pretrained" in said
+        assert f"{path} is a GGUF file" in said and repr(path.name) in said and "save_pretrained" in said
+        compile(textwrap.dedent(said.partition("\n")[2]), "what it says", "exec")
 
 
 def test_another_file(tmp_path):
