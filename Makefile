@@ -55,7 +55,8 @@ test-clients: $(VENV)/.dev $(CLIENTS:%=$(ELSEWHERE)/%/.done)
 
 # torch comes first, as in .venv below. verl wants Python 3.12 or older.
 PACKAGES_vllm = $(VLLM)
-PACKAGES_api := litellm qwen-agent
+# numpy and soundfile are what qwen-agent needs and does not ask for.
+PACKAGES_api := litellm qwen-agent numpy soundfile
 PACKAGES_trl := trl==1.16.0 -e .
 PACKAGES_verl := verl==0.9.1 -e .
 PACKAGES_verifiers := verifiers==0.4.0 -e .
