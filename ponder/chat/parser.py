@@ -174,7 +174,7 @@ class OutputParser:
             self.thinking, self._after_tag = False, True
             self.reasoning_tokens = self._tokens
         elif tag == "<tool_call>" and (not self.thinking or (self._act and self._line_start)):
-            self._block = _Block()
+            self._block, self._after_tag = _Block(), False
         else:
             self._write(tag)
 

@@ -2,7 +2,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ponder.chat.parser import Delta, OutputParser, ParsedOutput, ToolCall, parse_output, parsed_output
@@ -267,6 +267,16 @@ MODES = [(None, "strict"), (TOOLS, "strict"), (TOOLS, "act"), (None, "act"), ([]
     thinking_open=st.booleans(),
     mode=st.sampled_from(MODES),
     sizes=st.lists(st.integers(0, 5), min_size=1, max_size=8),
+)
+@example(
+    written=False,
+    output=(
+        ['<tool_call>\n{"name": "add", "arguments": {"a": 1}}\n</tool_call>', "\n", "<think>", "</think>"],
+        [[]] * 4,
+    ),
+    thinking_open=True,
+    mode=(TOOLS, "act"),
+    sizes=[1],
 )
 def test_nothing_is_lost_and_chunks_do_not_matter(renderer, qwen, written, output, thinking_open, mode, sizes):
     """Where tags of thoughts are tokens, and where they are text."""
