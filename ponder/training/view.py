@@ -12,6 +12,7 @@ from ponder.runs.results import EvalResult
 from ponder.runs.run import Run
 from ponder.runs.shown_rollouts import show_rollouts
 from ponder.runs.summary import build_report
+from ponder.runs.wording import title
 from ponder.training.checkpoint import Progress as StageProgress
 from ponder.training.pause import Paused
 from ponder.training.stages.kind import StageKind
@@ -82,13 +83,14 @@ class View:
         else:
             self.say(f"  answering {answers} held-out problems ...")
 
-    def evaluated(self, result: EvalResult) -> None:
+    def evaluated(self, result: EvalResult, born: bool = True) -> None:
+        """`born`: whether the run's model was born in it, or came in."""
         self.accuracy = result.accuracy
         low, high = result.interval
         domains = [f"{domain} {part.accuracy:.2f}" for domain, part in result.by_domain.items()]
         apart = f" ({', '.join(domains)})" if len(domains) > 1 else ""
         self.console.print(
-            f"  {result.stage} step {result.step}: held-out accuracy {result.accuracy:.3f} ({low:.2f} to {high:.2f}) on "
+            f"  {title(result.stage, born)} step {result.step}: held-out accuracy {result.accuracy:.3f} ({low:.2f} to {high:.2f}) on "
             f"{result.count // result.samples_per_problem} problems{apart}{self._more(result)}, {result.mean_tokens:.0f} "
             "tokens an answer",
             highlight=False,

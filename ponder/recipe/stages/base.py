@@ -20,6 +20,12 @@ class Optimizer(Strict):
     max_grad_norm: float = Field(1.0, gt=0, description="longer gradients are shortened to this")
 
     @model_validator(mode="after")
+    def betas_are_shares(self):
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"betas must lie in [0, 1), such as [0.9, 0.95], not {list(self.betas)}")
+        return self
+
+    @model_validator(mode="after")
     def min_lr_fits(self):
         if self.min_lr is not None and self.min_lr > self.lr:
             raise ValueError(f"min_lr ({self.min_lr:g}) cannot exceed lr ({self.lr:g})")
@@ -43,7 +49,11 @@ class StageBase(Strict):
     eval_every: int = Field(0, ge=0, description="steps between held-out evaluations; 0: only at the end")
     eval_problems: int = Field(64, ge=1, description="held-out problems in an evaluation on the way")
     save_every: int = Field(20, ge=1, description="steps between checkpoints")
-    keep_checkpoints: int = Field(2, ge=1, description="how many on the way are kept; a stage's last one always is")
+    keep_checkpoints: int = Field(
+        2,
+        ge=1,
+        description="how many are kept while the stage runs; when it is done, its last one (and with keep_best the best)",
+    )
     keep_best: bool = Field(
         False, description="save and keep the checkpoint with the best accuracy on the way, beside the newest"
     )

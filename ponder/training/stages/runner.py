@@ -15,6 +15,7 @@ from ponder.evals.held_out import evaluate, held_out_sampling
 from ponder.model.decoder import Decoder
 from ponder.recipe.schema import Recipe
 from ponder.recipe.stages import RlStage
+from ponder.runs.lineage import born_here
 from ponder.runs.report import write_report
 from ponder.runs.results import EvalResult
 from ponder.runs.run import BIRTH, Run, place_of
@@ -193,7 +194,7 @@ class Training:
         )
         self.run.record_eval(result)
         self.run.record_failures(progress.stage, progress.step, "evaluation", failure_rows(rollouts))
-        self.view.evaluated(result)
+        self.view.evaluated(result, born_here(self.run.lineage))
         return result
 
     def _collect_held_out(self, tasks: Sequence[Task], samples: int, params: SamplingParams) -> list[Rollout]:
