@@ -145,7 +145,7 @@ def test_it_works_in_a_fresh_environment(built: Built, tmp_path: Path):
     stage = RECIPE["stages"][0] | {"steps": 3}
     recipe = write_recipe(tmp_path, RECIPE | {"stages": [stage], "held_out": RECIPE["held_out"] | {"max_tokens": 8}})
     trained = run("ponder", "train", recipe, "--run", "run")
-    assert "cold_start step 3: held-out accuracy" in trained.stdout, trained.stdout + trained.stderr
+    assert "cold start step 3: held-out accuracy" in trained.stdout, trained.stdout + trained.stderr
     page = run("ponder", "report", "run")
     assert page.returncode == 0 and (tmp_path / "run" / "report.html").is_file(), page.stderr
 
