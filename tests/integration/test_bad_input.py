@@ -94,7 +94,7 @@ def test_prompt_longer_than_the_context(tmp_path):
     (tmp_path / "long.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     recipe = with_source(tmp_path, kind="jsonl", path=str(tmp_path / "long.jsonl"))
     done = ponder("train", recipe, "--run", tmp_path / "run", "--set", "held_out.problems=2")
-    refused(done, "context of 128", "lower max_tokens")
+    refused(done, "30 prompts are too long", "context of 128", "max_prompt_tokens: 104")
     assert not (tmp_path / "run").exists()
 
 
@@ -105,7 +105,7 @@ def test_a_run_that_cannot_learn_does_not_start(tmp_path):
     done = ponder("train", path, "--run", tmp_path / "run")
     refused(done, "training cannot learn", "in none of 12 groups do the rewards differ", "Mostly")
     assert "cold-start stage" in done.stderr or "raise max_tokens" in done.stderr
-    assert not Run.open(tmp_path / "run").stages(), "no step was taken"
+    assert not (tmp_path / "run").exists(), "the next try finds nothing in its way"
 
 
 def test_references_that_their_verifier_rejects_stop_the_run(tmp_path):
