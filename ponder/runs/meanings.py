@@ -80,6 +80,11 @@ SECTIONS: dict[str, dict[str, Metric]] = {
         "ratio/clipped_low": Metric("share", "tokens whose ratio was held at the lower bound, 1 - clip_low"),
         "ratio/clipped_high": Metric("share", "tokens whose ratio was held at the upper bound, 1 + clip_high"),
         "clip_share": Metric("share", "both together"),
+        "learned/computed_share": Metric(
+            "share",
+            "of the sampled tokens, those that went through forward and backward: groups whose advantages are all 0 have no "
+            "gradient. Entropy, ratios and mismatch are means over these tokens",
+        ),
         "dual_clip_share": Metric("share", "tokens with a negative advantage that dual clip held back"),
         "tis/weight_mean": Metric("ratio", "truncated importance sampling: the mean weight of a token"),
         "tis/capped_share": Metric("share", "truncated importance sampling: tokens whose weight was cut off"),

@@ -15,7 +15,7 @@ class Sample:
     """One sequence. `mask` is 1 on the tokens that are learned (sampled by the policy, or written by the demonstrator);
     `logprobs` holds the sampler's log-probability of exactly those tokens, in order (empty for demonstrations), and
     `old_logprobs` the learner's before the step's first update, where an objective asks for these too. `number` tells the
-    samples of a step apart."""
+    samples of a step apart, `group` says with which others its advantage was made."""
 
     ids: list[int]
     mask: list[int]
@@ -23,6 +23,7 @@ class Sample:
     advantage: float = 0.0
     number: int = 0
     old_logprobs: list[float] | None = None
+    group: int = 0
 
     def __post_init__(self):
         assert len(self.ids) == len(self.mask) and not self.mask[0], "the first token is never predicted"
@@ -55,19 +56,62 @@ class MicroBatch:
     old_logprobs: Tensor | None = None  # [learned], the learner's before the step's first update
 
 
-def micro_batches(samples: Sequence[Sample], token_budget: int, shares: int = 1) -> Iterator[list[Sample]]:
+def divide(samples: Sequence[Sample], token_budget: int, shares: int) -> list[list[list[Sample]]]:
+    """The micro-batches of each of `shares` processes, so that none has much more to do than the others.
+
+    Whole bundles go to whoever has least, longest first. While the busiest has a tenth more than an even share, its longest
+    bundle is dealt out in as many parts as there are processes, each with the prompt: where three groups meet two processes,
+    each takes one and half of the third.
+    """
+    if shares == 1:
+        return [list(micro_batches(samples, token_budget))]
+    bundles = _bundles(samples)
+    best = _dealt(bundles, shares)
+    for _ in range(len(bundles)):
+        if _busiest(best) * shares <= 1.1 * sum(map(_share_cost, best)):
+            break
+        fullest = max(best, key=_share_cost)
+        longest = max(fullest, key=lambda bundle: (len(bundle) > 1, _cost(bundle)))
+        parts = [part for i in range(shares) if (part := longest[i::shares])]
+        bundles = [bundle for bundle in bundles if bundle is not longest] + parts
+        tried = _dealt(bundles, shares)
+        if _busiest(tried) >= _busiest(best):
+            break
+        best = tried
+    return [list(micro_batches([s for bundle in share for s in bundle], token_budget)) for share in best]
+
+
+def _dealt(bundles: Sequence[list[Sample]], shares: int) -> list[list[list[Sample]]]:
+    dealt: list[list[list[Sample]]] = [[] for _ in range(shares)]
+    costs = [0] * shares
+    for bundle in sorted(bundles, key=_cost, reverse=True):
+        least = costs.index(min(costs))
+        dealt[least].append(bundle)
+        costs[least] += _cost(bundle)
+    return dealt
+
+
+def _busiest(dealt: Sequence[list[list[Sample]]]) -> int:
+    return max(map(_share_cost, dealt))
+
+
+def _share_cost(share: Sequence[list[Sample]]) -> int:
+    return sum(map(_cost, share))
+
+
+def _cost(bundle: Sequence[Sample]) -> int:
+    """Tokens that go through the decoder."""
+    prompt = bundle[0].prompt_length
+    return prompt + sum(len(sample.ids) - prompt for sample in bundle)
+
+
+def micro_batches(samples: Sequence[Sample], token_budget: int) -> Iterator[list[Sample]]:
     """Whole bundles of samples that share a prompt, equally many in each bundle, at most `token_budget` tokens in all
     (padding counted). A bundle that has more is cut, and then shares its prompt less often; one sample may have more.
 
-    Longest first, so that like lengths are padded together and the peak of memory comes at once. Where `shares`
-    processes divide them up, they are cut smaller, so that each process has as many as the others.
+    Longest first, so that like lengths are padded together and the peak of memory comes at once.
     """
     bundles = [part for bundle in _bundles(samples) for part in _cut(bundle, token_budget)]
-    total = sum(_padded_tokens([bundle], len(bundle)) for bundle in bundles)
-    count = -(-total // token_budget)
-    count = -(-count // shares) * shares
-    if shares > 1:  # a tenth more than an even share, for the padding
-        token_budget = min(token_budget, int(1.1 * total / count))
     by_size: dict[int, list[list[Sample]]] = {}
     for bundle in bundles:
         by_size.setdefault(len(bundle), []).append(bundle)

@@ -48,7 +48,7 @@ class Accumulator(Protocol):
 
     @property
     def shares(self) -> int:
-        """Among how many processes the micro-batches are divided."""
+        """Among how many processes a step is divided."""
         ...
 
     def set_reference(self, reference: Decoder | None) -> None: ...
@@ -58,10 +58,10 @@ class Accumulator(Protocol):
         decoder: Decoder,
         reference: Decoder | None,
         gradients: Tensor,
-        micro: Sequence[Sequence[Sample]],
+        shares: Sequence[Sequence[Sequence[Sample]]],
         goal: Goal,
     ) -> Accumulated:
-        """Add the gradients of all micro-batches to `gradients` # [elements], which the decoder's are views of."""
+        """Add the gradients of all micro-batches, those of each process apart (`batch.divide`), to `gradients` # [elements], which the decoder's are views of."""
         ...
 
 
@@ -78,10 +78,10 @@ class OneProcess:
         decoder: Decoder,
         reference: Decoder | None,
         gradients: Tensor,
-        micro: Sequence[Sequence[Sample]],
+        shares: Sequence[Sequence[Sequence[Sample]]],
         goal: Goal,
     ) -> Accumulated:
-        return accumulate(decoder, reference, micro, goal)
+        return accumulate(decoder, reference, shares[0], goal)
 
 
 def accumulate(

@@ -12,8 +12,8 @@ from ponder.model.decoder import Decoder
 from ponder.model.shared import flat_gradients
 from ponder.model.weights import write_safetensors
 from ponder.recipe.stages import Optimizer
-from ponder.training.batch import Sample, micro_batches, pack
-from ponder.training.goals import Goal
+from ponder.training.batch import Sample, divide, micro_batches, pack
+from ponder.training.goals import Goal, learnable
 from ponder.training.gradients import Accumulator, OneProcess, TokenScores
 from ponder.training.gradients import norm as gradient_norm
 from ponder.training.scoring import score
@@ -67,29 +67,26 @@ class Learner:
             FloatingPointError: the gradient is not finite; nothing was updated.
         """
         self.gradients.zero_()
-        done = self.accumulator.accumulate(self.decoder, self.reference, self.gradients, self._cut(samples), goal)
+        shares = divide(goal.computed(samples), self.token_budget, self.accumulator.shares)
+        done = self.accumulator.accumulate(self.decoder, self.reference, self.gradients, shares, goal)
         return Update(done.metrics | self._update(step), done.scores)
 
     @torch.no_grad()
     def largest_gap(self, samples: Sequence[Sample]) -> float:
         """Largest |learner - sampler| log-probability over the learned tokens, without learning."""
-        batches = (pack(micro, self.decoder.device) for micro in self._cut(samples))
+        cut = micro_batches(learnable(samples), self.token_budget)
+        batches = (pack(micro, self.decoder.device) for micro in cut)
         return max((score(self.decoder, b).logprobs - b.sampler_logprobs).abs().max().item() for b in batches)
 
     @torch.no_grad()
     def logprobs(self, samples: Sequence[Sample]) -> dict[int, list[float]]:
         """{sample number: the learner's log-probabilities of its learned tokens}, without learning."""
         found: dict[int, list[float]] = {sample.number: [] for sample in samples}
-        for micro in self._cut(samples):
+        for micro in micro_batches(learnable(samples), self.token_budget):
             logprobs = score(self.decoder, pack(micro, self.decoder.device)).logprobs.cpu()
             pieces = logprobs.split([sum(sample.mask) for sample in micro])
             found |= {sample.number: piece.tolist() for sample, piece in zip(micro, pieces, strict=True)}
         return found
-
-    def _cut(self, samples: Sequence[Sample]) -> list[list[Sample]]:
-        learnable = [s for s in samples if any(s.mask)]
-        assert learnable, "a step without learned tokens"
-        return list(micro_batches(learnable, self.token_budget, self.accumulator.shares))
 
     def _update(self, step: int) -> dict[str, float]:
         lr = learning_rate(self.settings, step, self.steps)

@@ -19,8 +19,8 @@ from ponder.training.gradients import Accumulated, accumulate
 
 
 class Replicas:
-    """`count` processes beside this one, which goes down to one thread itself. Which of them takes a micro-batch depends
-    on its number alone, so that a run repeats bit for bit."""
+    """`count` processes beside this one, which goes down to one thread itself. What each of them takes depends on
+    the samples alone (`batch.divide`), so that a run repeats bit for bit."""
 
     def __init__(self, decoder: Decoder, count: int):
         weights = share_parameters(decoder)
@@ -43,13 +43,13 @@ class Replicas:
         decoder: Decoder,
         reference: Decoder | None,
         gradients: Tensor,
-        micro: Sequence[Sequence[Sample]],
+        shares: Sequence[Sequence[Sequence[Sample]]],
         goal: Goal,
     ) -> Accumulated:
         """As `gradients.accumulate`, over all processes: `gradients` # [elements] ends as the sum of everyone's."""
         for number in range(len(self.processes)):
-            self.processes.send(number, ("accumulate", (micro[number + 1 :: self.shares], goal)))
-        total = accumulate(decoder, reference, micro[:: self.shares], goal)
+            self.processes.send(number, ("accumulate", (shares[number + 1], goal)))
+        total = accumulate(decoder, reference, shares[0], goal)
         for number, theirs in enumerate(self.gradients):
             total.add(self.processes.receive(number))
             gradients += theirs

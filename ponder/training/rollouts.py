@@ -45,7 +45,7 @@ class Rollout:
 
     def to_sample(self, number: int) -> Sample:
         assert self.advantage is not None
-        return Sample(self.ledger.ids, self.ledger.mask, self.ledger.logprobs, self.advantage, number)
+        return Sample(self.ledger.ids, self.ledger.mask, self.ledger.logprobs, self.advantage, number, group=self.group)
 
     def to_row(self, renderer: Renderer) -> dict[str, Any]:
         ledger, first = self.ledger, self.ledger.prompt_length

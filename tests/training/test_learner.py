@@ -1,8 +1,8 @@
 """The learner: gradients that do not depend on how a step is cut (law 6), state that survives saving, helping processes."""
 
 import copy
-import dataclasses
 import random
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ from ponder.model.decoder import build_random
 from ponder.recipe.stages import Optimizer
 from ponder.training import gradients, scoring
 from ponder.training import learner as learner_module
-from ponder.training.batch import Sample, micro_batches
+from ponder.training.batch import Sample, divide, micro_batches
 from ponder.training.goals import Imitation, Reinforcement
 from ponder.training.learner import Learner, learning_rate
 from ponder.training.objectives import OBJECTIVES
@@ -60,7 +60,7 @@ def test_a_shared_prompt_computed_once_gives_the_same_gradient(name, monkeypatch
     """Against every sample alone, its prompt before it: the plain way."""
     together = learner(10_000)
     metrics = reinforce(together, samples(), name, 1)
-    monkeypatch.setattr(learner_module, "micro_batches", lambda made, budget, shares: one_by_one(made))
+    monkeypatch.setattr(learner_module, "divide", lambda made, budget, shares: [one_by_one(made)])
     alone = learner(10_000)
     assert reinforce(alone, samples(), name, 1) == pytest.approx(metrics, rel=1e-3, abs=1e-5)
     torch.testing.assert_close(together.gradients, alone.gradients, atol=1e-5, rtol=1e-4)
@@ -163,13 +163,64 @@ def test_micro_batches_hold_every_sample_once_within_the_budget():
             assert len(prompts) * max(map(len, prompts)) + len(batch) * longest <= 120
 
 
-def test_every_process_gets_its_share():
-    group = samples()[1:4]
-    made = [Sample([n, *s.ids], [0, *s.mask], s.logprobs, s.advantage) for n in range(16) for s in group]
-    assert len(list(micro_batches(made, 100_000))) == 1
-    for shares in (2, 4):
-        cut = list(micro_batches(made, 100_000, shares))
-        assert len(cut) == shares and sum(map(len, cut)) == len(made)
+@pytest.mark.parametrize(("groups", "shares", "most"), [(16, 2, 8), (16, 4, 4), (3, 2, 1.5), (1, 2, 0.5), (5, 4, 1.25)])
+def test_every_process_gets_its_share(groups, shares, most):
+    group = [Sample([1, 2, *range(3, 9)], [0, 0] + [1] * 6, [-1.0] * 6, 0.5) for _ in range(8)]
+    made = [replace(s, ids=[9 + n, *s.ids], mask=[0, *s.mask]) for n in range(groups) for s in group]
+    divided = divide(made, 100_000, shares)
+    assert sorted(map(id, made)) == sorted(id(s) for share in divided for micro in share for s in micro)
+    answers = [sum(len(micro) for micro in share) for share in divided]
+    assert max(answers) <= 8 * most and all(len(share) <= 2 for share in divided)
+
+
+def zeroed(made: list[Sample], *groups: int) -> list[Sample]:
+    """The samples in groups by their prompts, some of which teach nothing."""
+    prompts = list(dict.fromkeys(s.prompt for s in made))
+    numbered = [replace(s, group=prompts.index(s.prompt), number=n) for n, s in enumerate(made)]
+    return [replace(s, advantage=0.0) if s.group in groups else s for s in numbered]
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_groups_that_teach_nothing_are_not_computed(name, monkeypatch):
+    """Bit for bit where every group is a micro-batch of its own: what is left out would have added zeros."""
+    made = zeroed(samples(), 0, 2, 3)
+    monkeypatch.setattr(learner_module, "divide", lambda made, budget, shares: [by_group(made)])
+    short = learner(10_000)
+    goal = Reinforcement.of(made, OBJECTIVES[name], 30)
+    done = short.learn(made, goal, 1)
+    computed = {s.number for s in made if OBJECTIVES[name].kl or s.group in (1, 4, 5)}
+    assert {scores.number for scores in done.scores} == computed
+    monkeypatch.setattr(Reinforcement, "computed", lambda self, samples: list(samples))
+    whole = learner(10_000)
+    every = whole.learn(made, goal, 1)
+    assert len(every.scores) == len(made) and torch.equal(short.gradients, whole.gradients)
+    assert short.gradients.norm() > 0
+
+
+def by_group(made: list[Sample]) -> list[list[Sample]]:
+    return [[s for s in made if s.group == group] for group in dict.fromkeys(s.group for s in made)]
+
+
+@pytest.mark.parametrize("name", ["dapo", "gspo", "dr_grpo"])
+def test_cut_otherwise_or_shared_with_others_the_gradient_is_the_same(name):
+    made = zeroed(samples(), 0, 2, 3)
+    goal = Reinforcement.of(made, OBJECTIVES[name], 30)
+    whole = learner(10_000)
+    whole.accumulator.accumulate(whole.decoder, None, whole.gradients, divide(made, 10_000, 1), goal)
+    short = learner(60)
+    short.learn(made, goal, 1)
+    torch.testing.assert_close(short.gradients, whole.gradients, atol=1e-5, rtol=1e-4)
+
+
+def test_where_nothing_teaches_one_group_is_compared_all_the_same():
+    made = zeroed(samples(), 0, 1, 2, 3, 4, 5)
+    one = learner(10_000)
+    done = one.learn(made, Reinforcement.of(made, OBJECTIVES["dapo"], 30), 1)
+    assert {scores.number for scores in done.scores} == {s.number for s in made if s.group == 0}
+    assert done.metrics["mismatch/mean"] > 0 and done.metrics["grad_norm"] == 0
+    tokens = [sum(s.mask) for s in made]
+    share = sum(t for t, s in zip(tokens, made, strict=True) if s.group == 0) / sum(tokens)
+    assert done.metrics["learned/computed_share"] == pytest.approx(share)
 
 
 def test_learning_rate_warms_up_and_decays():
@@ -212,7 +263,7 @@ def test_a_prompt_alone_is_cut_to_the_budget():
 
 def test_scores_come_back_by_sample_and_before_the_update():
     one = learner(60)
-    made = [dataclasses.replace(sample, number=n) for n, sample in enumerate(samples())]
+    made = [replace(sample, number=n) for n, sample in enumerate(samples())]
     before = one.logprobs(made)
     update = one.learn(made, Reinforcement.of(made, OBJECTIVES["dapo"], 30), 1)
     assert {s.number for s in update.scores} == set(range(len(made)))

@@ -25,7 +25,7 @@ from ponder.training.error_budget import (
     verifier_metrics,
 )
 from ponder.training.first_rollouts import check_ratio, check_signal
-from ponder.training.goals import Reinforcement
+from ponder.training.goals import Reinforcement, teaching
 from ponder.training.learner import Learner
 from ponder.training.objectives import resolve
 from ponder.training.rewards import by_group, set_advantages, set_rewards, teaches
@@ -184,8 +184,8 @@ class ReinforcementTrainer:
         samples = [r.to_sample(n) for n, r in enumerate(rollouts) if r.advantage is not None]
         if self.objective.tis_cap is None or self.stage.updates_per_step == 1 or not any(any(s.mask) for s in samples):
             return samples
-        old = self.learner.logprobs(samples)
-        return [replace(sample, old_logprobs=old[sample.number]) for sample in samples]
+        old = self.learner.logprobs(teaching(samples, self.objective))
+        return [replace(sample, old_logprobs=old.get(sample.number)) for sample in samples]
 
     def _learn(self, rollouts: Sequence[Rollout], number: int) -> dict[str, float]:
         """The step's updates; where there are several, each learns from its share of the groups."""
