@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-from ponder.model.directory import model_directory
+from ponder.model.directory import base_of, model_directory
 from ponder.model.fields import Fields
 
 Family = Literal["qwen2", "qwen3", "llama"]
@@ -43,6 +43,23 @@ class RopeConfig:
     high_freq_factor: float = 4.0
 
 
+LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+@dataclass(frozen=True)
+class LoraConfig:
+    """Low-rank adapters (model/lora.py): `targets` are Hugging Face's names of the matrices that have one."""
+
+    rank: int
+    alpha: float
+    targets: tuple[str, ...] = LORA_TARGETS
+    rank_stabilised: bool = False  # rsLoRA, Kalajdzievski 2023, arXiv:2312.03732
+
+    @property
+    def scale(self) -> float:
+        return self.alpha / (self.rank**0.5 if self.rank_stabilised else self.rank)
+
+
 @dataclass(frozen=True)
 class ModelConfig:
     """The shape of a decoder, in our names; `from_hf` and `to_hf` translate those of `config.json`.
@@ -54,6 +71,7 @@ class ModelConfig:
         tie_embeddings: the output matrix (lm_head) is the embeddings
         max_positions: the context window in tokens
         dtype: of the weights in the checkpoint
+        lora: the adapters that learn, while all else stays; not a part of `config.json`
     Raises:
         ValueError: numbers of heads that do not fit.
     """
@@ -77,6 +95,7 @@ class ModelConfig:
     bos_id: int | None = None
     eos_ids: tuple[int, ...] = ()
     pad_id: int | None = None
+    lora: LoraConfig | None = None
 
     def __post_init__(self):
         if self.num_heads % self.num_kv_heads:
@@ -169,8 +188,9 @@ def _read(fields: Fields, family: Family) -> ModelConfig:
 
 
 def load_config(directory: str | Path) -> ModelConfig:
-    """The config of a checkpoint directory; ValueError as `from_hf`, and where the directory holds no model."""
-    path = model_directory(directory) / "config.json"
+    """The config of a checkpoint directory, or of an adapter's base; ValueError as `from_hf`, and where the directory holds no model."""
+    directory = model_directory(directory)
+    path = (base_of(directory) or directory) / "config.json"
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -6,6 +6,7 @@ import re
 import textwrap
 from pathlib import Path
 
+ADAPTER_FILE = "adapter_config.json"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 # Of a GGUF file, in Python.
 CONVERSION = """\
@@ -24,7 +25,7 @@ def model_directory(path: str | Path) -> Path:
     """The directory of a checkpoint, `~` resolved.
 
     Raises:
-        ValueError: a file, a hub id, an adapter, or nothing at all, and how to come by a model.
+        ValueError: a file, a hub id, an adapter without its base, or nothing at all, and how to come by a model.
     """
     directory = Path(path).expanduser()
     if why := why_no_model(directory):
@@ -38,8 +39,8 @@ def why_no_model(path: Path) -> str | None:
         return _why_no_file(path)
     if not path.is_dir():
         return _why_nothing(path)
-    if (path / "adapter_config.json").is_file():
-        return _why_no_adapter(path)
+    if (path / ADAPTER_FILE).is_file():
+        return _why_no_base(path)
     if (path / "config.json").is_file():
         return None
     if files := sorted(path.glob("*.gguf")):
@@ -80,13 +81,24 @@ def _why_nothing(path: Path) -> str:
     return f"there is no directory {path}{hint}"
 
 
-def _why_no_adapter(path: Path) -> str:
+def base_of(directory: Path) -> Path | None:
+    """Where the model lies that an adapter (peft's format) is to be put on, by what its file says; None where the directory
+    holds no adapter."""
     try:
-        base = json.loads((path / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"]
-    except (OSError, ValueError, KeyError, TypeError):
-        base = "the model that it was trained on"
+        said = json.loads((directory / ADAPTER_FILE).read_text(encoding="utf-8"))["base_model_name_or_path"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return Path(said).expanduser() if isinstance(said, str) and said else None
+
+
+def _why_no_base(path: Path) -> str | None:
+    base = base_of(path)
+    if base is None:
+        return f"{path} is an adapter, and its {ADAPTER_FILE} does not say of which model (base_model_name_or_path)"
+    if (base / ADAPTER_FILE).is_file():
+        return f"{path} is an adapter of {base}, which is an adapter itself: merge that one into its base first"
+    why = why_no_model(base)
     return (
-        f"{path} is an adapter (adapter_config.json), to be put on {base}, and no whole model. Merge the two once, with "
-        f"peft installed: AutoPeftModelForCausalLM.from_pretrained({str(path)!r}).merge_and_unload()"
-        ".save_pretrained('merged'); copy the tokenizer's files beside it, and give the directory 'merged'"
+        why
+        and f"{path} is an adapter; of the model that it was trained on: {why}. {ADAPTER_FILE} says where (base_model_name_or_path)"
     )

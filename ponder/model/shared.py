@@ -1,6 +1,8 @@
 """Parameters in one flat piece of shared memory, so that several processes work on the same weights without a copy (no
 weight sync between trainer and sampler)."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -18,8 +20,9 @@ def share_parameters(decoder: Decoder) -> Tensor:
     """
     flat = getattr(decoder, "shared_memory", None)
     if flat is None:
-        flat = torch.zeros(flat_size(decoder), dtype=decoder.dtype).share_memory_()
-        for parameter, view in zip(decoder.parameters(), flat_views(decoder, flat), strict=True):
+        parameters = list(decoder.parameters())
+        flat = torch.zeros(flat_size(parameters), dtype=decoder.dtype).share_memory_()
+        for parameter, view in zip(parameters, flat_views(parameters, flat), strict=True):
             view.copy_(parameter.detach())
             parameter.data = view
         decoder.shared_memory = flat
@@ -29,28 +32,19 @@ def share_parameters(decoder: Decoder) -> Tensor:
 def attach_parameters(config: ModelConfig, flat: Tensor) -> Decoder:
     """A decoder whose parameters are views of `flat`, as laid out by `share_parameters`; they ask for no gradient."""
     decoder = build_empty(config)
-    names = [name for name, _ in decoder.named_parameters()]
-    decoder.load_state_dict(dict(zip(names, flat_views(decoder, flat), strict=True)), assign=True)
+    names, parameters = zip(*decoder.named_parameters(), strict=True)
+    decoder.load_state_dict(dict(zip(names, flat_views(parameters, flat), strict=True)), assign=True)
     return decoder.requires_grad_(False)
 
 
-def flat_gradients(decoder: Decoder, flat: Tensor | None = None) -> Tensor:
-    """Give every parameter a gradient that is a view of `flat` # [elements] (zeros where it is not given)."""
-    if flat is None:
-        flat = torch.zeros(flat_size(decoder), dtype=decoder.dtype, device=decoder.device)
-    for parameter, view in zip(decoder.parameters(), flat_views(decoder, flat), strict=True):
-        parameter.grad = view
-    return flat
+def flat_size(parameters: Sequence[Tensor]) -> int:
+    return sum(_room(p.numel()) for p in parameters)
 
 
-def flat_size(decoder: Decoder) -> int:
-    return sum(_room(p.numel()) for p in decoder.parameters())
-
-
-def flat_views(decoder: Decoder, flat: Tensor) -> list[Tensor]:
-    """`flat` cut into the shapes of the decoder's parameters, in their order."""
+def flat_views(parameters: Sequence[Tensor], flat: Tensor) -> list[Tensor]:
+    """`flat` # [elements] cut into the shapes of some parameters, in their order."""
     views, start = [], 0
-    for parameter in decoder.parameters():
+    for parameter in parameters:
         views.append(flat[start : start + parameter.numel()].view(parameter.shape))
         start += _room(parameter.numel())
     return views

@@ -1,21 +1,21 @@
 """Hugging Face checkpoints in and out: safetensors, sharded, one tensor in memory at a time. Pickle is refused."""
 
 import json
-import stat
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import safe_open
 from torch import Tensor
 
-from ponder.model.config import ModelConfig, load_config
+from ponder.model.adapter_files import Merge, read_adapters, read_lora
+from ponder.model.config import LoraConfig, ModelConfig, load_config
 from ponder.model.decoder import Decoder, build_empty
-from ponder.model.directory import model_directory
+from ponder.model.directory import base_of, model_directory
+from ponder.model.tensor_files import tensor_names, write_safetensors
 
 SINGLE_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
@@ -66,20 +66,29 @@ def checkpoint_layout(config: ModelConfig) -> dict[str, Rows]:
     return layout
 
 
-def load_decoder(directory: str | Path, dtype: str | None = None, device: str = "cpu") -> Decoder:
+def load_decoder(
+    directory: str | Path, dtype: str | None = None, device: str = "cpu", lora: LoraConfig | None = None
+) -> Decoder:
     """Load a checkpoint; names, shapes and shards are checked before a byte of weights is read.
 
     A config that ties the embeddings beside a file with another output matrix (lm_head) gives an untied decoder, with a
     warning: so does transformers 5.
 
     Args:
-        directory: with config.json and safetensors
+        directory: with config.json and safetensors; or an adapter (peft's format), which is merged into its base in float32
         dtype: "float32", "bfloat16" or "float16"; the checkpoint's own where None. `config.dtype` stays the checkpoint's
+        lora: with adapters like these, which have no values yet (`lora.initialise_adapters`)
     Raises:
         ValueError: not a model, an unknown architecture, a missing shard, a missing, extra or misshapen tensor, a tensor
             that holds NaN or infinity.
     """
     directory = model_directory(directory)
+    merge = None
+    if base := base_of(directory):
+        assert lora is None
+        config = replace(load_config(base), lora=read_lora(directory)[0])
+        merge = Merge(config, read_adapters(config, directory), DTYPES[dtype or config.dtype])
+        directory = base
     config = load_config(directory)
     files = _tensor_files(directory)
     _check_tensors(directory, config, files)
@@ -90,6 +99,7 @@ def load_decoder(directory: str | Path, dtype: str | None = None, device: str = 
             stacklevel=2,
         )
         config = replace(config, tie_embeddings=False)
+    config = replace(config, lora=lora)
     decoder = build_empty(config).to(DTYPES[dtype or config.dtype]).to_empty(device=device)
     parameters = dict(decoder.named_parameters())
     with torch.no_grad():
@@ -97,21 +107,30 @@ def load_decoder(directory: str | Path, dtype: str | None = None, device: str = 
             # A file is opened anew for each tensor: closing it drops its mapped pages, so that only one model is resident.
             with safe_open(files[name], framework="pt") as shard:
                 rows = parameters[place.parameter][place.start : place.start + place.shape[0]]
-                rows.copy_(shard.get_tensor(name))
+                stored = shard.get_tensor(name)
+                rows.copy_(stored if merge is None else merge(name, stored))
             _check_finite(rows, name, files[name])
     return decoder.eval()
 
 
-def save_decoder(decoder: Decoder, directory: Path, dtype: str | None = None) -> None:
+def save_decoder(
+    decoder: Decoder,
+    directory: Path,
+    dtype: str | None = None,
+    parameters: Mapping[str, Tensor] | None = None,
+    changed: Callable[[str, Tensor], Tensor] | None = None,
+) -> None:
     """Write config.json and safetensors (an index where there are several shards) into an existing directory.
 
     Args:
         dtype: of the tensors in the files; the decoder's own where None
+        parameters: {name: values} in the place of the decoder's own, which may be less exact
+        changed: from a tensor's name in the file and its values to those that are written (`adapter_files.Merge`)
     Raises:
         ValueError: a weight that is too large for float16.
     """
     layout = checkpoint_layout(decoder.config)
-    parameters = dict(decoder.named_parameters())
+    parameters = parameters or dict(decoder.named_parameters())
     dtype = dtype or str(decoder.dtype).removeprefix("torch.")
     config = decoder.config.to_hf() | {"dtype": dtype, "torch_dtype": dtype}
     (directory / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
@@ -127,7 +146,10 @@ def save_decoder(decoder: Decoder, directory: Path, dtype: str | None = None) ->
     for number, names in enumerate(shards, 1):
         file = SINGLE_FILE if len(shards) == 1 else f"model-{number:05d}-of-{len(shards):05d}.safetensors"
         # One shard at a time: safetensors wants tensors that own their memory.
-        shard = {name: tensors[name].to("cpu", DTYPES[dtype], copy=True) for name in names}
+        shard = {}
+        for name in names:
+            values = tensors[name] if changed is None else changed(name, tensors[name])
+            shard[name] = values.to("cpu", DTYPES[dtype], copy=True)
         for name, tensor in shard.items():
             _check_finite(tensor, name, directory / file)
         write_safetensors(shard, directory / file, {"format": "pt"})
@@ -135,33 +157,6 @@ def save_decoder(decoder: Decoder, directory: Path, dtype: str | None = None) ->
     if len(shards) > 1:
         index = {"metadata": {"total_size": total}, "weight_map": weight_map}
         (directory / INDEX_FILE).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
-
-
-def write_safetensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
-    """A file of tensors, with the permissions that any new file has here: the library's own are for the owner alone."""
-    path.touch()
-    mode = stat.S_IMODE(path.stat().st_mode)
-    save_file(tensors, path, metadata=metadata)
-    path.chmod(mode)
-
-
-def read_safetensors(into: dict[str, Tensor], path: Path) -> None:
-    """Fill tensors by name from a file that has exactly these, one in memory at a time.
-
-    Raises:
-        ValueError: the file is damaged, or its tensors are others.
-    """
-    if set(_names(path)) != set(into):
-        raise ValueError(
-            f"{path} is damaged: it holds {len(_names(path))} tensors, and not the {len(into)} of the model"
-        )
-    with torch.no_grad():
-        for name, tensor in into.items():
-            with safe_open(path, framework="pt") as file:
-                stored = file.get_tensor(name)
-            if (stored.shape, stored.dtype) != (tensor.shape, tensor.dtype):
-                raise ValueError(f"{path} is damaged: {name} is {stored.dtype} of shape {tuple(stored.shape)}")
-            tensor.copy_(stored)
 
 
 def _shards(tensors: dict[str, Tensor], itemsize: int) -> Iterator[list[str]]:
@@ -191,26 +186,18 @@ def _tensor_files(directory: Path) -> dict[str, Path]:
             if not file.is_file():
                 count = sum(owner == file for owner in files.values())
                 raise ValueError(f"{directory}: the shard {file.name} is missing ({count} tensors); copy it again")
-        present = {name for file in set(files.values()) for name in _names(file)}
+        present = {name for file in set(files.values()) for name in tensor_names(file)}
         if lost := sorted(set(files) - present):
             raise ValueError(f"{directory}: the index names {lost[0]!r}, but {files[lost[0]].name} does not hold it")
         return files
     if single.is_file():
-        return dict.fromkeys(_names(single), single)
+        return dict.fromkeys(tensor_names(single), single)
     if pickles := sorted(p.name for pattern in ("*.bin", "*.pt", "*.pth", "*.ckpt") for p in directory.glob(pattern)):
         raise ValueError(
             f"{directory} holds pickled weights ({pickles[0]}), which can run code when loaded; "
             "convert them to safetensors first (transformers: save_pretrained)"
         )
     raise ValueError(f"{directory} has no weights: neither {SINGLE_FILE} nor {INDEX_FILE}")
-
-
-def _names(file: Path) -> list[str]:
-    try:
-        with safe_open(file, framework="pt") as shard:
-            return list(shard.keys())
-    except SafetensorError as error:
-        raise ValueError(f"{file} is not a whole safetensors file: {error}") from None
 
 
 def _check_tensors(directory: Path, config: ModelConfig, files: dict[str, Path]) -> None:
@@ -226,7 +213,7 @@ def _check_tensors(directory: Path, config: ModelConfig, files: dict[str, Path])
         )
     for file in sorted(set(files.values())):
         with safe_open(file, framework="pt") as shard:
-            for name in _names(file):
+            for name in tensor_names(file):
                 if name in layout or name == HEAD:
                     _check_form(name, shard.get_slice(name), layout.get(name, head).shape)
 

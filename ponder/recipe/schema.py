@@ -32,12 +32,35 @@ class Birth(Strict):
         return self
 
 
+LoraTarget = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+
+
+class Lora(Strict):
+    """Low-rank adapters: they alone are learned, and the model stays as it is."""
+
+    rank: int = Field(16, ge=1, le=1024, description="width of the adapters")
+    alpha: float = Field(32.0, gt=0, description="what is learned counts alpha / rank times")
+    targets: list[LoraTarget] = Field(
+        ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
+        min_length=1,
+        description="the matrices that have an adapter, by their Hugging Face names",
+    )
+    save: Literal["merged", "adapter"] = Field(
+        "merged",
+        description="what a checkpoint is: a whole model with the adapters in it, and these in its directory adapter/; or "
+        "the adapters alone, which are small and need the model that they were trained on",
+    )
+
+
 class Model(Strict):
     path: str | None = Field(None, description="a Hugging Face checkpoint directory; empty: a newborn model")
     birth: Birth = Field(Birth(), description="the shape of a newborn model, where path is empty")
     dtype: Literal["float32", "bfloat16"] = Field(
-        "float32", description="the learner's; in bfloat16 the small updates of RL round away, so it is for trials only"
+        "float32",
+        description="what learner and sampler compute in; bfloat16 is faster and its optimizer keeps the weights in float32 "
+        "(mixed precision)",
     )
+    lora: Lora | None = Field(None, description="train low-rank adapters; empty: all weights, {}: adapters of rank 16")
     save_dtype: Literal["float32", "bfloat16", "float16"] | None = Field(
         None,
         description="of the weights in checkpoints; empty: that of the model that came in, float32 for a newborn. What "
@@ -55,6 +78,17 @@ class Model(Strict):
         if self.add_tokens and self.path is None:
             raise ValueError(
                 "add_tokens is for a model that comes in (path); a newborn has the tags of thoughts and calls"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def adapters_have_a_base(self):
+        if self.lora is not None and self.path is None:
+            raise ValueError("lora is for a model that comes in (path); a newborn learns all its weights")
+        if self.lora is not None and self.add_tokens:
+            raise ValueError(
+                "add_tokens and lora do not go together: adapters leave the embeddings as they are. Leave add_tokens out: "
+                "thoughts can be tagged in plain text"
             )
         return self
 

@@ -4,16 +4,29 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from ponder.chat.renderer import Renderer
+from ponder.model.adapter_files import Merge, save_adapter
+from ponder.model.config import LoraConfig
 from ponder.model.decoder import Decoder
-from ponder.model.weights import DTYPES, load_decoder, read_safetensors, save_decoder, write_safetensors
+from ponder.model.directory import model_directory
+from ponder.model.lora import initialise_adapters
+from ponder.model.tensor_files import read_safetensors, write_safetensors
+from ponder.model.weights import DTYPES, load_decoder, save_decoder
+from ponder.recipe.schema import Model
 from ponder.runs.run import Run
 from ponder.training.learner import Learner
+from ponder.training.master import MasterWeights
+from ponder.training.precision import compute_dtype
 
 STATE_FILE = "ponder_state.json"
 # In a directory of their own: vLLM takes every file of tensors beside the model's for a part of the model.
 OPTIMIZER_FILE = "resume/optimizer.safetensors"
 WEIGHTS_FILE = "resume/weights.safetensors"
+ADAPTER_DIRECTORY = "adapter"  # beside a merged model; transformers would put one in the same directory on it again
+MERGED_FILE = "merged.json"
 
 
 @dataclass
@@ -35,22 +48,23 @@ class Progress:
 def save_checkpoint(
     run: Run,
     progress: Progress,
-    decoder: Decoder,
+    weights: MasterWeights,
     renderer: Renderer,
+    model: Model,
     learner: Learner | None = None,
-    dtype: str | None = None,
 ) -> Path:
-    """
-    Args:
-        dtype: of the model in the checkpoint; None: that of the one that came in. Where it does not hold the learner's
-            weights exactly, these lie beside it, for a resume
-    """
+    """A checkpoint of where training stands. Where the model in it does not hold the masters exactly, these lie beside it, for a
+    resume."""
+    dtype = model.save_dtype or weights.decoder.config.dtype
+    adapters = model.lora is not None
     with run.checkpoint(progress.stage, progress.step) as directory:
-        dtype = dtype or decoder.config.dtype
-        save_decoder(decoder, directory, dtype)
+        if adapters:
+            _save_adapters(weights, directory, dtype, model)
+        else:
+            save_decoder(weights.decoder, directory, dtype, weights.parameters())
         (directory / WEIGHTS_FILE).parent.mkdir()
-        if dtype != "float32" and DTYPES[dtype] != decoder.dtype:
-            exact = {name: weights.detach().to("cpu", copy=True) for name, weights in decoder.named_parameters()}
+        if adapters or dtype != "float32":
+            exact = {name: master.detach().to("cpu", copy=True) for name, master in weights.masters.items()}
             write_safetensors(exact, directory / WEIGHTS_FILE)
         renderer.save(directory)
         generation = directory / "generation_config.json"
@@ -62,16 +76,47 @@ def save_checkpoint(
     return run.path / "checkpoints" / f"{progress.stage}-{progress.step:06d}"
 
 
-def load_weights(checkpoint: Path, dtype: str, device: str) -> Decoder:
-    """The decoder of a checkpoint as it was in the run that saved it, bit for bit.
+def load_weights(checkpoint: Path, model: Model, device: str) -> MasterWeights:
+    """The weights of a checkpoint as they were in the run that saved it, bit for bit; of adapters with the base that they are
+    trained on."""
+    exact = checkpoint / WEIGHTS_FILE
+    if model.lora is None:
+        decoder = load_decoder(checkpoint, "float32", device)
+        if exact.is_file():
+            read_safetensors(dict(decoder.named_parameters()), exact)
+        return MasterWeights.of(decoder, DTYPES[compute_dtype(model, device)])
+    decoder, values = load_with_adapters(model, device)
+    read_safetensors(values, exact)
+    weights = MasterWeights.of_adapters(decoder, values)
+    weights.publish()
+    return weights
 
-    Args:
-        dtype: the learner's
-    """
-    decoder = load_decoder(checkpoint, dtype, device)
-    if (checkpoint / WEIGHTS_FILE).is_file():
-        read_safetensors(dict(decoder.named_parameters()), checkpoint / WEIGHTS_FILE)
-    return decoder
+
+def load_with_adapters(model: Model, device: str, seed: int = 0) -> tuple[Decoder, dict[str, Tensor]]:
+    """The base of a recipe's model with adapters that change nothing yet, and their values {name: float32}."""
+    assert model.path is not None
+    decoder = load_decoder(model.path, compute_dtype(model, device), device, lora_of(model))
+    exact = initialise_adapters(decoder, seed)
+    own = dict(decoder.named_parameters())
+    return decoder, {name: own[name] if decoder.dtype == torch.float32 else value for name, value in exact.items()}
+
+
+def _save_adapters(weights: MasterWeights, directory: Path, dtype: str, model: Model) -> None:
+    """A whole model, with the adapters merged into it in float32, and the adapters beside it; or these alone."""
+    assert model.lora is not None
+    config, parameters = weights.decoder.config, weights.parameters()
+    beside = directory
+    if model.lora.save == "merged":
+        merge = Merge(config, parameters, DTYPES[dtype])
+        save_decoder(weights.decoder, directory, dtype, parameters, merge)
+        beside = directory / ADAPTER_DIRECTORY
+        beside.mkdir()
+        (beside / MERGED_FILE).write_text(json.dumps({"dtype": dtype, "lost": merge.lost}) + "\n", encoding="utf-8")
+    save_adapter(config, parameters, beside, str(model_directory(model.path).resolve()))
+
+
+def lora_of(model: Model) -> LoraConfig | None:
+    return None if model.lora is None else LoraConfig(model.lora.rank, model.lora.alpha, tuple(model.lora.targets))
 
 
 def load_progress(checkpoint: Path) -> Progress:

@@ -1,32 +1,45 @@
 """The model that a run begins with: one that comes in, or a newborn."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
 from ponder.chat.added_tokens import add_tokens
 from ponder.chat.renderer import Renderer
-from ponder.model.decoder import Decoder
+from ponder.model.config import load_config
 from ponder.model.directory import model_directory
 from ponder.model.grow import grow_vocabulary
 from ponder.model.weights import DTYPES, load_decoder
 from ponder.recipe.schema import Model, Recipe
 from ponder.training.birth import TEXTS, birth_texts, give_birth
+from ponder.training.checkpoint import load_with_adapters, lora_of
 from ponder.training.data import TaskPool
+from ponder.training.master import MasterWeights
+from ponder.training.precision import check_memory, compute_dtype
 from ponder.training.stages.kind import StageKind
 
 
-def first_model(recipe: Recipe, pool: TaskPool, stages: Sequence[StageKind]) -> tuple[Decoder, Renderer]:
-    device = device_of(recipe.model)
-    if recipe.model.path is None:
+def first_model(recipe: Recipe, pool: TaskPool, stages: Sequence[StageKind]) -> tuple[MasterWeights, Renderer]:
+    """
+    Raises:
+        ValueError: no model, a damaged one, or one that is larger than memory.
+    """
+    model, device = recipe.model, device_of(recipe.model)
+    dtype = DTYPES[compute_dtype(model, device)]
+    if model.path is None:
         texts = birth_texts(pool.draw(0, TEXTS), stages)
-        decoder, renderer = give_birth(recipe.model.birth, recipe.seed, texts, device)
-        return decoder.to(DTYPES[recipe.model.dtype]), renderer
-    path = model_directory(recipe.model.path)
-    decoder, renderer = load_decoder(path, recipe.model.dtype, device), Renderer.load(path)
-    renderer, made_of = add_tokens(renderer, recipe.model.add_tokens)
+        decoder, renderer = give_birth(model.birth, recipe.seed, texts, device)
+        return MasterWeights.of(decoder, dtype), renderer
+    path = model_directory(model.path)
+    check_memory(replace(load_config(path), lora=lora_of(model)), model, device)
+    renderer = Renderer.load(path)
+    if model.lora is not None:
+        return MasterWeights.of_adapters(*load_with_adapters(model, device, recipe.seed)), renderer
+    decoder = load_decoder(path, "float32", device)
+    renderer, made_of = add_tokens(renderer, model.add_tokens)
     grow_vocabulary(decoder, made_of)
-    return decoder, renderer
+    return MasterWeights.of(decoder, dtype), renderer
 
 
 def device_of(model: Model) -> str:

@@ -61,7 +61,7 @@ class Accumulator(Protocol):
         shares: Sequence[Sequence[Sequence[Sample]]],
         goal: Goal,
     ) -> Accumulated:
-        """Add the gradients of all micro-batches, those of each process apart (`batch.divide`), to `gradients` # [elements], which the decoder's are views of."""
+        """Add the gradients of all micro-batches, those of each process apart (`batch.divide`), to `gradients` # [elements], float32 (`master.collect_gradients`)."""
         ...
 
 

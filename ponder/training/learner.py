@@ -1,4 +1,4 @@
-"""What turns batches into better weights: AdamW over one decoder, gradients from one process or several."""
+"""What turns batches into better weights: AdamW over the master weights, gradients from one process or several."""
 
 import math
 from collections.abc import Sequence
@@ -9,13 +9,14 @@ import torch
 from safetensors.torch import load_file
 
 from ponder.model.decoder import Decoder
-from ponder.model.shared import flat_gradients
+from ponder.model.shared import flat_views
 from ponder.model.weights import write_safetensors
 from ponder.recipe.stages import Optimizer
 from ponder.training.batch import Sample, divide, micro_batches, pack
 from ponder.training.goals import Goal, learnable
 from ponder.training.gradients import Accumulator, OneProcess, TokenScores
 from ponder.training.gradients import norm as gradient_norm
+from ponder.training.master import MasterWeights, collect_gradients, trained
 from ponder.training.scoring import score
 
 
@@ -30,7 +31,8 @@ class Update:
 class Learner:
     """
     Args:
-        decoder: its parameters are updated in place, so an engine that reads them sees each update at once
+        weights: the masters are updated, and the decoder with them in place, so that an engine that reads it sees each
+            update at once
         steps: number of updates in the stage, for the learning rate's decay
         reference: the stage's first weights; needed by objectives with a KL
         accumulator: who makes the gradients; this process alone, or `Replicas` (CPU only)
@@ -38,22 +40,31 @@ class Learner:
 
     def __init__(
         self,
-        decoder: Decoder,
+        weights: MasterWeights,
         settings: Optimizer,
         steps: int,
         token_budget: int,
         reference: Decoder | None = None,
         accumulator: Accumulator | None = None,
     ):
-        self.decoder, self.reference, self.accumulator = decoder, reference, accumulator or OneProcess()
+        self.weights, self.decoder, self.reference = weights, weights.decoder, reference
+        self.accumulator = accumulator or OneProcess()
         self.settings, self.steps, self.token_budget = settings, steps, token_budget
-        decoder.train().requires_grad_(True)
-        self.gradients = flat_gradients(decoder)
+        self.decoder.train().requires_grad_(False)
+        self.gradients = collect_gradients(trained(self.decoder))  # [elements], float32
+        if weights.apart:
+            masters = list(weights.masters.values())
+            for master, view in zip(masters, flat_views(masters, self.gradients), strict=True):
+                master.grad = view
         self.accumulator.set_reference(reference)
-        matrices = [p for p in decoder.parameters() if p.dim() == 2]
-        others = [p for p in decoder.parameters() if p.dim() != 2]  # norms and biases are not decayed
+        matrices = [p for p in weights.masters.values() if p.dim() == 2]
+        others = [p for p in weights.masters.values() if p.dim() != 2]  # norms and biases are not decayed
         self.optimizer = torch.optim.AdamW(
-            [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}],
+            [
+                {"params": params, "weight_decay": decay}
+                for params, decay in ((matrices, settings.weight_decay), (others, 0.0))
+                if params
+            ],
             lr=settings.lr,
             betas=settings.betas,
             eps=settings.eps,
@@ -100,20 +111,21 @@ class Learner:
             )
         self.gradients.mul_((self.settings.max_grad_norm / (norm + 1e-6)).clamp(max=1.0))
         self.optimizer.step()
+        self.weights.publish()
         return {"lr": lr, "grad_norm": norm.item()}
 
     # ---- state (safetensors, never pickle) ----
 
     def save_state(self, path: Path) -> None:
         tensors = {}
-        for name, parameter in self.decoder.named_parameters():
+        for name, parameter in self.weights.masters.items():
             for key, value in self.optimizer.state.get(parameter, {}).items():
                 tensors[f"{name}/{key}"] = value.detach().cpu().clone()
         write_safetensors(tensors, path)
 
     def load_state(self, path: Path) -> None:
         tensors = load_file(path)
-        for name, parameter in self.decoder.named_parameters():
+        for name, parameter in self.weights.masters.items():
             keys = [key for key in tensors if key.rpartition("/")[0] == name]
             self.optimizer.state[parameter] = {
                 key.rpartition("/")[2]: tensors[key].to(parameter.device) for key in keys

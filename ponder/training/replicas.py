@@ -12,10 +12,11 @@ from torch import Tensor
 from ponder.engine.processes import Connection, Processes, answer
 from ponder.model.config import ModelConfig
 from ponder.model.decoder import Decoder
-from ponder.model.shared import attach_parameters, flat_gradients, share_parameters
+from ponder.model.shared import attach_parameters, flat_size, share_parameters
 from ponder.training.batch import Sample
 from ponder.training.goals import Goal
 from ponder.training.gradients import Accumulated, accumulate
+from ponder.training.master import collect_gradients, trained
 
 
 class Replicas:
@@ -25,7 +26,8 @@ class Replicas:
     def __init__(self, decoder: Decoder, count: int):
         weights = share_parameters(decoder)
         torch.set_num_threads(1)
-        self.gradients = [torch.zeros_like(weights).share_memory_() for _ in range(count)]
+        elements = flat_size(trained(decoder))
+        self.gradients = [torch.zeros(elements).share_memory_() for _ in range(count)]
         arguments = [(decoder.config, weights, gradients) for gradients in self.gradients]
         self.processes = Processes(_serve, arguments, "ponder-learner")
 
@@ -60,8 +62,8 @@ class Replicas:
 
 
 def _serve(connection: Connection, config: ModelConfig, weights: Tensor, gradients: Tensor) -> None:
-    decoder = attach_parameters(config, weights).train().requires_grad_(True)
-    flat_gradients(decoder, gradients)
+    decoder = attach_parameters(config, weights).train()
+    collect_gradients(trained(decoder), gradients)
     reference = None
     while True:
         kind, payload = connection.recv()

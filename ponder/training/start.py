@@ -1,13 +1,14 @@
 """A run begins, or goes on: what can be refused is refused here, before anything is learned."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ponder.chat.renderer import Renderer
 from ponder.model.directory import model_directory
 from ponder.recipe.load import dump_recipe, load_recipe
-from ponder.recipe.schema import Recipe
-from ponder.runs.lineage import last_processor, new_lineage
+from ponder.recipe.schema import Model, Recipe
+from ponder.runs.lineage import fingerprint, last_processor, new_lineage
 from ponder.runs.processor import processor
 from ponder.runs.run import BIRTH, Run
 from ponder.runs.trackers import check_trackers
@@ -15,6 +16,7 @@ from ponder.training.changes import changed_fields, forget_other_evaluations, re
 from ponder.training.checkpoint import Progress, load_progress, load_weights, save_checkpoint
 from ponder.training.data import load_tasks
 from ponder.training.first_model import device_of, first_model
+from ponder.training.precision import precision_remarks
 from ponder.training.prompts import load_fitting_tasks
 from ponder.training.reward_files import KEY, changed_files, reward_files
 from ponder.training.selfcheck import check_before_training, check_tasks, first_tasks
@@ -42,9 +44,11 @@ def start(recipe: Recipe, path: Path, view: View) -> Run:
         view.say(remark)
     with verification_for(recipe, stages) as verification:
         check_tasks(stages, pool, verification)
-    decoder, renderer = first_model(recipe, pool, stages)
+    for remark in precision_remarks(recipe.model, device_of(recipe.model)):
+        view.say(remark)
+    weights, renderer = first_model(recipe, pool, stages)
     pool = load_fitting_tasks(recipe, pool, renderer, view.say)
-    for remark in check_before_training(recipe, stages, pool, decoder.config, renderer):
+    for remark in check_before_training(recipe, stages, pool, weights.decoder.config, renderer):
         view.say(remark)
     lineage = new_lineage(text, seed=recipe.seed, parent=parent)
     if files := reward_files(recipe):
@@ -52,8 +56,8 @@ def start(recipe: Recipe, path: Path, view: View) -> Run:
     with Run.create(path, text, lineage) as run:
         try:
             progress = Progress(BIRTH, done=True)
-            save_checkpoint(run, progress, decoder, renderer, dtype=recipe.model.save_dtype)
-            Training(recipe, stages, run, pool, decoder, renderer, view).go_on_from(progress)
+            save_checkpoint(run, progress, weights, renderer, recipe.model)
+            Training(recipe, stages, run, pool, weights, renderer, view).go_on_from(progress)
         except ValueError as error:
             if any(run.metrics()):
                 raise ValueError(
@@ -88,12 +92,14 @@ def resume(path: Path, view: View, overrides: Sequence[str] = ()) -> Run:
         if reopened:
             progress.done = False
         forget_other_evaluations(progress, changed)
-        decoder = load_weights(checkpoint, recipe.model.dtype, device_of(recipe.model))
+        if recipe.model.lora is not None:
+            check_base(run.lineage, recipe.model)
+        weights = load_weights(checkpoint, recipe.model, device_of(recipe.model))
         # All that may be refused comes before anything of the run is changed.
         renderer, stages = Renderer.load(checkpoint), stages_of(recipe)
         pool = load_fitting_tasks(recipe, load_tasks(recipe), renderer, view.say)
         if changed:
-            check_before_training(recipe, stages, pool, decoder.config, renderer)
+            check_before_training(recipe, stages, pool, weights.decoder.config, renderer)
         files = changed_files(run.lineage, recipe)
         if reward_files(recipe):
             with verification_for(recipe, stages) as verification:
@@ -112,5 +118,18 @@ def resume(path: Path, view: View, overrides: Sequence[str] = ()) -> Run:
         view.say(str(run.rewind(order, progress.stage, progress.step, changed | files)))
         if changed:
             run.change_recipe(dump_recipe(recipe))
-        Training(recipe, stages, run, pool, decoder, renderer, view).go_on_from(progress, reopened)
+        Training(recipe, stages, run, pool, weights, renderer, view).go_on_from(progress, reopened)
     return run
+
+
+def check_base(lineage: Mapping[str, Any], model: Model) -> None:
+    """
+    Raises:
+        ValueError: the model that a run's adapters are put on is not there any more, or is another.
+    """
+    base, then = model_directory(model.path), lineage["parent"]["fingerprint"]
+    if (now := fingerprint(base)) != then:
+        raise ValueError(
+            f"{base} is another model than the one that this run's adapters were trained on (fingerprint {now[:12]}, then "
+            f"{then[:12]}): put that one back, or start another run"
+        )

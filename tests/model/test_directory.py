@@ -57,11 +57,13 @@ def test_an_adapter(tmp_path):
     path = tmp_path / "adapter_config.json"
     path.write_text(json.dumps({"peft_type": "LORA", "base_model_name_or_path": "Qwen/Qwen2.5-0.5B"}))
     said = refusal(tmp_path)
-    assert "is an adapter" in said and "put on Qwen/Qwen2.5-0.5B" in said and "merge_and_unload" in said
+    assert "is an adapter" in said and "there is no directory Qwen/Qwen2.5-0.5B" in said
     path.write_text("[]")
-    assert "the model that it was trained on" in refusal(tmp_path)
+    assert "does not say of which model" in refusal(tmp_path)
     make_checkpoint("qwen2", tmp_path)
     assert "is an adapter" in refusal(tmp_path)
+    path.write_text(json.dumps({"peft_type": "LORA", "base_model_name_or_path": str(tmp_path)}))
+    assert "is an adapter itself" in refusal(tmp_path)
 
 
 def test_a_directory_around_a_model_names_it(tmp_path):

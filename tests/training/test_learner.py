@@ -15,6 +15,7 @@ from ponder.training import learner as learner_module
 from ponder.training.batch import Sample, divide, micro_batches
 from ponder.training.goals import Imitation, Reinforcement
 from ponder.training.learner import Learner, learning_rate
+from ponder.training.master import MasterWeights
 from ponder.training.objectives import OBJECTIVES
 from ponder.training.replicas import Replicas
 
@@ -52,7 +53,7 @@ def learner(budget: int, replicas: Replicas | None = None, decoder=None) -> Lear
     decoder = decoder or build_random(CONFIG, 1)
     reference = build_random(CONFIG, 2)
     # A gradient as it is, unclipped, so that what is compared is the gradient.
-    return Learner(decoder, Optimizer(lr=1e-3, max_grad_norm=1e9), 10, budget, reference, replicas)
+    return Learner(MasterWeights.of(decoder), Optimizer(lr=1e-3, max_grad_norm=1e9), 10, budget, reference, replicas)
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)

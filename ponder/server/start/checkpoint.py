@@ -12,7 +12,7 @@ def find_checkpoint(path: Path) -> Path:
     Raises:
         ValueError: it is neither.
     """
-    if (path / "config.json").is_file():
+    if why_no_model(path) is None:
         return path
     if (path / "lineage.json").is_file():
         checkpoint = Run.open(path).latest_checkpoint()

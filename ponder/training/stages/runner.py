@@ -27,6 +27,7 @@ from ponder.training.error_budget import BudgetSpent, exceeds, failure_rows
 from ponder.training.exits import reached_exit
 from ponder.training.gradients import OneProcess
 from ponder.training.learner import Learner
+from ponder.training.master import MasterWeights
 from ponder.training.pause import budget_spent, is_saved, not_finite
 from ponder.training.replicas import Replicas
 from ponder.training.rollouts import Rollout, collect
@@ -51,12 +52,12 @@ class Training:
         stages: Sequence[StageKind],
         run: Run,
         pool: TaskPool,
-        decoder: Decoder,
+        weights: MasterWeights,
         renderer: Renderer,
         view: View,
     ):
         self.recipe, self.stages, self.run, self.pool = recipe, stages, run, pool
-        self.decoder, self.renderer, self.view = decoder, renderer, view
+        self.weights, self.decoder, self.renderer, self.view = weights, weights.decoder, renderer, view
         self.stop_asked = False
 
     def go_on_from(self, progress: Progress, reopened: bool = False) -> None:
@@ -140,7 +141,7 @@ class Training:
     def _trainer(self, stage: StageKind) -> Trainer:
         settings, reference = stage.settings, self._first_weights(stage) if stage.needs_reference else None
         learner = Learner(
-            self.decoder,
+            self.weights,
             settings.optimizer,
             stage.updates,
             settings.micro_batch_tokens,
@@ -155,7 +156,8 @@ class Training:
         names = [BIRTH, *(s.settings.name for s in self.stages)]
         before = names[: names.index(stage.settings.name)]
         checkpoints = [c for c in self.run.checkpoints() if place_of(c)[0] in before]
-        return load_weights(checkpoints[-1], self.recipe.model.dtype, str(self.decoder.device)).requires_grad_(False)
+        weights = load_weights(checkpoints[-1], self.recipe.model, self.decoder.device.type)
+        return weights.decoder.requires_grad_(False)
 
     # ---- evaluations and exits ----
 
@@ -210,7 +212,7 @@ class Training:
     # ---- housekeeping ----
 
     def _save(self, stage: StageKind, trainer: Trainer, progress: Progress) -> None:
-        save_checkpoint(self.run, progress, self.decoder, self.renderer, trainer.learner, self.recipe.model.save_dtype)
+        save_checkpoint(self.run, progress, self.weights, self.renderer, self.recipe.model, trainer.learner)
         self._prune(stage)
 
     def _prune(self, stage: StageKind) -> None:
