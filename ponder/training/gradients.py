@@ -60,6 +60,7 @@ class Accumulator(Protocol):
         gradients: Tensor,
         shares: Sequence[Sequence[Sequence[Sample]]],
         goal: Goal,
+        recompute: bool = False,
     ) -> Accumulated:
         """Add the gradients of all micro-batches, those of each process apart (`batch.divide`), to `gradients` # [elements], float32 (`master.collect_gradients`)."""
         ...
@@ -80,14 +81,19 @@ class OneProcess:
         gradients: Tensor,
         shares: Sequence[Sequence[Sequence[Sample]]],
         goal: Goal,
+        recompute: bool = False,
     ) -> Accumulated:
-        return accumulate(decoder, reference, shares[0], goal)
+        return accumulate(decoder, reference, shares[0], goal, recompute)
 
 
 def accumulate(
-    decoder: Decoder, reference: Decoder | None, micro: Sequence[Sequence[Sample]], goal: Goal
+    decoder: Decoder,
+    reference: Decoder | None,
+    micro: Sequence[Sequence[Sample]],
+    goal: Goal,
+    recompute: bool = False,
 ) -> Accumulated:
-    """Add the gradients of some micro-batches to the decoder's."""
+    """Add the gradients of some micro-batches to the decoder's. `recompute`: as in `score`."""
     total = Accumulated()
     for samples in micro:
         batch = pack(samples, decoder.device)
@@ -96,7 +102,7 @@ def accumulate(
             assert reference is not None, "a goal with a KL needs the reference weights"
             with torch.no_grad():
                 reference_logprobs = score(reference, batch).logprobs
-        scores = score(decoder, batch)
+        scores = score(decoder, batch, recompute)
         scores.reference_logprobs = reference_logprobs
         loss, metrics = goal.loss(scores, batch)
         loss.backward()

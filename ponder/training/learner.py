@@ -17,7 +17,8 @@ from ponder.training.goals import Goal, learnable
 from ponder.training.gradients import Accumulator, OneProcess, TokenScores
 from ponder.training.gradients import norm as gradient_norm
 from ponder.training.master import MasterWeights, collect_gradients, trained
-from ponder.training.scoring import score
+from ponder.training.precision import free_memory
+from ponder.training.scoring import activation_bytes, score
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,9 @@ class Learner:
         """
         self.gradients.zero_()
         shares = divide(goal.computed(samples), self.token_budget, self.accumulator.shares)
-        done = self.accumulator.accumulate(self.decoder, self.reference, self.gradients, shares, goal)
+        done = self.accumulator.accumulate(
+            self.decoder, self.reference, self.gradients, shares, goal, self._recomputes(shares)
+        )
         return Update(done.metrics | self._update(step), done.scores)
 
     @torch.no_grad()
@@ -98,6 +101,15 @@ class Learner:
             pieces = logprobs.split([sum(sample.mask) for sample in micro])
             found |= {sample.number: piece.tolist() for sample, piece in zip(micro, pieces, strict=True)}
         return found
+
+    def _recomputes(self, shares: Sequence[Sequence[Sequence[Sample]]]) -> bool:
+        """Whether what all processes would keep for their backward passes is more than half of the memory that is free."""
+        config, dtype = self.decoder.config, self.decoder.dtype
+        needed = 0
+        for share in shares:
+            sizes = ((sum(len(s.ids) for s in micro), max(len(s.ids) for s in micro)) for micro in share)
+            needed += max((activation_bytes(config, tokens, width, dtype) for tokens, width in sizes), default=0)
+        return needed > free_memory(self.decoder.device.type) / 2
 
     def _update(self, step: int) -> dict[str, float]:
         lr = learning_rate(self.settings, step, self.steps)

@@ -55,6 +55,11 @@ def check_memory(config: ModelConfig, model: Model, device: str) -> None:
         )
 
 
+def free_memory(device: str) -> int:
+    """Bytes."""
+    return torch.cuda.mem_get_info()[0] if device == "cuda" else psutil.virtual_memory().available
+
+
 def training_bytes(config: ModelConfig, dtype: torch.dtype) -> int:
     """Of weights, masters, gradients and optimizer, in one process; without what a step's tokens need."""
     decoder = build_empty(config)

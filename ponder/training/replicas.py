@@ -47,11 +47,12 @@ class Replicas:
         gradients: Tensor,
         shares: Sequence[Sequence[Sequence[Sample]]],
         goal: Goal,
+        recompute: bool = False,
     ) -> Accumulated:
         """As `gradients.accumulate`, over all processes: `gradients` # [elements] ends as the sum of everyone's."""
         for number in range(len(self.processes)):
-            self.processes.send(number, ("accumulate", (shares[number + 1], goal)))
-        total = accumulate(decoder, reference, shares[0], goal)
+            self.processes.send(number, ("accumulate", (shares[number + 1], goal, recompute)))
+        total = accumulate(decoder, reference, shares[0], goal, recompute)
         for number, theirs in enumerate(self.gradients):
             total.add(self.processes.receive(number))
             gradients += theirs
@@ -70,6 +71,6 @@ def _serve(connection: Connection, config: ModelConfig, weights: Tensor, gradien
         if kind == "reference":
             reference = None if payload is None else attach_parameters(config, payload)
             continue
-        micro, goal = payload
+        micro, goal, recompute = payload
         gradients.zero_()
-        answer(connection, accumulate(decoder, reference, micro, goal))
+        answer(connection, accumulate(decoder, reference, micro, goal, recompute))

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from ponder.model.config import ModelConfig, RopeConfig
-from ponder.model.decoder import build_random
+from ponder.model.decoder import build_random, swiglu
 from ponder.recipe.stages import Optimizer
 from ponder.training import gradients, scoring
 from ponder.training import learner as learner_module
-from ponder.training.batch import Sample, divide, micro_batches
+from ponder.training.batch import Sample, divide, micro_batches, pack
 from ponder.training.goals import Imitation, Reinforcement
 from ponder.training.learner import Learner, learning_rate
 from ponder.training.master import MasterWeights
@@ -113,6 +113,76 @@ def test_logits_in_pieces_give_the_same_gradient(monkeypatch):
     pieces = learner(10_000)
     reinforce(pieces, samples(), "dapo", 1)
     torch.testing.assert_close(pieces.gradients, whole.gradients, atol=1e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize("helped", [False, True])
+def test_layers_computed_again_give_the_same_gradient_bit_for_bit(monkeypatch, helped):
+    kept = learner(10_000)
+    reinforce(kept, samples(), "dapo", 1)
+    assert not kept._recomputes([[samples()]])
+    monkeypatch.setattr(learner_module, "free_memory", lambda device: 1000)
+    decoder = build_random(CONFIG, 1)
+    replicas = Replicas(decoder, 1) if helped else None
+    again = learner(10_000, replicas, decoder)
+    assert again._recomputes([[samples()]])
+    reinforce(again, samples(), "dapo", 1)
+    if replicas:
+        replicas.close()
+        torch.testing.assert_close(again.gradients, kept.gradients, atol=1e-5, rtol=1e-4)
+    else:
+        assert torch.equal(again.gradients, kept.gradients)
+
+
+def test_less_is_kept_where_layers_are_computed_again():
+    """Tensors of a layer that wait for the backward pass."""
+    decoder, (*_, largest) = build_random(CONFIG, 1).requires_grad_(True), micro_batches(samples(), 10_000)
+    batch = pack(largest, torch.device("cpu"))
+    kept = {}
+    for recompute in (False, True):
+        sizes: dict[int, int] = {}
+        own = {p.untyped_storage().data_ptr() for p in decoder.parameters()}
+
+        def keep(tensor, sizes=sizes, own=own):
+            if tensor.untyped_storage().data_ptr() not in own:
+                sizes[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            scoring.score(decoder, batch, recompute)
+        kept[recompute] = sum(sizes.values())
+    assert kept[True] < kept[False] / 2
+    estimate = scoring.activation_bytes(CONFIG, len(batch.ids), batch.attend.width, torch.float32)
+    assert kept[False] / 3 < estimate < 3 * kept[False]
+
+
+def test_log_probabilities_and_entropy_are_those_of_log_softmax():
+    logits = (
+        torch.randn(40, 300, dtype=torch.float32, generator=torch.Generator().manual_seed(0))
+        .mul(8)
+        .requires_grad_(True)
+    )
+    targets = torch.arange(40) * 7
+    with torch.no_grad():
+        logits[3, targets[3]] = -300.0  # its probability is 0 in float32, and its logarithm is not
+    weights = torch.randn(40, generator=torch.Generator().manual_seed(1))
+    logprobs, entropy = scoring._LogProbs.apply(logits, targets)
+    (logprobs * weights).sum().backward()
+    found, logits.grad = logits.grad, None
+    exact = torch.log_softmax(logits.double(), -1)
+    (exact.gather(1, targets.unsqueeze(1)).squeeze(1) * weights).sum().backward()
+    torch.testing.assert_close(
+        logprobs.double(), exact.gather(1, targets.unsqueeze(1)).squeeze(1), atol=1e-4, rtol=1e-6
+    )
+    torch.testing.assert_close(entropy.double(), -(exact.exp() * exact).sum(-1), atol=1e-4, rtol=1e-5)
+    torch.testing.assert_close(found, logits.grad.float(), atol=1e-6, rtol=1e-5)
+
+
+def test_swiglu_has_the_gradient_of_its_formula():
+    gate_up = torch.randn(5, 12, dtype=torch.float64, requires_grad=True, generator=torch.Generator().manual_seed(0))
+    assert torch.autograd.gradcheck(swiglu, (gate_up,))
+    with torch.no_grad():
+        gate, up = gate_up.chunk(2, dim=-1)
+        torch.testing.assert_close(swiglu(gate_up), torch.nn.functional.silu(gate) * up)
 
 
 def test_only_masked_tokens_teach():
