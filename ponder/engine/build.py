@@ -2,14 +2,17 @@
 
 import copy
 import os
+from collections.abc import Mapping
 
 import torch
+from torch import Tensor
 
 from ponder.engine.invariance import choose_forms
 from ponder.engine.local import LocalEngine
 from ponder.engine.protocol import Engine
 from ponder.engine.workers import WorkerEngine
 from ponder.model.decoder import Decoder
+from ponder.model.lora import adapter_digest
 from ponder.model.weights import DTYPES
 from ponder.recipe.schema import EngineSettings
 
@@ -41,6 +44,13 @@ class SamplingEngine:
         if self.own is not self.learner:
             for ours, theirs in zip(self.own.parameters(), self.learner.parameters(), strict=True):
                 ours.copy_(theirs)
+
+    def adapters_seen(self, masters: Mapping[str, Tensor]) -> float:
+        """Share of the sampling processes that read these adapters, bit for bit in their dtype."""
+        wanted, own = adapter_digest(masters, self.own.dtype), dict(self.own.named_parameters())
+        engine = self.engine
+        seen = engine.adapter_digests() if isinstance(engine, WorkerEngine) else [adapter_digest(own, self.own.dtype)]
+        return seen.count(wanted) / len(seen)
 
 
 def default_workers(decoder: Decoder) -> int:

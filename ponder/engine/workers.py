@@ -19,6 +19,7 @@ from ponder.engine.processes import Connection, Processes, answer
 from ponder.engine.protocol import Completion, Request
 from ponder.model.config import ModelConfig
 from ponder.model.decoder import Decoder
+from ponder.model.lora import adapter_digest
 from ponder.model.shared import attach_parameters, share_parameters
 
 
@@ -51,6 +52,12 @@ class WorkerEngine:
                     waiting -= 1
                     yield Completion(requests[index], ids, logprobs, reason, top)
 
+    def adapter_digests(self) -> list[str]:
+        """Of the adapters that each process reads (`lora.adapter_digest`)."""
+        for worker in range(len(self.processes)):
+            self.processes.send(worker, "adapters")
+        return [self.processes.receive(worker) for worker in range(len(self.processes))]
+
     def close(self) -> None:
         self.processes.close()
 
@@ -67,9 +74,14 @@ class WorkerEngine:
 def _serve(
     connection: Connection, config: ModelConfig, weights: Tensor, token_budget: int, max_rows: int, forms: Forms
 ) -> None:
-    engine = LocalEngine(attach_parameters(config, weights).eval(), token_budget, max_rows, forms=forms)
+    decoder = attach_parameters(config, weights).eval()
+    engine = LocalEngine(decoder, token_budget, max_rows, forms=forms)
     while True:
-        engine.submit([replace(request, id=(index,)) for index, request in connection.recv()])
+        message = connection.recv()
+        if message == "adapters":
+            answer(connection, adapter_digest(dict(decoder.named_parameters()), decoder.dtype))
+            continue
+        engine.submit([replace(request, id=(index,)) for index, request in message])
         while engine.busy:
             if finished := engine.step():
                 answer(connection, [(c.request.id[0], c.ids, c.logprobs, c.finish_reason, c.top) for c in finished])

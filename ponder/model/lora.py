@@ -6,6 +6,7 @@ these that is adapted.
 """
 
 import functools
+import hashlib
 import itertools
 from collections.abc import Callable, Mapping
 
@@ -100,3 +101,12 @@ def initialise_adapters(decoder: nn.Module, seed: int) -> dict[str, Tensor]:
                 exact[name] = value.to(parameter.device)
                 parameter.copy_(value)
     return exact
+
+
+def adapter_digest(parameters: Mapping[str, Tensor], dtype: torch.dtype) -> str:
+    """A hash of the adapters among some parameters, as they are in `dtype`: equal where all bits are."""
+    digest = hashlib.blake2b(digest_size=8)
+    for name, parameter in parameters.items():
+        if is_adapter(name):
+            digest.update(parameter.detach().to("cpu", dtype).contiguous().view(torch.uint8).numpy())
+    return digest.hexdigest()

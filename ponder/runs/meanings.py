@@ -94,6 +94,9 @@ SECTIONS: dict[str, dict[str, Metric]] = {
             "nats", "difference of the two log-probabilities of a sampled token, without its sign; the mean", "down"
         ),
         "mismatch/max": Metric("nats", "the largest of one token; under 1e-4 in float32 on a CPU", "down"),
+        "adapters/seen_share": Metric(
+            "share", "LoRA: sampling processes that read, bit for bit, the adapters that the update has just written; 1 always"
+        ),
         "mismatch/kl": Metric("nats", "the divergence that these differences make, for each token", "down"),
     },
     "How much and how fast": {

@@ -17,19 +17,21 @@ from ponder.training.rollouts import Rollout
 # products run in TF32, with 10 bits of mantissa.
 LARGEST_GAP = {torch.float32: 1e-4, torch.bfloat16: 0.5}
 LARGEST_GAP_TF32 = 0.05
+LARGEST_MEAN_GAP = 0.05  # of all tokens, whatever the arithmetic
 
 
 def check_ratio(learner: Learner, rollouts: Sequence[Rollout], sampler_dtype: torch.dtype) -> None:
     """Before the first update learner and sampler give each token the same probability: ratio 1, KL 0."""
     samples = [r.to_sample(n) for n, r in enumerate(rollouts) if r.advantage is not None]
-    gap = learner.largest_gap(samples) if samples else 0.0
+    gap, mean = learner.gaps(samples) if samples else (0.0, 0.0)
     bound = max(LARGEST_GAP[learner.decoder.dtype], LARGEST_GAP[sampler_dtype])
     if learner.decoder.device.type != "cpu":
         bound = max(bound, LARGEST_GAP_TF32)
-    if gap > bound:
+    if gap > bound or mean > LARGEST_MEAN_GAP:
         raise SelfCheckError(
             f"before the first update, sampler and learner differ by {gap:.2g} in a token's log-probability (allowed "
-            f"{bound:g}): they do not run the same model. Set engine.dtype to the model's dtype"
+            f"{bound:g}), by {mean:.2g} in the mean (allowed {LARGEST_MEAN_GAP:g}): they do not run the same model. Leave "
+            "engine.dtype empty, or set model.dtype to float32"
         )
 
 

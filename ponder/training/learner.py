@@ -86,11 +86,12 @@ class Learner:
         return Update(done.metrics | self._update(step), done.scores)
 
     @torch.no_grad()
-    def largest_gap(self, samples: Sequence[Sample]) -> float:
-        """Largest |learner - sampler| log-probability over the learned tokens, without learning."""
+    def gaps(self, samples: Sequence[Sample]) -> tuple[float, float]:
+        """|learner - sampler| log-probability over the learned tokens, without learning: the largest, and the mean."""
         cut = micro_batches(learnable(samples), self.token_budget)
         batches = (pack(micro, self.decoder.device) for micro in cut)
-        return max((score(self.decoder, b).logprobs - b.sampler_logprobs).abs().max().item() for b in batches)
+        gaps = torch.cat([(score(self.decoder, b).logprobs - b.sampler_logprobs).abs() for b in batches])
+        return gaps.max().item(), gaps.mean().item()
 
     @torch.no_grad()
     def logprobs(self, samples: Sequence[Sample]) -> dict[int, list[float]]:

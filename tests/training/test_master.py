@@ -91,6 +91,13 @@ def test_a_helping_process_and_the_sampler_see_each_update(form):
             else MasterWeights.of(build_random(CONFIG, 1), torch.bfloat16),
             3,
         )
+        if form == "adapters":
+            assert engine.adapters_seen(weights.masters) == 1
+            with torch.no_grad():
+                next(iter(weights.masters.values())).add_(1.0)
+            assert engine.adapters_seen(weights.masters) == 0, "not published yet"
+            weights.publish()
+            assert engine.adapters_seen(weights.masters) == 1
         assert learner.last["loss"] == pytest.approx(alone.last["loss"], rel=0.02)
         requests = [Request(n, (1, 2, 3 + n), rl_sampling(12, frozenset()), seed=n) for n in range(8)]
         done = list(engine.generate(requests))

@@ -112,6 +112,8 @@ class ReinforcementTrainer:
         learned = self._learn(rollouts, number)
         finished = time.perf_counter()
 
+        if self.learner.decoder.config.lora is not None:
+            learned["adapters/seen_share"] = self._adapters_seen()
         progress.tokens += collected.sampled_tokens
         metrics = {
             **summarise(rollouts),
@@ -178,6 +180,19 @@ class ReinforcementTrainer:
             rollout.weights_version = (number - 1) * self.stage.updates_per_step
         set_rewards(collected.rollouts, self.stage)
         return collected
+
+    def _adapters_seen(self) -> float:
+        """
+        Raises:
+            RuntimeError: the sampler does not read what the update has written.
+        """
+        self.engine.refresh()
+        share = self.engine.adapters_seen(self.learner.weights.masters)
+        if share < 1:
+            raise RuntimeError(
+                f"after the update {1 - share:.0%} of the sampling processes read other adapters than it wrote"
+            )
+        return share
 
     def _samples(self, rollouts: Sequence[Rollout]) -> list[Sample]:
         """Those that are learned from, numbered as the rollouts are."""
