@@ -25,6 +25,7 @@ parser.add_argument("--prompts-per-step", type=int, required=True)
 parser.add_argument("--max-new", type=int, required=True, help="tokens of each completion")
 parser.add_argument("--steps", type=int, default=4, help="optimizer steps, the first of which is not counted")
 parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
+parser.add_argument("--autocast", action="store_true", help="bfloat16 arithmetic over float32 weights (bf16=True)")
 parser.add_argument("--threads", type=int, default=1)
 args = parser.parse_args()
 
@@ -68,7 +69,7 @@ with tempfile.TemporaryDirectory() as scratch:
     config = trl.GRPOConfig(
         output_dir=scratch,
         use_cpu=True,
-        bf16=False,
+        bf16=args.autocast,
         num_generations=args.group,
         per_device_train_batch_size=samples,
         gradient_accumulation_steps=1,
@@ -105,7 +106,7 @@ result = {
     "sampled_tokens_per_step": sum(completion_lengths) // args.steps,
     "mean_completion_tokens": round(statistics.mean(completion_lengths), 1),
     "peak_rss_gb": peak_rss_gb(),
-    "dtype": args.dtype,
+    "dtype": "autocast" if args.autocast else args.dtype,
     "threads": args.threads,
 }
 print(json.dumps(result), file=stdout)

@@ -17,7 +17,7 @@ from ponder.training.rollouts import Rollout
 # products run in TF32, with 10 bits of mantissa.
 LARGEST_GAP = {torch.float32: 1e-4, torch.bfloat16: 0.5}
 LARGEST_GAP_TF32 = 0.05
-LARGEST_MEAN_GAP = 0.05  # of all tokens, whatever the arithmetic
+LARGEST_MEAN_GAP = 0.1  # of all tokens; in bfloat16 0.04 has been seen on a model of 135M, 0.02 on one of 0.5B
 
 
 def check_ratio(learner: Learner, rollouts: Sequence[Rollout], sampler_dtype: torch.dtype) -> None:
