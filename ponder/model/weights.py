@@ -15,10 +15,8 @@ from torch import Tensor
 
 from ponder.model.config import ModelConfig, load_config
 from ponder.model.decoder import Decoder, build_empty
-from ponder.model.directory import model_directory
+from ponder.model.directory import INDEX_FILE, SINGLE_FILE, model_directory
 
-SINGLE_FILE = "model.safetensors"
-INDEX_FILE = "model.safetensors.index.json"
 EMBEDDINGS, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 SHARD_BYTES = 2 * 10**9
 STORED = ("F32", "BF16", "F16", "F64")

@@ -1,13 +1,13 @@
 """The model that a run begins with: one that comes in, or a newborn."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 
 from ponder.chat.added_tokens import add_tokens
 from ponder.chat.renderer import Renderer
 from ponder.model.decoder import Decoder
-from ponder.model.directory import model_directory
 from ponder.model.grow import grow_vocabulary
 from ponder.model.weights import DTYPES, load_decoder
 from ponder.recipe.schema import Model, Recipe
@@ -16,14 +16,16 @@ from ponder.training.data import TaskPool
 from ponder.training.stages.kind import StageKind
 
 
-def first_model(recipe: Recipe, pool: TaskPool, stages: Sequence[StageKind]) -> tuple[Decoder, Renderer]:
+def first_model(
+    recipe: Recipe, parent: Path | None, pool: TaskPool, stages: Sequence[StageKind]
+) -> tuple[Decoder, Renderer]:
+    """`parent`: the directory of the model that comes in, None for a newborn."""
     device = device_of(recipe.model)
-    if recipe.model.path is None:
+    if parent is None:
         texts = birth_texts(pool.draw(0, TEXTS), stages)
         decoder, renderer = give_birth(recipe.model.birth, recipe.seed, texts, device)
         return decoder.to(DTYPES[recipe.model.dtype]), renderer
-    path = model_directory(recipe.model.path)
-    decoder, renderer = load_decoder(path, recipe.model.dtype, device), Renderer.load(path)
+    decoder, renderer = load_decoder(parent, recipe.model.dtype, device), Renderer.load(parent)
     renderer, made_of = add_tokens(renderer, recipe.model.add_tokens)
     grow_vocabulary(decoder, made_of)
     return decoder, renderer

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ponder.chat.renderer import Renderer
-from ponder.model.directory import model_directory
-from ponder.recipe.load import dump_recipe, load_recipe
+from ponder.recipe.load import dump_recipe, load_recipe, with_model
 from ponder.recipe.schema import Recipe
 from ponder.runs.lineage import last_processor, new_lineage
 from ponder.runs.processor import processor
 from ponder.runs.run import BIRTH, Run
 from ponder.runs.trackers import check_trackers
+from ponder.server.start.checkpoint import find_checkpoint
 from ponder.training.changes import changed_fields, forget_other_evaluations, reopens
 from ponder.training.checkpoint import Progress, load_progress, load_weights, save_checkpoint
 from ponder.training.data import load_tasks
@@ -29,12 +29,15 @@ def start(recipe: Recipe, path: Path, view: View) -> Run:
 
     Raises:
         ValueError: what can be refused is refused before anything is learned, and then leaves no directory behind.
+        OSError: a model of the hub could not be fetched.
         Stopped: Ctrl+C or SIGTERM; the run can be resumed.
         Paused: verifiers failed too often, or a gradient was not finite; the run can be resumed.
     """
-    text = dump_recipe(recipe)
     check_trackers(recipe.trackers)
-    parent = None if recipe.model.path is None else model_directory(recipe.model.path)
+    parent = None if recipe.model.path is None else find_checkpoint(recipe.model.path)
+    if parent is not None:  # the run's own recipe names these very weights, whatever the hub or another run has later
+        recipe = with_model(recipe, parent.lasting)
+    text = dump_recipe(recipe)
     device_of(recipe.model)
     stages = stages_of(recipe)
     pool = load_tasks(recipe)
@@ -42,11 +45,13 @@ def start(recipe: Recipe, path: Path, view: View) -> Run:
         view.say(remark)
     with verification_for(recipe, stages) as verification:
         check_tasks(stages, pool, verification)
-    decoder, renderer = first_model(recipe, pool, stages)
+    decoder, renderer = first_model(recipe, parent and parent.directory, pool, stages)
     pool = load_fitting_tasks(recipe, pool, renderer, view.say)
     for remark in check_before_training(recipe, stages, pool, decoder.config, renderer):
         view.say(remark)
-    lineage = new_lineage(text, seed=recipe.seed, parent=parent)
+    lineage = new_lineage(
+        text, seed=recipe.seed, parent=parent and parent.directory, hub=parent and parent.hub and str(parent.hub)
+    )
     if files := reward_files(recipe):
         lineage[KEY] = files
     with Run.create(path, text, lineage) as run:
