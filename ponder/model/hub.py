@@ -6,7 +6,7 @@ import errno
 import json
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +63,9 @@ def fetch(wanted: HubId, weights: bool = True) -> Path:
         ValueError: there is no such model or revision, it is gated, or it is no whole model in safetensors.
         OSError: the hub cannot be reached and the cache lacks it, a file arrived cut, or the disk is full.
     """
-    directory = _snapshot(wanted, SMALL_FILES, silent=True)
+    from huggingface_hub import snapshot_download
+
+    directory = _small_files(wanted)
     found = HubId(wanted.repo, directory.name)
     sizes = _sizes(found)
     _refuse_other_forms(wanted, directory, sizes)
@@ -73,30 +75,37 @@ def fetch(wanted: HubId, weights: bool = True) -> Path:
         lacking = [name for name in files if not (directory / name).is_file()]
         if lacking:
             _refuse_full_disk(wanted, directory, sum(sizes.get(name, 0) for name in lacking))
-            _snapshot(found, lacking)
+            with _told(found, lacking):
+                snapshot_download(found.repo, revision=found.revision, allow_patterns=lacking)
         _refuse_half(found, directory, files, sizes)
     return directory
 
 
-def _snapshot(wanted: HubId, files: Iterable[str], silent: bool = False) -> Path:
-    """The cache's directory with the files that there are of `files` (names or patterns)."""
+def _small_files(wanted: HubId) -> Path:
+    """The directory of the model's commit in the cache, with all but its weights; it is not there where there are none.
+    Without a word: it takes a moment, and what they lack is said here."""
     from huggingface_hub import snapshot_download
-    from huggingface_hub.utils import tqdm
+    from huggingface_hub.utils import logging, tqdm
 
     class Silent(tqdm):
         def __init__(self, *arguments, **options):
             super().__init__(*arguments, **options | {"disable": True})
 
-    with _told(wanted):
-        bars = Silent if silent else tqdm
-        return Path(
-            snapshot_download(wanted.repo, revision=wanted.revision, allow_patterns=list(files), tqdm_class=bars)
-        )
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        with _told(wanted, ()):
+            patterns = list(SMALL_FILES)
+            return Path(
+                snapshot_download(wanted.repo, revision=wanted.revision, allow_patterns=patterns, tqdm_class=Silent)
+            )
+    finally:
+        logging.set_verbosity(level)
 
 
 @contextmanager
-def _told(wanted: HubId) -> Iterator[None]:
-    """What goes wrong with the hub, in one sentence with the remedy."""
+def _told(wanted: HubId, lacking: Sequence[str]) -> Iterator[None]:
+    """What goes wrong with the hub, in one sentence with the remedy. `lacking`: what the cache lacks, where it has the rest."""
     from huggingface_hub import constants, errors
 
     host = constants.ENDPOINT
@@ -119,7 +128,7 @@ def _told(wanted: HubId) -> Iterator[None]:
     except errors.HFValidationError as error:
         raise ValueError(f"{wanted} is no id of the hub, which are ORGANISATION/NAME: {_line(error)}") from None
     except errors.LocalEntryNotFoundError as error:
-        raise ConnectionError(_why_not_reached(wanted, host, error)) from None
+        raise ConnectionError(_why_not_reached(wanted, host, error, lacking)) from None
     except (errors.HTTPError, OSError) as error:
         if getattr(error, "errno", None) in _FULL:
             raise OSError(
@@ -132,7 +141,7 @@ def _told(wanted: HubId) -> Iterator[None]:
         ) from None
 
 
-def _why_not_reached(wanted: HubId, host: str, error: Exception) -> str:
+def _why_not_reached(wanted: HubId, host: str, error: Exception, lacking: Sequence[str]) -> str:
     from huggingface_hub import constants, errors
 
     if constants.is_offline_mode():
@@ -140,8 +149,9 @@ def _why_not_reached(wanted: HubId, host: str, error: Exception) -> str:
     else:
         why, remedy = f"{host} cannot be reached ({_line(error.__cause__ or error)})", "try again when it can"
     has = "is not in this machine's cache"
-    if isinstance(error, errors.IncompleteSnapshotError):
-        has = "is in this machine's cache without all of its files"
+    if lacking or isinstance(error, errors.IncompleteSnapshotError):
+        has = f"is in this machine's cache without {', '.join(lacking[:3]) or 'all of its files'}"
+        has += f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
     return f"{wanted} {has} ({constants.HF_HUB_CACHE}), and {why}: {remedy}, or give the directory of a model"
 
 
@@ -157,7 +167,8 @@ def _sizes(found: HubId) -> dict[str, int]:
 
 
 def _refuse_other_forms(wanted: HubId, directory: Path, sizes: Mapping[str, int]) -> None:
-    if (why := why_no_model(directory)) is None:
+    why = why_no_model(directory) if directory.is_dir() else f"{directory} is not a model: it has no config.json"
+    if why is None:
         return
     ggufs = sorted(name for name in sizes if name.lower().endswith(".gguf"))
     if ggufs:
@@ -187,7 +198,7 @@ def _weight_files(wanted: HubId, directory: Path, sizes: Mapping[str, int]) -> l
             f"{wanted} lacks {absent[0]}, which its {INDEX_FILE} names ({len(absent)} of {len(files)} shards): "
             "whoever uploaded it has not done so whole; take another revision"
         )
-    if pickles := sorted(name for name in sizes if name.endswith(_PICKLES)):
+    if pickles := sorted((name for name in sizes if name.endswith(_PICKLES)), key=lambda name: ("/" in name, name)):
         raise ValueError(
             f"{wanted} holds pickled weights ({pickles[0]}) and no safetensors; reading a pickle can run code: take a "
             f"revision or a copy with safetensors (the hub's own conversion is often at {wanted.repo}@refs/pr/1)"
