@@ -5,6 +5,7 @@ no code. The cache serves them from then on, with or without a network.
 import errno
 import json
 import re
+import shlex
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -170,8 +171,7 @@ def _refuse_other_forms(wanted: HubId, directory: Path, sizes: Mapping[str, int]
     why = why_no_model(directory) if directory.is_dir() else f"{directory} is not a model: it has no config.json"
     if why is None:
         return
-    ggufs = sorted(name for name in sizes if name.lower().endswith(".gguf"))
-    if ggufs:
+    if ggufs := sorted(shlex.quote(_line(name)) for name in sizes if name.lower().endswith(".gguf")):
         why = (
             f"{wanted} holds GGUF files and no config.json; better take the original model, or fetch one of them "
             f"(hf download {wanted.repo} {ggufs[0]} --local-dir .) and import it: ponder model import {ggufs[0]} --to DIR"
@@ -200,7 +200,7 @@ def _weight_files(wanted: HubId, directory: Path, sizes: Mapping[str, int]) -> l
         )
     if pickles := sorted((name for name in sizes if name.endswith(_PICKLES)), key=lambda name: ("/" in name, name)):
         raise ValueError(
-            f"{wanted} holds pickled weights ({pickles[0]}) and no safetensors; reading a pickle can run code: take a "
+            f"{wanted} holds pickled weights ({_line(pickles[0])}) and no safetensors; reading a pickle can run code: take a "
             f"revision or a copy with safetensors (the hub's own conversion is often at {wanted.repo}@refs/pr/1)"
         )
     raise ValueError(f"{wanted} has no weights: neither {SINGLE_FILE} nor {INDEX_FILE}; give another model")
@@ -228,7 +228,8 @@ def _refuse_half(found: HubId, directory: Path, files: Iterable[str], sizes: Map
             )
 
 
-def _line(error: BaseException) -> str:
-    """What an error says, on one line and not without end."""
-    text = " ".join(str(error).partition("\nFor more information")[0].split()) or type(error).__name__
+def _line(said: object) -> str:
+    """What an error or a name of the hub's says: on one line, not without end, and nothing that steers a terminal."""
+    words = " ".join(str(said).partition("\nFor more information")[0].split())
+    text = "".join(letter for letter in words if letter.isprintable()) or type(said).__name__
     return text if len(text) <= 200 else text[:200] + "..."

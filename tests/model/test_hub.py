@@ -175,6 +175,7 @@ def test_plain_http_serves_where_xet_is_turned_off(machine):
 
 NO_WEIGHTS = {name: content for name, content in WHOLE.items() if "safetensors" not in name}
 GGUF = Repository({"README.md": b"#", "small.Q4_0.gguf": b"GGUF"})
+HOSTILE = Repository({"\x1b[2J`true`.gguf": b"GGUF"})
 ADAPTER = Repository(
     {"adapter_config.json": b'{"base_model_name_or_path": "org/whole"}', "adapter_model.safetensors": b""}
 )
@@ -198,6 +199,7 @@ REFUSED = {
     ),
     "no weights": (Repository(SMALL), "ValueError", "has no weights", "give another model"),
     "gguf": (GGUF, "ValueError", "holds GGUF files", "ponder model import small.Q4_0.gguf --to DIR"),
+    "hostile name": (HOSTILE, "ValueError", "model import '[2J`true`.gguf' --to DIR", "holds GGUF files"),
     "adapter": (ADAPTER, "ValueError", "org/it is an adapter", "merge_and_unload"),
     "no config": (Repository({"README.md": b"#"}), "ValueError", "org/it is not a model", "no config.json"),
     "shard": (LOST_SHARD, "ValueError", "lacks model-00002-of-00002.safetensors", "take another revision"),

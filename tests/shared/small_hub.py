@@ -17,7 +17,7 @@ _FILE = re.compile(r"/(?P<id>[^/]+/[^/]+)/resolve/(?P<rev>[^/]+)/(?P<name>.+)")
 class Repository:
     """
     files: contents by name
-    gated: whether its terms have not been accepted
+    gated: whether its terms have not been accepted: then its files can be listed, not fetched
     cut: {name: bytes after which the connection is cut, once}; `always_cut`: each time
     xet: whether its files are offered through Xet storage, too (where nobody answers)
     """
@@ -83,8 +83,6 @@ class SmallHub:
                     self._answer(401, b"Invalid username or password.", {"X-Error-Code": "RepoNotFound"})
                 elif revision not in ("main", repository.commit):
                     self._answer(404, b"{}", {"X-Error-Code": "RevisionNotFound"})
-                elif repository.gated:
-                    self._answer(401, b"Access is restricted.", {"X-Error-Code": "GatedRepo"})
                 else:
                     return repository
                 return None
@@ -104,6 +102,9 @@ class SmallHub:
 
             def _file(self, name: str, revision: str, path: str) -> None:
                 if (repository := self._found(name, revision)) is None:
+                    return
+                if repository.gated:
+                    self._answer(401, b"Access is restricted.", {"X-Error-Code": "GatedRepo"})
                     return
                 if path not in repository.files:
                     self._answer(404, b"{}", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": repository.commit})
