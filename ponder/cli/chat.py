@@ -5,18 +5,23 @@ from typing import Annotated
 
 import typer
 
-Where = Annotated[Path, typer.Argument(metavar="RUN|CHECKPOINT", help="a run directory, or a checkpoint")]
-Temperature = Annotated[float, typer.Option(help="0 is greedy, which makes thinking models repeat themselves")]
-TopP = Annotated[float, typer.Option(help="1 is off")]
-TopK = Annotated[int, typer.Option(help="0 is off")]
+MODEL = "a checkpoint, a run, or an id of the Hugging Face hub, such as Qwen/Qwen3-8B[@REVISION]"
+Where = Annotated[str, typer.Argument(metavar="MODEL", help=MODEL)]
+Temperature = Annotated[
+    float | None,
+    typer.Option(
+        help="0 is greedy, which makes thinking models repeat themselves. This and the two below are, where nothing is "
+        "said, those of the model's generation_config.json, else 0.6, 0.95 and 40"
+    ),
+]
+TopP = Annotated[float | None, typer.Option(help="1 is off")]
+TopK = Annotated[int | None, typer.Option(help="0 is off")]
 MaxTokens = Annotated[int, typer.Option(help="longest answer, thinking included")]
 Seed = Annotated[int | None, typer.Option(help="the same seed gives the same answers")]
 
 
 def chat(
-    where: Annotated[
-        Path | None, typer.Argument(metavar="RUN|CHECKPOINT", help="a run directory, or a checkpoint")
-    ] = None,
+    where: Annotated[str | None, typer.Argument(metavar="MODEL", help=MODEL)] = None,
     server: Annotated[
         str | None,
         typer.Option(metavar="URL", help="instead: an OpenAI-compatible server, such as http://127.0.0.1:8000/v1"),
@@ -53,9 +58,7 @@ def chat(
     settings = Settings(system, temperature, top_p, top_k, min_p, max_tokens, seed)
     options = ChatOptions(model, api_key_file, think, budget, hide_thinking, settings)
     if (where is None) == (server is None):
-        raise ValueError(
-            "say whom to talk to: either RUN|CHECKPOINT or --server URL" + (", not both" if server else "")
-        )
+        raise ValueError("say whom to talk to: either MODEL or --server URL" + (", not both" if server else ""))
     if where is not None and (model or api_key_file):
         raise ValueError("--model and --api-key-file belong to --server; a checkpoint needs none of them")
     raise typer.Exit(chat_with_server(server, options) if server else chat_with_checkpoint(where, options))
@@ -65,20 +68,25 @@ def generate(
     where: Where,
     prompt: Annotated[list[str], typer.Argument(help="questions, each answered by itself")],
     samples: Annotated[int, typer.Option(min=1, help="answers to each question")] = 1,
-    temperature: Temperature = 0.6,
-    top_p: TopP = 0.95,
-    top_k: TopK = 40,
+    temperature: Temperature = None,
+    top_p: TopP = None,
+    top_k: TopK = None,
     max_tokens: MaxTokens = 4096,
     seed: Seed = None,
     json: Annotated[bool, typer.Option("--json", help="one JSON object a line: reasoning, content, tokens")] = False,
 ) -> None:
     """Answer questions for a script: the content alone, or with --json all there is to know."""
     import secrets
+    from dataclasses import replace
 
     from ponder.clients.generate import generate_answers, print_answers
-    from ponder.engine.protocol import SamplingParams
+    from ponder.engine.model_defaults import sampling_defaults
     from ponder.server.start.checkpoint import find_checkpoint
 
-    params = SamplingParams(temperature=temperature, top_p=top_p, top_k=top_k, max_tokens=max_tokens)
+    checkpoint = find_checkpoint(where).directory
+    given = {"temperature": temperature, "top_p": top_p, "top_k": top_k, "max_tokens": max_tokens}
+    params = replace(
+        sampling_defaults(checkpoint), **{name: value for name, value in given.items() if value is not None}
+    )
     seed = secrets.randbits(32) if seed is None else seed
-    print_answers(generate_answers(find_checkpoint(where), prompt, samples, params, seed), as_json=json)
+    print_answers(generate_answers(checkpoint, prompt, samples, params, seed), as_json=json)

@@ -14,7 +14,10 @@ def root() -> None:
 
 @app.command()
 def describe(
-    name: Annotated[str, typer.Argument(metavar="PATH|qwq-32b", help="a checkpoint directory, or a preset's name")],
+    name: Annotated[
+        str,
+        typer.Argument(metavar="MODEL|qwq-32b", help="a checkpoint, a run, an id of the hub, or a preset's name"),
+    ],
     length: Annotated[
         list[int] | None, typer.Option(min=1, help="context length for the memory table (repeatable)")
     ] = None,
@@ -23,8 +26,10 @@ def describe(
     """Architecture, exact parameter counts, KV cache per token, and memory to train and serve. Allocates nothing."""
     from ponder.model.describe import describe as describe_model
     from ponder.model.describe import load_described
+    from ponder.server.start.checkpoint import find_checkpoint
 
-    about = describe_model(load_described(name), tuple(length or ()))
+    config = load_described(name, lambda given: find_checkpoint(given, weights=False).directory)
+    about = describe_model(config, tuple(length or ()))
     if json:
         import json as json_module
         from dataclasses import asdict

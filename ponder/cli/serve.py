@@ -7,10 +7,18 @@ import typer
 
 
 def serve(
-    model: Annotated[Path, typer.Argument(metavar="MODEL|RUN", help="a checkpoint directory, or a run directory")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="a checkpoint, a run, or an id of the Hugging Face hub, such as Qwen/Qwen3-8B[@REVISION]",
+        ),
+    ],
     host: Annotated[str, typer.Option(help="0.0.0.0 is open to other machines")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free")] = 8000,
-    name: Annotated[str | None, typer.Option(help="what clients call the model; default the directory's name")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="what clients call the model; default the directory's name, or the hub's")
+    ] = None,
     api_key_file: Annotated[
         Path | None,
         typer.Option(

@@ -20,7 +20,10 @@ def train(
         list[str] | None, typer.Option("--set", help="change a field: --set stages.math.steps=40 (repeatable)")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option(help="check the recipe, print it with every field resolved and described, and stop")
+        bool,
+        typer.Option(
+            help="check the recipe, print it with every field resolved and described, and stop; fetches no weights"
+        ),
     ] = False,
     show_rollouts: ShowRollouts = 0,
 ) -> None:
@@ -28,11 +31,15 @@ def train(
 
     Exits with 3 where the run has paused itself: it is saved, and says what happened and how to go on.
     """
+    from ponder.model.hub import hub_id
     from ponder.recipe.explain import explain_recipe
-    from ponder.recipe.load import load_recipe
+    from ponder.recipe.load import load_recipe, with_model
+    from ponder.server.start.checkpoint import find_checkpoint
 
     loaded = load_recipe(recipe, set_)
     if dry_run:
+        if loaded.model.path and hub_id(loaded.model.path):  # of the hub's model all but the weights is fetched
+            loaded = with_model(loaded, find_checkpoint(loaded.model.path, weights=False).lasting)
         print(explain_recipe(loaded), end="")
         return
     path = run or Path("runs") / loaded.name

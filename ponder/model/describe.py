@@ -1,10 +1,10 @@
 """What a model is and what it takes: exact parameter counts, KV bytes per token, memory for serving and training."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ponder.model.config import PRESETS, ModelConfig, load_config, load_preset
-from ponder.model.directory import why_no_model
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 LORA_RANK = 32
@@ -71,10 +71,18 @@ def default_lengths(config: ModelConfig) -> tuple[int, ...]:
     return tuple(n for n in (4_096, 32_768, 131_072) if n <= config.max_positions) or (config.max_positions,)
 
 
-def load_described(name: str) -> ModelConfig:
-    """A preset by name, or the config of a checkpoint directory; ValueError where it is neither."""
+def load_described(name: str, find: Callable[[str], Path]) -> ModelConfig:
+    """A preset by name, or the config of a checkpoint.
+
+    Args:
+        find: gives the directory of what has another name, or raises ValueError
+    Raises:
+        ValueError: it is neither, or its config.json is broken.
+    """
     if name in PRESETS:
         return load_preset(name)
-    if why := why_no_model(Path(name).expanduser()):
-        raise ValueError(f"{why}. Presets: {', '.join(PRESETS)}")
-    return load_config(name)
+    try:
+        directory = find(name)
+    except ValueError as error:
+        raise ValueError(f"{error}. Presets: {', '.join(PRESETS)}") from None
+    return load_config(directory)

@@ -7,7 +7,9 @@ import textwrap
 from pathlib import Path
 
 ADAPTER_FILE = "adapter_config.json"
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+SINGLE_FILE, INDEX_FILE = "model.safetensors", "model.safetensors.index.json"
+# ORGANISATION/NAME of the Hugging Face hub, and behind an @ a branch, a tag or a commit.
+HUB_ID = re.compile(r"(?P<repo>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(?P<revision>[A-Za-z0-9][\w./-]*))?", re.ASCII)
 # Of a GGUF file, in Python.
 CONVERSION = """\
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -68,16 +70,19 @@ def _why_no_gguf(path: Path) -> str:
 
 def _why_nothing(path: Path) -> str:
     name = path.as_posix()
-    if HUB_ID.fullmatch(name) and not path.parent.is_dir():
-        local = name.rpartition("/")[2]
+    of_hub = HUB_ID.fullmatch(name)
+    if of_hub and not path.parent.is_dir():
+        local = of_hub["repo"].rpartition("/")[2]
         return (
             f"there is no directory {name}; as an id of the Hugging Face hub it has to be fetched first: "
-            f"hf download {name} --local-dir {local} (pip install huggingface_hub); then give {local}"
+            f"hf download {of_hub['repo']} --local-dir {local}; then give {local}"
         )
     if not path.parent.is_dir():
         return f"there is no directory {path}, nor {path.parent}; download the model there first"
     near = difflib.get_close_matches(path.name, [other.name for other in path.parent.iterdir() if other.is_dir()], n=1)
     hint = f"; did you mean {path.parent / near[0]}?" if near else "; download the model there first"
+    if of_hub and of_hub["revision"] is None:
+        hint += f" (The model of the Hugging Face hub is {name}@main, since there is a directory {path.parent} here)"
     return f"there is no directory {path}{hint}"
 
 

@@ -14,11 +14,9 @@ from torch import Tensor
 from ponder.model.adapter_files import Merge, read_adapters, read_lora
 from ponder.model.config import LoraConfig, ModelConfig, load_config
 from ponder.model.decoder import Decoder, build_empty
-from ponder.model.directory import base_of, model_directory
+from ponder.model.directory import INDEX_FILE, SINGLE_FILE, base_of, model_directory
 from ponder.model.tensor_files import tensor_names, write_safetensors
 
-SINGLE_FILE = "model.safetensors"
-INDEX_FILE = "model.safetensors.index.json"
 EMBEDDINGS, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 SHARD_BYTES = 2 * 10**9
 STORED = ("F32", "BF16", "F16", "F64")

@@ -47,6 +47,11 @@ def dump_recipe(recipe: Recipe) -> str:
     return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
+def with_model(recipe: Recipe, path: str) -> Recipe:
+    """The recipe with another `model.path`."""
+    return recipe.model_copy(update={"model": recipe.model.model_copy(update={"path": path})})
+
+
 def apply_override(tree: dict[str, Any], override: str) -> None:
     """Set one field: `a.b.c=value`, the value read as YAML; items of a list are found by their `name`."""
     dotted, equals, text = override.partition("=")

@@ -53,7 +53,11 @@ class Lora(Strict):
 
 
 class Model(Strict):
-    path: str | None = Field(None, description="a Hugging Face checkpoint directory; empty: a newborn model")
+    path: str | None = Field(
+        None,
+        description="the model that comes in: a Hugging Face checkpoint directory, a run, or an id of the Hugging Face hub "
+        "(Qwen/Qwen3-8B, or Qwen/Qwen3-8B@REVISION), fetched into its cache; empty: a newborn model",
+    )
     birth: Birth = Field(Birth(), description="the shape of a newborn model, where path is empty")
     dtype: Literal["float32", "bfloat16"] = Field(
         "float32",

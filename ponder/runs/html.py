@@ -112,7 +112,9 @@ def _making(run: Run, report: dict[str, Any]) -> str:
     facts = {
         "Started": lineage.get("started"),
         "Resumed": "; ".join(map(_resumption, lineage.get("resumed", []))),
-        "Starting from": f"{parent['path']} ({parent['fingerprint'][:12]})" if parent else "new random weights",
+        "Starting from": f"{parent.get('hub') or parent['path']} ({parent['fingerprint'][:12]})"
+        if parent
+        else "new random weights",
         "Seed": lineage.get("seed"),
         "Recipe": f"{report['recipe_name']}, sha256 {str(lineage.get('recipe_sha256'))[:12]}",
         "Versions": ", ".join(f"{part} {lineage[part]}" for part in ("ponder", "torch", "python") if lineage.get(part)),

@@ -18,8 +18,11 @@ _BLOCK = 64 * 1024
 _BLOCKS_PER_FILE = 64
 
 
-def new_lineage(recipe_text: str, *, seed: int, parent: Path | str | None = None) -> dict[str, Any]:
-    """Describe a run that starts now. `parent` is the model directory that training starts from, None for birth."""
+def new_lineage(
+    recipe_text: str, *, seed: int, parent: Path | str | None = None, hub: str | None = None
+) -> dict[str, Any]:
+    """Describe a run that starts now. `parent` is the model directory that training starts from, None for birth; `hub` its
+    id on the Hugging Face hub, with the commit."""
     return {
         "format": FORMAT,
         "id": secrets.token_hex(8),
@@ -31,9 +34,14 @@ def new_lineage(recipe_text: str, *, seed: int, parent: Path | str | None = None
         "recipe_sha256": hashlib.sha256(recipe_text.encode()).hexdigest(),
         "seed": seed,
         "started": now(),
-        "parent": None if parent is None else {"path": str(parent), "fingerprint": fingerprint(Path(parent))},
+        "parent": None if parent is None else _parent(Path(parent), hub),
         "resumed": [],
     }
+
+
+def _parent(directory: Path, hub: str | None) -> dict[str, Any]:
+    parent = {"path": str(directory), "fingerprint": fingerprint(directory)}
+    return parent if hub is None else parent | {"hub": hub}
 
 
 def resumed(lineage: dict[str, Any], stage: str, step: int, changed: dict[str, list[Any]] | None) -> dict[str, Any]:

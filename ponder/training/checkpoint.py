@@ -4,14 +4,9 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
 from ponder.chat.renderer import Renderer
 from ponder.model.adapter_files import Merge, save_adapter
 from ponder.model.config import LoraConfig
-from ponder.model.decoder import Decoder
-from ponder.model.directory import model_directory
 from ponder.model.lora import initialise_adapters
 from ponder.model.tensor_files import read_safetensors, write_safetensors
 from ponder.model.weights import DTYPES, load_decoder, save_decoder
@@ -76,34 +71,33 @@ def save_checkpoint(
     return run.path / "checkpoints" / f"{progress.stage}-{progress.step:06d}"
 
 
-def load_weights(checkpoint: Path, model: Model, device: str) -> MasterWeights:
-    """The weights of a checkpoint as they were in the run that saved it, bit for bit; of adapters with the base that they are
-    trained on."""
+def load_weights(checkpoint: Path, model: Model, base: Path | None, device: str) -> MasterWeights:
+    """The weights of a checkpoint as they were in the run that saved it, bit for bit.
+
+    Args:
+        base: of adapters, the directory of the model that they are put on
+    """
     exact = checkpoint / WEIGHTS_FILE
-    if model.lora is None:
+    if base is None:
         decoder = load_decoder(checkpoint, "float32", device)
         if exact.is_file():
             read_safetensors(dict(decoder.named_parameters()), exact)
         return MasterWeights.of(decoder, DTYPES[compute_dtype(model, device)])
-    decoder, values = load_with_adapters(model, device)
-    read_safetensors(values, exact)
-    weights = MasterWeights.of_adapters(decoder, values)
+    weights = load_with_adapters(model, base, device)
+    read_safetensors(dict(weights.masters), exact)
     weights.publish()
     return weights
 
 
-def load_with_adapters(model: Model, device: str, seed: int = 0) -> tuple[Decoder, dict[str, Tensor]]:
-    """The base of a recipe's model with adapters that change nothing yet, and their values {name: float32}."""
-    assert model.path is not None
-    decoder = load_decoder(model.path, compute_dtype(model, device), device, lora_of(model))
-    exact = initialise_adapters(decoder, seed)
-    own = dict(decoder.named_parameters())
-    return decoder, {name: own[name] if decoder.dtype == torch.float32 else value for name, value in exact.items()}
+def load_with_adapters(model: Model, base: Path, device: str, seed: int = 0) -> MasterWeights:
+    """The base of a recipe's model with adapters that change nothing yet."""
+    decoder = load_decoder(base, compute_dtype(model, device), device, lora_of(model))
+    return MasterWeights.of_adapters(decoder, initialise_adapters(decoder, seed), base)
 
 
 def _save_adapters(weights: MasterWeights, directory: Path, dtype: str, model: Model) -> None:
     """A whole model, with the adapters merged into it in float32, and the adapters beside it; or these alone."""
-    assert model.lora is not None
+    assert model.lora is not None and weights.base is not None
     config, parameters = weights.decoder.config, weights.parameters()
     beside = directory
     if model.lora.save == "merged":
@@ -112,7 +106,7 @@ def _save_adapters(weights: MasterWeights, directory: Path, dtype: str, model: M
         beside = directory / ADAPTER_DIRECTORY
         beside.mkdir()
         (beside / MERGED_FILE).write_text(json.dumps({"dtype": dtype, "lost": merge.lost}) + "\n", encoding="utf-8")
-    save_adapter(config, parameters, beside, str(model_directory(model.path).resolve()))
+    save_adapter(config, parameters, beside, str(weights.base.resolve()))
 
 
 def lora_of(model: Model) -> LoraConfig | None:

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 
 from ponder.chat.added_tokens import add_tokens
 from ponder.chat.renderer import Renderer
 from ponder.model.config import load_config
-from ponder.model.directory import model_directory
 from ponder.model.grow import grow_vocabulary
 from ponder.model.weights import DTYPES, load_decoder
 from ponder.recipe.schema import Model, Recipe
@@ -20,23 +20,26 @@ from ponder.training.precision import check_memory, compute_dtype
 from ponder.training.stages.kind import StageKind
 
 
-def first_model(recipe: Recipe, pool: TaskPool, stages: Sequence[StageKind]) -> tuple[MasterWeights, Renderer]:
+def first_model(
+    recipe: Recipe, parent: Path | None, pool: TaskPool, stages: Sequence[StageKind]
+) -> tuple[MasterWeights, Renderer]:
     """
+    Args:
+        parent: the directory of the model that comes in, None for a newborn
     Raises:
         ValueError: no model, a damaged one, or one that is larger than memory.
     """
     model, device = recipe.model, device_of(recipe.model)
     dtype = DTYPES[compute_dtype(model, device)]
-    if model.path is None:
+    if parent is None:
         texts = birth_texts(pool.draw(0, TEXTS), stages)
         decoder, renderer = give_birth(model.birth, recipe.seed, texts, device)
         return MasterWeights.of(decoder, dtype), renderer
-    path = model_directory(model.path)
-    check_memory(replace(load_config(path), lora=lora_of(model)), model, device)
-    renderer = Renderer.load(path)
+    check_memory(replace(load_config(parent), lora=lora_of(model)), model, device)
+    renderer = Renderer.load(parent)
     if model.lora is not None:
-        return MasterWeights.of_adapters(*load_with_adapters(model, device, recipe.seed)), renderer
-    decoder = load_decoder(path, "float32", device)
+        return load_with_adapters(model, parent, device, recipe.seed), renderer
+    decoder = load_decoder(parent, "float32", device)
     renderer, made_of = add_tokens(renderer, model.add_tokens)
     grow_vocabulary(decoder, made_of)
     return MasterWeights.of(decoder, dtype), renderer

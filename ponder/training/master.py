@@ -6,6 +6,7 @@ and sampler both read. With LoRA only the adapters have masters; the base is the
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -20,10 +21,11 @@ class MasterWeights:
     Attributes:
         decoder: what learner and sampler compute with
         masters: {name: the parameter that is learned, float32}; in float32 the decoder's own
+        base: of adapters, the directory of the model that they are put on
     """
 
-    def __init__(self, decoder: Decoder, masters: dict[str, nn.Parameter]):
-        self.decoder, self.masters = decoder, masters
+    def __init__(self, decoder: Decoder, masters: dict[str, nn.Parameter], base: Path | None = None):
+        self.decoder, self.masters, self.base = decoder, masters, base
 
     @classmethod
     def of(cls, decoder: Decoder, dtype: torch.dtype = torch.float32) -> "MasterWeights":
@@ -43,7 +45,7 @@ class MasterWeights:
         return weights
 
     @classmethod
-    def of_adapters(cls, decoder: Decoder, exact: dict[str, Tensor]) -> "MasterWeights":
+    def of_adapters(cls, decoder: Decoder, exact: dict[str, Tensor], base: Path | None = None) -> "MasterWeights":
         """The adapters alone are learned.
 
         Args:
@@ -53,8 +55,8 @@ class MasterWeights:
         own = dict(decoder.named_parameters())
         assert set(exact) == {name for name in own if is_adapter(name)} and exact
         if decoder.dtype == torch.float32:
-            return cls(decoder, {name: own[name] for name in exact})
-        return cls(decoder, {name: nn.Parameter(value) for name, value in exact.items()})
+            return cls(decoder, {name: own[name] for name in exact}, base)
+        return cls(decoder, {name: nn.Parameter(value) for name, value in exact.items()}, base)
 
     @property
     def apart(self) -> bool:

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from ponder.chat.renderer import Renderer
-from ponder.model.directory import model_directory
-from ponder.recipe.load import dump_recipe, load_recipe
+from ponder.recipe.load import dump_recipe, load_recipe, with_model
 from ponder.recipe.schema import Model, Recipe
 from ponder.runs.lineage import fingerprint, last_processor, new_lineage
 from ponder.runs.processor import processor
 from ponder.runs.run import BIRTH, Run
 from ponder.runs.trackers import check_trackers
+from ponder.server.start.checkpoint import find_checkpoint
 from ponder.training.changes import changed_fields, forget_other_evaluations, reopens
 from ponder.training.checkpoint import Progress, load_progress, load_weights, save_checkpoint
 from ponder.training.data import load_tasks
@@ -31,12 +31,15 @@ def start(recipe: Recipe, path: Path, view: View) -> Run:
 
     Raises:
         ValueError: what can be refused is refused before anything is learned, and then leaves no directory behind.
+        OSError: a model of the hub could not be fetched.
         Stopped: Ctrl+C or SIGTERM; the run can be resumed.
         Paused: verifiers failed too often, or a gradient was not finite; the run can be resumed.
     """
-    text = dump_recipe(recipe)
     check_trackers(recipe.trackers)
-    parent = None if recipe.model.path is None else model_directory(recipe.model.path)
+    parent = None if recipe.model.path is None else find_checkpoint(recipe.model.path)
+    if parent is not None:  # the run's own recipe names these very weights, whatever the hub or another run has later
+        recipe = with_model(recipe, parent.lasting)
+    text = dump_recipe(recipe)
     device_of(recipe.model)
     stages = stages_of(recipe)
     pool = load_tasks(recipe)
@@ -46,11 +49,13 @@ def start(recipe: Recipe, path: Path, view: View) -> Run:
         check_tasks(stages, pool, verification)
     for remark in precision_remarks(recipe.model, device_of(recipe.model)):
         view.say(remark)
-    weights, renderer = first_model(recipe, pool, stages)
+    weights, renderer = first_model(recipe, parent and parent.directory, pool, stages)
     pool = load_fitting_tasks(recipe, pool, renderer, view.say)
     for remark in check_before_training(recipe, stages, pool, weights.decoder.config, renderer):
         view.say(remark)
-    lineage = new_lineage(text, seed=recipe.seed, parent=parent)
+    lineage = new_lineage(
+        text, seed=recipe.seed, parent=parent and parent.directory, hub=parent and parent.hub and str(parent.hub)
+    )
     if files := reward_files(recipe):
         lineage[KEY] = files
     with Run.create(path, text, lineage) as run:
@@ -92,9 +97,8 @@ def resume(path: Path, view: View, overrides: Sequence[str] = ()) -> Run:
         if reopened:
             progress.done = False
         forget_other_evaluations(progress, changed)
-        if recipe.model.lora is not None:
-            check_base(run.lineage, recipe.model)
-        weights = load_weights(checkpoint, recipe.model, device_of(recipe.model))
+        base = None if recipe.model.lora is None else base_of_adapters(run.lineage, recipe.model)
+        weights = load_weights(checkpoint, recipe.model, base, device_of(recipe.model))
         # All that may be refused comes before anything of the run is changed.
         renderer, stages = Renderer.load(checkpoint), stages_of(recipe)
         pool = load_fitting_tasks(recipe, load_tasks(recipe), renderer, view.say)
@@ -122,14 +126,17 @@ def resume(path: Path, view: View, overrides: Sequence[str] = ()) -> Run:
     return run
 
 
-def check_base(lineage: Mapping[str, Any], model: Model) -> None:
-    """
+def base_of_adapters(lineage: Mapping[str, Any], model: Model) -> Path:
+    """The directory of the model that a run's adapters are put on.
+
     Raises:
-        ValueError: the model that a run's adapters are put on is not there any more, or is another.
+        ValueError: it is not there any more, or is another.
     """
-    base, then = model_directory(model.path), lineage["parent"]["fingerprint"]
+    assert model.path is not None
+    base, then = find_checkpoint(model.path).directory, lineage["parent"]["fingerprint"]
     if (now := fingerprint(base)) != then:
         raise ValueError(
             f"{base} is another model than the one that this run's adapters were trained on (fingerprint {now[:12]}, then "
             f"{then[:12]}): put that one back, or start another run"
         )
+    return base

@@ -140,7 +140,7 @@ def test_a_checkpoint_is_served_for_the_conversation(checkpoint):
 @pytest.mark.parametrize(
     "arguments, why",
     [
-        ([], "either RUN|CHECKPOINT or --server URL"),
+        ([], "either MODEL or --server URL"),
         (["here", "--server", "http://127.0.0.1:9"], "not both"),
         (["here", "--model", "x"], "belong to --server"),
         (["here"], "neither a checkpoint"),

@@ -29,7 +29,7 @@ def test_a_hub_id(tmp_path, monkeypatch):
     (tmp_path / "Qwen/Qwen2.5-0.5").mkdir()
     assert "did you mean Qwen/Qwen2.5-0.5?" in refusal("Qwen/Qwen2.5-0.5B"), "a path, since its parent is there"
     with pytest.raises(ValueError, match=r"hf download a/b .*Presets: qwq-32b"):
-        load_described("a/b")
+        load_described("a/b", model_directory)
 
 
 def test_a_path_that_is_not_there(tmp_path):

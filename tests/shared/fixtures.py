@@ -6,9 +6,8 @@ import pytest
 
 from ponder.chat.birth import train_tokenizer, write_tokenizer
 from ponder.chat.renderer import Renderer
+from ponder.engine.model_defaults import sampling_defaults
 from ponder.server.answer.gateway import Gateway
-from ponder.server.answer.planning import sampling_defaults
-from ponder.server.start.gateway_for import read_generation_config
 from tests.shared.born import NAME, Server, engine_of, give_birth
 from tests.shared.scripted import Scripted
 
@@ -34,7 +33,7 @@ def checkpoint(tmp_path_factory):
 @pytest.fixture(scope="session")
 def born(checkpoint):
     """The random model behind a server, sampled as its generation_config says."""
-    defaults = sampling_defaults(read_generation_config(checkpoint))
+    defaults = sampling_defaults(checkpoint)
     server = Server(Gateway(engine_of(checkpoint), Renderer.load(checkpoint), NAME, defaults))
     yield server
     server.close()

@@ -13,6 +13,7 @@ from ponder.clients.talk.client import Client, WireError
 from ponder.clients.terminal.chat import Chat
 from ponder.clients.terminal.reading import Reader
 from ponder.clients.terminal.screen import Screen
+from ponder.server.start.checkpoint import find_checkpoint
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 MOST_NAMES = 20  # of models that are listed
@@ -30,23 +31,24 @@ class ChatOptions:
     settings: Settings = field(default_factory=Settings)
 
 
-def chat_with_checkpoint(where: Path, options: ChatOptions) -> int:
-    """Talks to a run's newest checkpoint, or to the one that is given. Returns the exit code.
+def chat_with_checkpoint(where: str | Path, options: ChatOptions) -> int:
+    """Talks to a model of this machine or the hub (what `find_checkpoint` takes). Returns the exit code.
 
     Raises:
         ValueError: there is none, or it cannot be served.
+        OSError: the hub's could not be fetched.
     """
     reader, screen = _ends()
+    found = find_checkpoint(where)  # what it fetches shows its own progress
     with ExitStack() as stack:
         if reader.prompts:
             screen.live(f"Loading {where}...")
-        from ponder.clients.terminal.local import LocalServer
-        from ponder.server.start.checkpoint import find_checkpoint  # torch takes its time
+        from ponder.clients.terminal.local import LocalServer  # torch takes its time
 
-        checkpoint, name = find_checkpoint(where), where.resolve().name
-        server = LocalServer(checkpoint, name)
+        server = LocalServer(found.directory, found.name)
         stack.callback(server.close)
-        return _chat(Client(server.url, name, server.api_key), f"This is {checkpoint}.", reader, screen, options)
+        greeting = f"This is {found.hub or found.directory}."
+        return _chat(Client(server.url, found.name, server.api_key), greeting, reader, screen, options)
 
 
 def chat_with_server(url: str, options: ChatOptions) -> int:

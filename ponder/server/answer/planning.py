@@ -145,18 +145,6 @@ class Planner:
         return or_refuse(lambda: replace(defaults, **given, stop_ids=stop_ids, logit_bias=biases))
 
 
-def sampling_defaults(generation_config: dict[str, Any]) -> SamplingParams:
-    """A model's own defaults where its generation_config has them, else the guidelines'.
-
-    Raises:
-        ValueError: it has a value out of its range.
-    """
-    names = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
-    return SamplingParams(
-        **{name: generation_config[name] for name in names if generation_config.get(name) is not None}
-    )
-
-
 def _seeded(plan: Plan, request: Sampling) -> tuple[Plan, ...]:
     """A plan for each of n answers. A seed gives the same answers again; without one they are new every time."""
     seed = secrets.randbits(64) if request.seed is None else request.seed

@@ -2,7 +2,6 @@
 weights is read; vLLM works that out itself.
 """
 
-import json
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from rich.console import Console
 
 from ponder.chat.renderer import Renderer
 from ponder.engine.local import DEFAULT_TOKEN_BUDGET, LocalEngine
+from ponder.engine.model_defaults import sampling_defaults
 from ponder.engine.thread import ThreadedEngine
 from ponder.engine.vllm import VllmEngine
 from ponder.engine.vllm_process import VllmServer, start_vllm
@@ -23,7 +23,6 @@ from ponder.model.config import ModelConfig, load_config
 from ponder.model.describe import describe
 from ponder.model.weights import load_decoder
 from ponder.server.answer.gateway import Gateway
-from ponder.server.answer.planning import sampling_defaults
 from ponder.server.start.engine_choice import EngineChoice
 from ponder.server.start.loading import loading
 
@@ -78,7 +77,7 @@ def open_gateway(checkpoint: Path, name: str, choice: EngineChoice = EngineChoic
         ChildProcessError: the vLLM that was started has failed; with what it said last.
     """
     config = load_config(checkpoint)
-    renderer, defaults = Renderer.load(checkpoint), sampling_defaults(read_generation_config(checkpoint))
+    renderer, defaults = Renderer.load(checkpoint), sampling_defaults(checkpoint)
     factors = choice.factors_for(config)
     if choice.kind == "local":
         engine = _open_local(checkpoint, factors)
@@ -149,20 +148,6 @@ def _start_all(checkpoint: Path, choice: EngineChoice, factors: Sequence[float])
             servers.append(server)
         started.pop_all()
     return servers
-
-
-def read_generation_config(checkpoint: Path) -> dict:
-    """Raises ValueError where it is no JSON object."""
-    path = checkpoint / "generation_config.json"
-    if not path.is_file():
-        return {}
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is broken JSON: {error}") from error
-    if not isinstance(config, dict):
-        raise ValueError(f"{path} must be a JSON object")
-    return config
 
 
 def free_memory(device: str) -> int:

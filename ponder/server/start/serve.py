@@ -44,18 +44,19 @@ class ServeSettings:
     engine: EngineChoice = field(default_factory=EngineChoice)
 
 
-def serve(model: Path, settings: ServeSettings, mount_page: Mount) -> None:
-    """Serves a checkpoint, or a run's newest one, until Ctrl+C or SIGTERM; then finishes what has been taken on.
+def serve(model: str | Path, settings: ServeSettings, mount_page: Mount) -> None:
+    """Serves a model (what `find_checkpoint` takes) until Ctrl+C or SIGTERM; then finishes what has been taken on.
 
     Raises:
         ValueError: no model, a model that does not fit, an address that is taken, a broken key file.
         ConnectionError, ChildProcessError: no vLLM answers, or the one that was started has failed.
     """
-    checkpoint = find_checkpoint(model)
+    found = find_checkpoint(model, weights=False)
     keys = Keys.load(settings.key_file, settings.limits) if settings.key_file else None
-    # The address first: nobody wants to hear after minutes of loading that it is taken.
+    # The address first: nobody wants to hear after minutes of fetching and loading that it is taken.
     with listen(settings.host, settings.port) as listener:
-        gateway = open_gateway(checkpoint, settings.name or model.resolve().name, settings.engine)
+        checkpoint = find_checkpoint(found.lasting).directory
+        gateway = open_gateway(checkpoint, settings.name or found.name, settings.engine)
         # A signal that comes before the server runs is remembered. (uvicorn raises the one that ended it once more at its
         # end: by then there is nothing left to do.)
         early: list[int] = []

@@ -156,7 +156,7 @@ class Training:
         names = [BIRTH, *(s.settings.name for s in self.stages)]
         before = names[: names.index(stage.settings.name)]
         checkpoints = [c for c in self.run.checkpoints() if place_of(c)[0] in before]
-        weights = load_weights(checkpoints[-1], self.recipe.model, self.decoder.device.type)
+        weights = load_weights(checkpoints[-1], self.recipe.model, self.weights.base, self.decoder.device.type)
         return weights.decoder.requires_grad_(False)
 
     # ---- evaluations and exits ----
