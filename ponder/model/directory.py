@@ -3,19 +3,10 @@
 import difflib
 import json
 import re
-import textwrap
+import shlex
 from pathlib import Path
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-# Of a GGUF file, in Python.
-CONVERSION = """\
-from transformers import AutoModelForCausalLM, AutoTokenizer
-source = {{"pretrained_model_name_or_path": {directory!r}, "gguf_file": {name!r}}}
-model = AutoModelForCausalLM.from_pretrained(**source)
-del model.hf_quantizer, model.config.quantization_config
-model.save_pretrained({out!r})
-AutoTokenizer.from_pretrained(**source).save_pretrained({out!r})
-"""
 # Where models lie in a directory that is none itself: a run, or the hub's cache.
 INSIDE = ("checkpoints/*/config.json", "snapshots/*/config.json", "*/config.json")
 
@@ -57,11 +48,8 @@ def _why_no_file(path: Path) -> str:
 
 def _why_no_gguf(path: Path) -> str:
     return (
-        f"{path} is a GGUF file, which Ponder does not read. Take the original model's directory from the hub, or convert "
-        "the file once (pip install transformers gguf accelerate) and give the directory 'model':\n"
-        + textwrap.indent(
-            CONVERSION.format(directory=str(path.parent.resolve()), name=path.name, out="model"), prefix="    "
-        )
+        f"{path} is a GGUF file; make a model's directory of it once, with `ponder model import {shlex.quote(str(path))} "
+        f"--to {shlex.quote(path.stem)}`, and give {path.stem}"
     )
 
 
