@@ -66,18 +66,14 @@ def checkpoint_layout(config: ModelConfig) -> dict[str, Rows]:
     return layout
 
 
-def load_decoder(directory: str | Path, dtype: str | None = None, device: str = "cpu") -> Decoder:
-    """Load a checkpoint; names, shapes and shards are checked before a byte of weights is read.
+def open_checkpoint(directory: str | Path) -> tuple[ModelConfig, dict[str, Path]]:
+    """The config of a checkpoint and the file of each of its tensors; no weights are read.
 
-    A config that ties the embeddings beside a file with another output matrix (lm_head) gives an untied decoder, with a
+    A config that ties the embeddings beside a file with another output matrix (lm_head) is returned untied, with a
     warning: so does transformers 5.
 
-    Args:
-        directory: with config.json and safetensors
-        dtype: "float32", "bfloat16" or "float16"; the checkpoint's own where None. `config.dtype` stays the checkpoint's
     Raises:
-        ValueError: not a model, an unknown architecture, a missing shard, a missing, extra or misshapen tensor, a tensor
-            that holds NaN or infinity.
+        ValueError: as `load_decoder`, but for NaN and infinity.
     """
     directory = model_directory(directory)
     config = load_config(directory)
@@ -90,6 +86,22 @@ def load_decoder(directory: str | Path, dtype: str | None = None, device: str = 
             stacklevel=2,
         )
         config = replace(config, tie_embeddings=False)
+    return config, files
+
+
+def load_decoder(directory: str | Path, dtype: str | None = None, device: str = "cpu") -> Decoder:
+    """Load a checkpoint; names, shapes and shards are checked before a byte of weights is read.
+
+    A config that ties the embeddings beside a file with another output matrix gives an untied decoder (`open_checkpoint`).
+
+    Args:
+        directory: with config.json and safetensors
+        dtype: "float32", "bfloat16" or "float16"; the checkpoint's own where None. `config.dtype` stays the checkpoint's
+    Raises:
+        ValueError: not a model, an unknown architecture, a missing shard, a missing, extra or misshapen tensor, a tensor
+            that holds NaN or infinity.
+    """
+    config, files = open_checkpoint(directory)
     decoder = build_empty(config).to(DTYPES[dtype or config.dtype]).to_empty(device=device)
     parameters = dict(decoder.named_parameters())
     with torch.no_grad():

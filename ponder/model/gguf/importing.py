@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from ponder.model.config import ModelConfig, RopeConfig
+from ponder.model.fields import Fields
 from ponder.model.gguf.container import Container, StoredTensor, read_container
 from ponder.model.gguf.metadata import config_from_metadata, metadata_fields
 from ponder.model.gguf.names import ROPE_FREQS, from_pairs, is_paired, layout
@@ -56,7 +57,7 @@ def plan_import(path: str | Path) -> Import:
     fields = metadata_fields(container)
     config = config_from_metadata(fields, container.tensors)
     sources = _sources(container, config)
-    config = replace(config, rope=_scaled(container, config))
+    config = replace(config, rope=_scaled(container, fields, config))
     vocabulary = read_vocabulary(fields, config.vocab_size)
     config = replace(
         config, bos_id=vocabulary.ids.get("bos"), eos_ids=vocabulary.ends, pad_id=vocabulary.ids.get("pad")
@@ -122,7 +123,7 @@ def _sources(container: Container, config: ModelConfig) -> dict[str, StoredTenso
     return {name: tensors[stored] for name, (stored, _) in wanted.items()}
 
 
-def _scaled(container: Container, config: ModelConfig) -> RopeConfig:
+def _scaled(container: Container, fields: Fields, config: ModelConfig) -> RopeConfig:
     """The rotary embedding, with the scaling that a tensor of divisors describes."""
     source = container.tensors.get(ROPE_FREQS)
     if source is None:
@@ -134,7 +135,7 @@ def _scaled(container: Container, config: ModelConfig) -> RopeConfig:
         )
     with container.path.open("rb") as file:
         divisors = next(_rows(file, source, 1))[0]
-    found = llama3_from_divisors(config.rope.theta, divisors)
+    found = llama3_from_divisors(config.rope.theta, divisors, fields, f"{config.family}.rope.scaling.")
     if found is None:
         raise ValueError(f"{container.path}: {ROPE_FREQS} is no Llama 3 scaling, the only one Ponder has as a tensor")
     return found

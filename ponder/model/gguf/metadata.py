@@ -9,7 +9,7 @@ from ponder.model.config import MOST_LAYERS, Family, ModelConfig, RopeConfig
 from ponder.model.fields import Fields
 from ponder.model.gguf.container import Container, StoredTensor
 from ponder.model.gguf.names import OUTSIDE, ROPE_FREQS
-from ponder.model.gguf.rope import yarn_from_metadata, yarn_metadata
+from ponder.model.gguf.rope import llama3_metadata, yarn_from_metadata, yarn_metadata
 from ponder.model.weights import EMBEDDINGS, HEAD
 
 FAMILIES: tuple[Family, ...] = get_args(Family)  # each has its own name in GGUF too
@@ -88,8 +88,9 @@ def metadata_from_config(config: ModelConfig, where: str) -> dict[str, Any]:
         "rope.dimension_count": config.head_dim,
         "rope.freq_base": config.rope.theta,
     }
-    if config.rope.kind == "yarn":
-        values |= {f"rope.scaling.{key}": value for key, value in yarn_metadata(config.rope, where).items()}
+    if config.rope.kind != "default":
+        scaling = yarn_metadata(config.rope, where) if config.rope.kind == "yarn" else llama3_metadata(config.rope)
+        values |= {f"rope.scaling.{key}": value for key, value in scaling.items()}
     return {"general.architecture": config.family} | {f"{config.family}.{key}": value for key, value in values.items()}
 
 

@@ -76,9 +76,22 @@ def llama3_divisors(rope: RopeConfig, head_dim: int) -> np.ndarray:
     return (plain / scaled).numpy()
 
 
-def llama3_from_divisors(theta: float, divisors: np.ndarray) -> RopeConfig | None:
+def llama3_metadata(rope: RopeConfig) -> dict[str, Any]:
+    """The fields of `llama.rope.scaling.` that say what the divisors were made of. llama.cpp has no use for them, but where
+    heads are small the divisors alone do not tell."""
+    return {
+        "original_context_length": rope.original_max_positions,
+        "low_freq_factor": float(rope.low_freq_factor),
+        "high_freq_factor": float(rope.high_freq_factor),
+    }
+
+
+def llama3_from_divisors(theta: float, divisors: np.ndarray, fields: Fields, prefix: str) -> RopeConfig | None:
     """The Llama 3 scaling that divides the frequencies so; the plain embedding where nothing is divided.
 
+    Args:
+        divisors: # [head_dim / 2]
+        prefix: of the fields of `llama3_metadata`, which may be there: `llama.rope.scaling.`
     Returns:
         None where they are no Llama 3 scaling.
     """
@@ -92,8 +105,18 @@ def llama3_from_divisors(theta: float, divisors: np.ndarray) -> RopeConfig | Non
     usual = replace(
         plain, kind="llama3", factor=factor, original_max_positions=LLAMA3_CONTEXT, high_freq_factor=LLAMA3_HIGH
     )
-    for found in (usual, _fitted(usual, divisors)):
-        if found and np.allclose(llama3_divisors(found, 2 * len(divisors)), divisors, rtol=CLOSE):
+    said = replace(
+        usual,
+        original_max_positions=fields.whole(f"{prefix}original_context_length", LLAMA3_CONTEXT),
+        low_freq_factor=fields.number(f"{prefix}low_freq_factor", 1.0),
+        high_freq_factor=fields.number(f"{prefix}high_freq_factor", LLAMA3_HIGH),
+    )
+    for found in (said, usual, _fitted(usual, divisors)):
+        if (
+            found
+            and found.high_freq_factor > found.low_freq_factor
+            and np.allclose(llama3_divisors(found, 2 * len(divisors)), divisors, rtol=CLOSE)
+        ):
             return found
     return None
 
