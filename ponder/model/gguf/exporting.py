@@ -13,7 +13,7 @@ from safetensors import safe_open
 from ponder.model.config import ModelConfig
 from ponder.model.gguf.library import gguf_library
 from ponder.model.gguf.metadata import metadata_from_config
-from ponder.model.gguf.names import ROPE_FREQS, gguf_name, is_paired, layout, to_pairs
+from ponder.model.gguf.names import ROPE_FREQS, is_paired, layout, to_pairs
 from ponder.model.gguf.quantisation import Quantisation, by_name
 from ponder.model.gguf.rope import llama3_divisors
 from ponder.model.gguf.tokenizer_export import tokenizer_metadata
