@@ -40,20 +40,19 @@ class Export:
     metadata: Mapping[str, Any]
 
     def remarks(self, dtype: str) -> list[str]:
-        """What is not as it was asked for."""
-        wanted = FORMS[dtype][0]
-        other = [
-            name
-            for name, (_, shape) in layout(self.config).items()
-            if len(shape) > 1 and _form(shape, dtype).name != wanted
+        """What is not as it was asked for, a sentence each."""
+        shapes = {name: shape for name, (_, shape) in layout(self.config).items() if len(shape) > 1}
+        wanted = by_name(FORMS[dtype][0])
+        other = {name: form.name for name, shape in shapes.items() if (form := _form(shape, dtype)) != wanted}
+        said = [
+            f"{len(other)} matrices stay {next(iter(other.values()))}, first {next(iter(other))}: {wanted.name} wants rows of "
+            f"a multiple of {wanted.block}"
         ]
-        if not other:
-            return []
-        block = by_name(wanted).block
-        return [
-            f"{len(other)} matrices stay {_form(layout(self.config)[other[0]][1], dtype).name}, first {other[0]}: {wanted} "
-            f"wants rows of a multiple of {block}"
-        ]
+        rope = self.config.rope
+        if rope.kind == "yarn" and (rope.beta_fast, rope.beta_slow) != (32, 1):
+            ramp = f"--yarn-beta-fast {rope.beta_fast:g} --yarn-beta-slow {rope.beta_slow:g}"
+            return [*said[: len(other)], f"llama.cpp does not read YaRN's ramp from a file: give it {ramp}"]
+        return said[: len(other)]
 
 
 def plan_export(directory: str | Path) -> Export:
@@ -116,7 +115,7 @@ def _packed(plan: Export, name: str, form: Quantisation) -> np.ndarray:
         rows = file.get_tensor(name).to(torch.float32).numpy()
     if is_paired(plan.config, name):
         rows = np.ascontiguousarray(to_pairs(rows, plan.config.head_dim))
-    with np.errstate(over="ignore"):  # found and named below
+    with np.errstate(over="ignore", invalid="ignore"):  # found and named below
         packed = form.pack(rows)
     _check_finite(rows if form.name == "Q8_0" else packed, f"{plan.files[name]}: tensor {name!r}", form.name)
     return packed
