@@ -44,15 +44,17 @@ class Export:
         shapes = {name: shape for name, (_, shape) in layout(self.config).items() if len(shape) > 1}
         wanted = by_name(FORMS[dtype][0])
         other = {name: form.name for name, shape in shapes.items() if (form := _form(shape, dtype)) != wanted}
-        said = [
-            f"{len(other)} matrices stay {next(iter(other.values()))}, first {next(iter(other))}: {wanted.name} wants rows of "
-            f"a multiple of {wanted.block}"
-        ]
+        said = []
+        if other:
+            name, form = next(iter(other.items()))
+            said.append(
+                f"{len(other)} matrices stay {form}, first {name}: {wanted.name} wants rows of a multiple of {wanted.block}"
+            )
         rope = self.config.rope
         if rope.kind == "yarn" and (rope.beta_fast, rope.beta_slow) != (32, 1):
             ramp = f"--yarn-beta-fast {rope.beta_fast:g} --yarn-beta-slow {rope.beta_slow:g}"
-            return [*said[: len(other)], f"llama.cpp does not read YaRN's ramp from a file: give it {ramp}"]
-        return said[: len(other)]
+            said.append(f"llama.cpp does not read YaRN's ramp from a file: give it {ramp}")
+        return said
 
 
 def plan_export(directory: str | Path) -> Export:

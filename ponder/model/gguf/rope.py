@@ -46,17 +46,18 @@ def yarn_from_metadata(theta: float, fields: Fields, prefix: str, context: int) 
     factor = fields.number(f"{prefix}factor")
     if fields.number(f"{prefix}yarn_ext_factor", 1.0) != 1:
         raise fields.refused(f"{prefix}yarn_ext_factor", "1")
-    attention = None
-    if (more := fields.number(f"{prefix}attn_factor", 1.0)) != 1:
-        attention = float(np.float32(more * _usual_attention(factor)))
-    elif fields.has(f"{prefix}yarn_attn_factor"):
-        attention = _unless_usual(fields.number(f"{prefix}yarn_attn_factor"), factor)
+    # llama.cpp multiplies its usual attention factor with one key; its converter writes Hugging Face's under another.
+    attention = fields.number(f"{prefix}attn_factor", 1.0) * _usual_attention(factor)
+    written = fields.number(f"{prefix}yarn_attn_factor", 1.0)
+    if not fields.has(f"{prefix}attn_factor") or math.isclose(written, attention, rel_tol=1e-6):
+        attention = written
+    unsaid = attention == 1 or math.isclose(attention, _usual_attention(factor), rel_tol=1e-6)
     return RopeConfig(
         theta=theta,
         kind="yarn",
         factor=factor,
         original_max_positions=fields.whole(f"{prefix}original_context_length", context),
-        attention_factor=attention,
+        attention_factor=None if unsaid else attention,
         beta_fast=fields.number(f"{prefix}yarn_beta_fast", 32.0),
         beta_slow=fields.number(f"{prefix}yarn_beta_slow", 1.0),
     )
@@ -64,10 +65,6 @@ def yarn_from_metadata(theta: float, fields: Fields, prefix: str, context: int) 
 
 def _usual_attention(factor: float) -> float:
     return 0.1 * math.log(factor) + 1.0 if factor > 1 else 1.0
-
-
-def _unless_usual(attention: float, factor: float) -> float | None:
-    return None if attention in (1.0,) or math.isclose(attention, _usual_attention(factor), rel_tol=1e-6) else attention
 
 
 def llama3_divisors(rope: RopeConfig, head_dim: int) -> np.ndarray:
