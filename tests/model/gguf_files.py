@@ -130,8 +130,9 @@ def rewritten(
         name: np.array(data[one.start : one.start + one.size]).view(np.float32).reshape(one.shape)
         for name, one in container.tensors.items()
     }
-    writer = gguf.GGUFWriter(target, str(container.metadata["general.architecture"]))
-    for key, value in metadata(dict(container.metadata)).items():
+    changed = metadata(dict(container.metadata))
+    writer = gguf.GGUFWriter(target, changed["general.architecture"])
+    for key, value in changed.items():
         if key == "general.architecture":
             continue
         if isinstance(value, np.ndarray | list):

@@ -50,11 +50,12 @@ def test_llama_cpp_gives_the_logits_and_the_greedy_tokens_of_the_original(name, 
     assert [next(stream) for _ in range(24)] == sequence[PROMPT:]
 
 
-def test_yarn_with_an_attention_factor_of_its_own(tmp_path):
+@pytest.mark.parametrize("attention", (1.3, 1.0))
+def test_yarn_with_an_attention_factor_of_its_own(attention, tmp_path):
     model = make("qwen2-yarn", tmp_path)
     path = tmp_path / "config.json"
     raw = json.loads(path.read_text())
-    raw["rope_parameters"] |= {"attention_factor": 1.3}
+    raw["rope_parameters"] |= {"attention_factor": attention}
     path.write_text(json.dumps(raw))
     assert load_config(imported(exported(tmp_path), tmp_path / "b")) == load_config(tmp_path)
     model = type(model).from_pretrained(tmp_path, dtype=torch.float32).eval()

@@ -108,7 +108,7 @@ def _refuse_unsupported(fields: Fields, family: Family) -> None:
     where = fields.where
     if fields.text("general.type", "model") != "model":
         raise ValueError(
-            f"{where}: it holds a {fields.text('general.type')}, and no whole model; give the model's own file"
+            f"{where}: general.type is {fields.text('general.type')!r}, so it is no whole model; give the model's own file"
         )
     if fields.has("split.count") and fields.whole("split.count") > 1:
         raise ValueError(

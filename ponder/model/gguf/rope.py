@@ -47,17 +47,16 @@ def yarn_from_metadata(theta: float, fields: Fields, prefix: str, context: int) 
     if fields.number(f"{prefix}yarn_ext_factor", 1.0) != 1:
         raise fields.refused(f"{prefix}yarn_ext_factor", "1")
     # llama.cpp multiplies its usual attention factor with one key; its converter writes Hugging Face's under another.
-    attention = fields.number(f"{prefix}attn_factor", 1.0) * _usual_attention(factor)
-    written = fields.number(f"{prefix}yarn_attn_factor", 1.0)
-    if not fields.has(f"{prefix}attn_factor") or math.isclose(written, attention, rel_tol=1e-6):
+    usual, written = _usual_attention(factor), fields.number(f"{prefix}yarn_attn_factor", 1.0)
+    attention = fields.number(f"{prefix}attn_factor", 1.0) * usual
+    if math.isclose(written, attention, rel_tol=1e-6) or (written != 1 and not fields.has(f"{prefix}attn_factor")):
         attention = written
-    unsaid = attention == 1 or math.isclose(attention, _usual_attention(factor), rel_tol=1e-6)
     return RopeConfig(
         theta=theta,
         kind="yarn",
         factor=factor,
         original_max_positions=fields.whole(f"{prefix}original_context_length", context),
-        attention_factor=None if unsaid else attention,
+        attention_factor=None if math.isclose(attention, usual, rel_tol=1e-6) else attention,
         beta_fast=fields.number(f"{prefix}yarn_beta_fast", 32.0),
         beta_slow=fields.number(f"{prefix}yarn_beta_slow", 1.0),
     )
