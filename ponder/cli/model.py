@@ -72,7 +72,7 @@ def import_model(
     plan = plan_import(file)
     if to.exists() and not (to.is_dir() and not any(to.iterdir())):
         raise ValueError(f"{to} is there already; give another --to, or remove it")
-    with replacing_directory(to) as aside, _progress(f"{file.name} -> {to}") as told:
+    with replacing_directory(to) as aside, _progress(f"{file.name} -> {to.name}") as told:
         write_import(plan, aside, dtype.value, told)
 
 
@@ -92,7 +92,7 @@ def export(
         raise ValueError(f"{gguf} is there already; give another --gguf, or remove it")
     for remark in plan.remarks(dtype.value):
         typer.echo(remark, err=True)
-    with replacing_file(gguf) as aside, _progress(f"{directory} -> {gguf}") as told:
+    with replacing_file(gguf) as aside, _progress(f"writing {gguf.name}") as told:
         write_export(plan, aside, dtype.value, told)
 
 
