@@ -72,6 +72,8 @@ def import_model(
     plan = plan_import(file)
     if to.exists() and not (to.is_dir() and not any(to.iterdir())):
         raise ValueError(f"{to} is there already; give another --to, or remove it")
+    for remark in plan.remarks:
+        typer.echo(remark, err=True)
     with replacing_directory(to) as aside, _progress(f"{file.name} -> {to.name}") as told:
         write_import(plan, aside, dtype.value, told)
 

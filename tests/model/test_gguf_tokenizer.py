@@ -7,6 +7,7 @@ import pytest
 import transformers
 from tokenizers import Tokenizer
 
+from ponder.model.gguf.importing import plan_import
 from ponder.model.gguf.words import WORDS
 from tests.model.gguf_files import SPECIAL, TEXTS, exported, imported, llama_cpp, make, rewritten
 
@@ -45,6 +46,24 @@ def test_each_way_of_cutting_words(pre, tmp_path):
             continue
         ids = ours.encode(text, add_special_tokens=False).ids
         assert llama.tokenize(text.encode(), add_bos=False, special=True) == ids, text
+
+
+@pytest.mark.parametrize(("family", "said", "name"), (("qwen2", "default", "qwen2"), ("llama", None, "gpt-2")))
+def test_a_file_that_does_not_say_how_words_are_cut(family, said, name, tmp_path):
+    make(family, tmp_path / "a", name)
+
+    def other(metadata):
+        kept = {key: one for key, one in metadata.items() if key != "tokenizer.ggml.pre"}
+        return kept | ({"tokenizer.ggml.pre": said} if said else {})
+
+    path = exported(tmp_path / "a")
+    assert not plan_import(path).remarks
+    path = rewritten(path, tmp_path / "x.gguf", metadata=other)
+    (remark,) = plan_import(path).remarks
+    assert str(path) in remark and remark.endswith(f"taken for {name}")
+    ours = Tokenizer.from_file(str(imported(path, tmp_path / "x") / "tokenizer.json"))
+    original = Tokenizer.from_file(str(tmp_path / "a/tokenizer.json"))
+    assert all(ours.encode(text).ids == original.encode(text).ids for text in TEXTS)
 
 
 def test_rows_without_a_token_are_no_tokens(tmp_path):

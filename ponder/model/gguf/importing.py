@@ -18,7 +18,7 @@ from ponder.model.gguf.metadata import config_from_metadata, metadata_fields
 from ponder.model.gguf.names import ROPE_FREQS, from_pairs, is_paired, layout
 from ponder.model.gguf.rope import llama3_from_divisors
 from ponder.model.gguf.safetensors_stream import safetensors_stream
-from ponder.model.gguf.tokenizer_import import tokenizer_files
+from ponder.model.gguf.tokenizer_import import remarks, tokenizer_files
 from ponder.model.gguf.tokens import read_vocabulary
 from ponder.model.weights import DTYPES, INDEX_FILE, SHARD_BYTES, SINGLE_FILE
 
@@ -35,12 +35,14 @@ class Import:
     Attributes:
         sources: by Hugging Face's name, in the order of the checkpoint
         files: the tokenizer's and what goes with it, contents by name
+        remarks: what had to be guessed, a sentence each
     """
 
     container: Container
     config: ModelConfig
     sources: Mapping[str, StoredTensor]
     files: Mapping[str, str]
+    remarks: tuple[str, ...]
 
     def size(self, dtype: str) -> int:
         """Bytes of the tensors that will be written."""
@@ -63,7 +65,7 @@ def plan_import(path: str | Path) -> Import:
         config, bos_id=vocabulary.ids.get("bos"), eos_ids=vocabulary.ends, pad_id=vocabulary.ids.get("pad")
     )
     files = tokenizer_files(fields, vocabulary, config.family, config.max_positions)
-    return Import(container, config, sources, files)
+    return Import(container, config, sources, files, tuple(remarks(fields, vocabulary, config.family)))
 
 
 def write_import(plan: Import, directory: Path, dtype: str = "float32", progress: Progress | None = None) -> None:

@@ -9,7 +9,7 @@ from tokenizers import Tokenizer
 from ponder.model.fields import Fields
 from ponder.model.gguf.sentencepiece import sentencepiece_parts
 from ponder.model.gguf.tokens import CONTROL, UNKNOWN, USER_DEFINED, Vocabulary
-from ponder.model.gguf.words import words_named
+from ponder.model.gguf.words import Words, words_named
 
 TEMPLATE = "tokenizer.chat_template"
 SAMPLING = {  # generation_config.json's name: GGUF's
@@ -55,9 +55,21 @@ def tokenizer_files(fields: Fields, vocabulary: Vocabulary, architecture: str, c
     return files | _templates(fields)
 
 
+def remarks(fields: Fields, vocabulary: Vocabulary, architecture: str) -> list[str]:
+    """What had to be guessed, a sentence each."""
+    if fields.text("tokenizer.ggml.model") != "gpt2" or fields.text("tokenizer.ggml.pre", "default") != "default":
+        return []
+    name, _ = _words(fields, vocabulary, architecture)
+    return [f"{fields.where} does not say how its tokenizer cuts words (tokenizer.ggml.pre); taken for {name}"]
+
+
+def _words(fields: Fields, vocabulary: Vocabulary, architecture: str) -> tuple[str, Words]:
+    return words_named(fields.text("tokenizer.ggml.pre", "default"), architecture, vocabulary.text("bos"), fields.where)
+
+
 def _byte_level_parts(fields: Fields, vocabulary: Vocabulary, architecture: str) -> tuple[dict[str, Any], bool]:
     """The parts of tokenizer.json, and whether the beginning-of-text token comes first by default."""
-    _, words = words_named(fields.text("tokenizer.ggml.pre", "default"), architecture, fields.where)
+    _, words = _words(fields, vocabulary, architecture)
     merges = [merge.split(" ") for merge in fields.texts("tokenizer.ggml.merges")]
     if not merges:
         raise ValueError(

@@ -84,14 +84,18 @@ WORDS: dict[str, Words] = {
 }
 
 
-def words_named(name: str, architecture: str, where: str) -> tuple[str, Words]:
+def words_named(name: str, architecture: str, begin: str | None, where: str) -> tuple[str, Words]:
     """The rules, and under which name they were found.
 
     Args:
-        name: `tokenizer.ggml.pre`; "default" in files of converters that did not know better. These go by the architecture.
+        name: `tokenizer.ggml.pre`; "default" in files of converters that did not know better. These go by the architecture
+            and by the token that begins a text, which tells Llama 3.
+    Raises:
+        ValueError: rules of a name that is not among WORDS.
     """
     if name == "default":
-        name = "qwen2" if architecture.startswith("qwen") else "gpt-2"
+        other = "llama-bpe" if begin == "<|begin_of_text|>" else "gpt-2"
+        name = "qwen2" if architecture.startswith("qwen") else other
     if name not in WORDS:
         raise ValueError(
             f"{where}: tokenizer.ggml.pre is {name!r}, a way of cutting words that Ponder does not know (it knows "
