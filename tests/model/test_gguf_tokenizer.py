@@ -87,6 +87,30 @@ def test_rows_without_a_token_are_no_tokens(tmp_path):
         assert tokenizer.get_vocab_size() == count
 
 
+def test_a_control_token_stays_whatever_its_name(tmp_path):
+    make("qwen2", tmp_path / "a", padding=1)
+    path = exported(tmp_path / "a")
+
+    def other(metadata):
+        kinds = metadata["tokenizer.ggml.token_type"].copy()
+        kinds[-1] = 3
+        return metadata | {"tokenizer.ggml.token_type": kinds}
+
+    path = rewritten(path, tmp_path / "x.gguf", metadata=other)
+    tokenizer = Tokenizer.from_file(str(imported(path, tmp_path / "x") / "tokenizer.json"))
+    last = tokenizer.get_vocab_size() - 1
+    assert tokenizer.id_to_token(last) == f"[PAD{last}]"
+
+
+def test_qwen_composes_characters_and_others_do_not(tmp_path):
+    """As the models' own tokenizers; no file says so."""
+    for family, composes in (("qwen2", True), ("llama", False)):
+        make(family, tmp_path / family)
+        directory = imported(exported(tmp_path / family), tmp_path / f"{family}-back")
+        tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
+        assert (tokenizer.encode("cafe\u0301").ids == tokenizer.encode("caf\u00e9").ids) == composes
+
+
 def test_the_beginning_of_a_text(tmp_path):
     """As the metadata say, and else as the kind of tokenizer does."""
     make("llama", tmp_path / "a")
@@ -177,6 +201,8 @@ def test_sentencepiece(tmp_path):
     ours = Tokenizer.from_file(str(imported(path, tmp_path / "y") / "tokenizer.json"))
     auto = transformers.AutoTokenizer.from_pretrained(tmp_path / "y")
     theirs = transformers.AutoTokenizer.from_pretrained(tmp_path, gguf_file=path.name)
+    merges = [json.loads(one.to_str())["model"]["merges"] for one in (ours, theirs.backend_tokenizer)]
+    assert merges[0] == merges[1] and len(merges[0]) > 10, "in the same order"
     for text in SENTENCES:
         ids = ours.encode(text).ids
         assert ids[0] == 1 and ids == auto(text).input_ids

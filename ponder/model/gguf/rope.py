@@ -108,11 +108,7 @@ def llama3_from_divisors(theta: float, divisors: np.ndarray, fields: Fields, pre
         high_freq_factor=fields.number(f"{prefix}high_freq_factor", LLAMA3_HIGH),
     )
     for found in (said, usual, _fitted(usual, divisors)):
-        if (
-            found
-            and found.high_freq_factor > found.low_freq_factor
-            and np.allclose(llama3_divisors(found, 2 * len(divisors)), divisors, rtol=CLOSE)
-        ):
+        if found and np.allclose(llama3_divisors(found, 2 * len(divisors)), divisors, rtol=CLOSE):
             return found
     return None
 
