@@ -128,11 +128,7 @@ def test_what_was_learned_from_cannot_be_changed(paused, tmp_path):
     for override in ("stages.math.samples_per_prompt=4", "seed=4"):
         done = ponder("resume", "run", "--set", override, cwd=copy)
         said = done.stderr
-        assert (
-            done.returncode == 2
-            and override.partition("=")[0] in said
-            and "what has been learned depends on it" in said
-        )
+        assert done.returncode == 2 and override.partition("=")[0] in said and "what has been learned depends on it" in said
     assert (copy / "run" / "lineage.json").read_text() == before
 
 
