@@ -1,15 +1,31 @@
-"""ponder model describe."""
+"""ponder model describe, import and export."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Look at models.")
+app = typer.Typer(no_args_is_help=True, help="Look at models, and bring them in and out.")
+
+
+class TensorType(StrEnum):
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    float16 = "float16"
+
+
+class GgufType(StrEnum):
+    float32 = "float32"
+    float16 = "float16"
+    q8_0 = "q8_0"
 
 
 @app.callback()
 def root() -> None:
-    """Look at models."""
+    """Look at models, and bring them in and out."""
 
 
 @app.command()
@@ -43,3 +59,57 @@ def describe(
 
     for table in model_tables(name, about):
         Console().print(table)
+
+
+@app.command("import")
+def import_model(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE.gguf", help="a Qwen2, Qwen3 or Llama model of llama.cpp's format")
+    ],
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="where the model's directory will be; not there yet")],
+    dtype: Annotated[TensorType, typer.Option(help="of the weights that are written")] = TensorType.float32,
+) -> None:
+    """Make a model's directory of a GGUF file: weights, config, tokenizer, chat template, generation config."""
+    from ponder.model.gguf.importing import plan_import, write_import
+    from ponder.runs.atomic import replacing_directory
+
+    to = to.expanduser()
+    plan = plan_import(file)
+    if to.exists() and not (to.is_dir() and not any(to.iterdir())):
+        raise ValueError(f"{to} is there already; give another --to, or remove it")
+    for remark in plan.remarks:
+        typer.echo(remark, err=True)
+    with replacing_directory(to) as aside, _progress(f"{file.name} -> {to.name}") as told:
+        write_import(plan, aside, dtype.value, told)
+
+
+@app.command()
+def export(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="a checkpoint directory")],
+    gguf: Annotated[Path, typer.Option("--gguf", metavar="FILE", help="the file to write; not there yet")],
+    dtype: Annotated[GgufType, typer.Option(help="of the matrices; norms and biases are float32")] = GgufType.float32,
+) -> None:
+    """Write a model as one GGUF file for llama.cpp and what is made of it."""
+    from ponder.model.gguf.exporting import plan_export, write_export
+    from ponder.runs.atomic import replacing_file
+
+    gguf = gguf.expanduser()
+    plan = plan_export(directory)
+    if gguf.exists():
+        raise ValueError(f"{gguf} is there already; give another --gguf, or remove it")
+    for remark in plan.remarks(dtype.value):
+        typer.echo(remark, err=True)
+    with replacing_file(gguf) as aside, _progress(f"writing {gguf.name}") as told:
+        write_export(plan, aside, dtype.value, told)
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar of bytes on stderr; yields what moves it."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        bar = progress.add_task(what, total=None)
+        yield lambda done, whole: progress.update(bar, completed=done, total=whole)

@@ -3,22 +3,13 @@
 import difflib
 import json
 import re
-import textwrap
+import shlex
 from pathlib import Path
 
 ADAPTER_FILE = "adapter_config.json"
 SINGLE_FILE, INDEX_FILE = "model.safetensors", "model.safetensors.index.json"
 # ORGANISATION/NAME of the Hugging Face hub, and behind an @ a branch, a tag or a commit.
 HUB_ID = re.compile(r"(?P<repo>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(?P<revision>[A-Za-z0-9][\w./-]*))?", re.ASCII)
-# Of a GGUF file, in Python.
-CONVERSION = """\
-from transformers import AutoModelForCausalLM, AutoTokenizer
-source = {{"pretrained_model_name_or_path": {directory!r}, "gguf_file": {name!r}}}
-model = AutoModelForCausalLM.from_pretrained(**source)
-del model.hf_quantizer, model.config.quantization_config
-model.save_pretrained({out!r})
-AutoTokenizer.from_pretrained(**source).save_pretrained({out!r})
-"""
 # Where models lie in a directory that is none itself: a run, or the hub's cache.
 INSIDE = ("checkpoints/*/config.json", "snapshots/*/config.json", "*/config.json")
 
@@ -60,11 +51,8 @@ def _why_no_file(path: Path) -> str:
 
 def _why_no_gguf(path: Path) -> str:
     return (
-        f"{path} is a GGUF file, which Ponder does not read. Take the original model's directory from the hub, or convert "
-        "the file once (pip install transformers gguf accelerate) and give the directory 'model':\n"
-        + textwrap.indent(
-            CONVERSION.format(directory=str(path.parent.resolve()), name=path.name, out="model"), prefix="    "
-        )
+        f"{path} is a GGUF file; make a model's directory of it once, with `ponder model import {shlex.quote(str(path))} "
+        f"--to {shlex.quote(path.stem)}`, and give {path.stem}"
     )
 
 

@@ -64,13 +64,37 @@ def checkpoint_layout(config: ModelConfig) -> dict[str, Rows]:
     return layout
 
 
+def open_checkpoint(directory: str | Path) -> tuple[ModelConfig, dict[str, Path]]:
+    """The config of a checkpoint and the file of each of its tensors; no weights are read.
+
+    A config that ties the embeddings beside a file with another output matrix (lm_head) is returned untied, with a
+    warning: so does transformers 5.
+
+    Raises:
+        ValueError: as `load_decoder`, but for NaN and infinity.
+    """
+    directory = model_directory(directory)
+    if base := base_of(directory):
+        raise ValueError(f"{directory} is an adapter of {base}, and no whole model: give a merged one")
+    config = load_config(directory)
+    files = _tensor_files(directory)
+    _check_tensors(directory, config, files)
+    if config.tie_embeddings and _has_other_head(files):
+        warnings.warn(
+            f"{directory}: config.json says tie_word_embeddings, but the file holds an lm_head of its own: it is loaded "
+            "untied, as transformers 5 does, and what is saved from it says tie_word_embeddings: false",
+            stacklevel=2,
+        )
+        config = replace(config, tie_embeddings=False)
+    return config, files
+
+
 def load_decoder(
     directory: str | Path, dtype: str | None = None, device: str = "cpu", lora: LoraConfig | None = None
 ) -> Decoder:
     """Load a checkpoint; names, shapes and shards are checked before a byte of weights is read.
 
-    A config that ties the embeddings beside a file with another output matrix (lm_head) gives an untied decoder, with a
-    warning: so does transformers 5.
+    A config that ties the embeddings beside a file with another output matrix gives an untied decoder (`open_checkpoint`).
 
     Args:
         directory: with config.json and safetensors; or an adapter (peft's format), which is merged into its base in float32
@@ -87,16 +111,7 @@ def load_decoder(
         config = replace(load_config(base), lora=read_lora(directory)[0])
         merge = Merge(config, read_adapters(config, directory), DTYPES[dtype or config.dtype])
         directory = base
-    config = load_config(directory)
-    files = _tensor_files(directory)
-    _check_tensors(directory, config, files)
-    if config.tie_embeddings and _has_other_head(files):
-        warnings.warn(
-            f"{directory}: config.json says tie_word_embeddings, but the file holds an lm_head of its own: it is loaded "
-            "untied, as transformers 5 does, and what is saved from it says tie_word_embeddings: false",
-            stacklevel=2,
-        )
-        config = replace(config, tie_embeddings=False)
+    config, files = open_checkpoint(directory)
     config = replace(config, lora=lora)
     decoder = build_empty(config).to(DTYPES[dtype or config.dtype]).to_empty(device=device)
     parameters = dict(decoder.named_parameters())

@@ -64,6 +64,30 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 @contextmanager
+def replacing_file(path: Path) -> Iterator[Path]:
+    """Yield the name of a file to write, which takes the name `path` when the block ends well; its directory is made if
+    needed. On any exception it is removed, and what was at `path` stays.
+
+    Raises:
+        SaveError: in place of whatever a library raised, when the cause was a full disk.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = _aside(path, "tmp")
+    with _claimed(aside):
+        try:
+            yield aside
+            _fsync(aside)
+            os.replace(aside, path)
+        except BaseException as error:
+            full = _is_full(error, path.parent)
+            aside.unlink(missing_ok=True)
+            if full:
+                raise SaveError(path, error) from error
+            raise
+    _fsync(path.parent)
+
+
+@contextmanager
 def replacing_directory(final: Path) -> Iterator[Path]:
     """Yield a new empty directory that takes the name `final` when the block ends well.
 

@@ -14,7 +14,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from ponder.runs import Run, SaveError
-from ponder.runs.atomic import AppendFile, clean_leftovers, replacing_directory, write_bytes, write_text
+from ponder.runs.atomic import AppendFile, clean_leftovers, replacing_directory, replacing_file, write_bytes, write_text
 from ponder.runs.lineage import new_lineage
 from tests.runs.synthetic import RECIPE, rl_metrics, rollout
 
@@ -72,6 +72,21 @@ def test_a_directory_appears_only_when_the_block_ends_well(tmp_path: Path):
         (aside / "other").write_text("third")
     assert names(final) == ["other"]
     assert names(tmp_path) == ["checkpoint"]
+
+
+def test_a_file_appears_only_when_the_block_ends_well(tmp_path: Path):
+    final = tmp_path / "new" / "model.gguf"
+    with replacing_file(final) as aside:
+        aside.write_text("first")
+        assert names(final.parent) == [aside.name] and aside.name.startswith(".")
+    for what in (KeyboardInterrupt, ValueError):
+        with pytest.raises(what), replacing_file(final) as aside:
+            aside.write_text("second")
+            raise what
+    assert final.read_text() == "first"
+    with pytest.raises(FileNotFoundError), replacing_file(final):
+        pass  # nothing was written
+    assert names(final.parent) == ["model.gguf"]
 
 
 def test_leftovers_of_the_dead_go_and_of_the_living_stay(tmp_path: Path):
