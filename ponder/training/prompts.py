@@ -68,7 +68,11 @@ def check_prompts_fit(
 
 def prompt_length(task: Task, renderer: Renderer) -> int:
     """Tokens of the task's prompt."""
-    return len(renderer.render(task.messages, task.tools).ids)
+    return len(prompt_ids(task, renderer))
+
+
+def prompt_ids(task: Task, renderer: Renderer) -> list[int]:
+    return renderer.render(task.messages, task.tools).ids
 
 
 def _place(task: Task) -> str:

@@ -128,18 +128,36 @@ def test_what_was_learned_from_cannot_be_changed(paused, tmp_path):
     for override in ("stages.math.samples_per_prompt=4", "seed=4"):
         done = ponder("resume", "run", "--set", override, cwd=copy)
         said = done.stderr
-        assert done.returncode == 2 and override.partition("=")[0] in said and "what has been learned depends on it" in said
+        assert (
+            done.returncode == 2
+            and override.partition("=")[0] in said
+            and "what has been learned depends on it" in said
+        )
     assert (copy / "run" / "lineage.json").read_text() == before
 
 
 def test_a_gradient_that_is_not_finite_pauses_too(tmp_path):
-    cold_start = RECIPE["stages"][0] | {"steps": 4, "optimizer": {"lr": 1e30}}
+    cold_start = RECIPE["stages"][0] | {"steps": 4, "optimizer": {"lr": 1e8}}
     recipe = RECIPE | {"stages": [cold_start], "held_out": RECIPE["held_out"] | {"max_tokens": 24}}
     done = ponder("train", write_recipe(tmp_path, recipe), "--run", tmp_path / "run")
     assert done.returncode == 3, done.stdout + done.stderr
     said = " ".join(done.stdout.split())
     assert "Traceback" not in done.stderr and "nothing was updated" in said
+    assert f"ponder resume {tmp_path}/run --set stages.cold_start.optimizer.lr=5e+07" in said
+    done = ponder("resume", tmp_path / "run", "--set", "stages.cold_start.optimizer.lr=0.01")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_model_that_is_not_finite_after_an_update_pauses_too(tmp_path):
+    """Such a model would neither be sampled from nor be worth a checkpoint: it is the last one before it that is kept."""
+    cold_start = RECIPE["stages"][0] | {"steps": 1, "optimizer": {"lr": 1e30, "warmup_steps": 0}}
+    recipe = RECIPE | {"stages": [cold_start], "held_out": RECIPE["held_out"] | {"max_tokens": 24}}
+    done = ponder("train", write_recipe(tmp_path, recipe), "--run", tmp_path / "run")
+    assert done.returncode == 3, done.stdout + done.stderr
+    said = " ".join(done.stdout.split())
+    assert "Traceback" not in done.stderr and "Paused. cold_start step 1: logits of the model are not finite" in said
     assert f"ponder resume {tmp_path}/run --set stages.cold_start.optimizer.lr=5e+29" in said
+    assert [c.name for c in Run.open(tmp_path / "run").checkpoints()] == ["birth-000000"]
     done = ponder("resume", tmp_path / "run", "--set", "stages.cold_start.optimizer.lr=0.01")
     assert done.returncode == 0, done.stdout + done.stderr
 
