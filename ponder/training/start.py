@@ -17,7 +17,7 @@ from ponder.training.data import load_tasks
 from ponder.training.first_model import device_of, first_model
 from ponder.training.prompts import load_fitting_tasks
 from ponder.training.reward_files import KEY, changed_files, reward_files
-from ponder.training.selfcheck import check_before_training, check_tasks, first_tasks
+from ponder.training.selfcheck import check_before_training, check_engine, check_tasks, first_tasks
 from ponder.training.stages.kinds import stages_of
 from ponder.training.stages.runner import Training
 from ponder.training.stages.verifying import verification_for
@@ -44,7 +44,7 @@ def start(recipe: Recipe, path: Path, view: View) -> Run:
         check_tasks(stages, pool, verification)
     decoder, renderer = first_model(recipe, pool, stages)
     pool = load_fitting_tasks(recipe, pool, renderer, view.say)
-    for remark in check_before_training(recipe, stages, pool, decoder.config, renderer):
+    for remark in check_before_training(recipe, stages, pool, decoder, renderer):
         view.say(remark)
     lineage = new_lineage(text, seed=recipe.seed, parent=parent)
     if files := reward_files(recipe):
@@ -93,7 +93,8 @@ def resume(path: Path, view: View, overrides: Sequence[str] = ()) -> Run:
         renderer, stages = Renderer.load(checkpoint), stages_of(recipe)
         pool = load_fitting_tasks(recipe, load_tasks(recipe), renderer, view.say)
         if changed:
-            check_before_training(recipe, stages, pool, decoder.config, renderer)
+            check_before_training(recipe, stages, pool, decoder, renderer)
+        check_engine(recipe, stages, pool, decoder, renderer)  # this machine may have more cores
         files = changed_files(run.lineage, recipe)
         if reward_files(recipe):
             with verification_for(recipe, stages) as verification:

@@ -98,6 +98,12 @@ def test_prompt_longer_than_the_context(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_token_budget_that_nothing_fits(tmp_path):
+    done = ponder("train", write_recipe(tmp_path), "--run", tmp_path / "run", "--set", "engine.token_budget=64")
+    refused(done, "prompts do not fit the engine", "engine.token_budget is 64: with max_tokens 24", "Set engine.token_budget")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_run_that_cannot_learn_does_not_start(tmp_path):
     """Without a cold start a newborn never answers: the self-check says so, and names the remedy."""
     path = tmp_path / "recipe.yaml"

@@ -83,7 +83,8 @@ class ReinforcementTrainer:
         self.engine, self.verification = parts.engine, parts.verification
         self.objective = resolve(stage.objective)
         self.params = rl_sampling(stage.max_tokens, parts.renderer.stop_ids)
-        room = learner.decoder.config.max_positions - stage.max_tokens
+        of_engine = parts.recipe.engine.token_budget // max(1, parts.engine.workers)
+        room = min(learner.decoder.config.max_positions, of_engine) - stage.max_tokens
         self.longest_prompt = min(room, parts.recipe.max_prompt_tokens or room)
 
     def step(self, progress: Progress) -> dict[str, float]:
