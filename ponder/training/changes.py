@@ -72,7 +72,11 @@ def forget_other_evaluations(progress: Progress, changed: Mapping[str, Any]) -> 
     """Accuracies that were measured in another way are not compared with those to come."""
     protocol = [f"held_out.{name}" for name in ("problems", "samples", "temperature", "top_p", "top_k", "max_tokens")]
     if any(path in changed for path in (*protocol, f"stages.{progress.stage}.eval_problems")):
-        progress.accuracies, progress.best, progress.best_step = [], None, None
+        forget_evaluations(progress)
+
+
+def forget_evaluations(progress: Progress) -> None:
+    progress.accuracies, progress.best, progress.best_step = [], None, None
 
 
 def _why_not(path: str, begun: list[str]) -> str:

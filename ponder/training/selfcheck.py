@@ -59,9 +59,7 @@ def sampling_processes(settings: EngineSettings, decoder: Decoder) -> int:
     return max(1, default_workers(decoder) if settings.workers is None else settings.workers)
 
 
-def _longest_answer(
-    recipe: Recipe, stages: Sequence[StageKind], context: int, renderer: Renderer
-) -> tuple[int, str]:
+def _longest_answer(recipe: Recipe, stages: Sequence[StageKind], context: int, renderer: Renderer) -> tuple[int, str]:
     """Most tokens of an answer, of training or evaluation, and the recipe's field that says so."""
     trained = max(stage.longest_answer for stage in stages)
     evaluated = held_out_sampling(recipe.held_out, trained, context, renderer.stop_ids).max_tokens

@@ -11,7 +11,8 @@ from ponder.runs.lineage import last_processor, new_lineage
 from ponder.runs.processor import processor
 from ponder.runs.run import BIRTH, Run
 from ponder.runs.trackers import check_trackers
-from ponder.training.changes import changed_fields, forget_other_evaluations, reopens
+from ponder.training import data_files
+from ponder.training.changes import changed_fields, forget_evaluations, forget_other_evaluations, reopens
 from ponder.training.checkpoint import Progress, load_progress, load_weights, save_checkpoint
 from ponder.training.data import load_tasks
 from ponder.training.first_model import device_of, first_model
@@ -47,8 +48,10 @@ def start(recipe: Recipe, path: Path, view: View) -> Run:
     for remark in check_before_training(recipe, stages, pool, decoder, renderer):
         view.say(remark)
     lineage = new_lineage(text, seed=recipe.seed, parent=parent)
-    if files := reward_files(recipe):
-        lineage[KEY] = files
+    lineage[data_files.STARTED_IN] = str(Path.cwd())
+    for key, files in ((KEY, reward_files(recipe)), (data_files.KEY, data_files.data_files(recipe, Path.cwd()))):
+        if files:
+            lineage[key] = files
     with Run.create(path, text, lineage) as run:
         try:
             progress = Progress(BIRTH, done=True)
@@ -88,6 +91,11 @@ def resume(path: Path, view: View, overrides: Sequence[str] = ()) -> Run:
         if reopened:
             progress.done = False
         forget_other_evaluations(progress, changed)
+        text, started_in = dump_recipe(recipe), run.lineage.get(data_files.STARTED_IN)
+        if started_in:
+            written, recipe = recipe, data_files.located(recipe, Path(started_in))
+            if recipe != written:
+                view.say(f"Files of data that are not here are read from where the run was started: {started_in}")
         decoder = load_weights(checkpoint, recipe.model.dtype, device_of(recipe.model))
         # All that may be refused comes before anything of the run is changed.
         renderer, stages = Renderer.load(checkpoint), stages_of(recipe)
@@ -95,7 +103,9 @@ def resume(path: Path, view: View, overrides: Sequence[str] = ()) -> Run:
         if changed:
             check_before_training(recipe, stages, pool, decoder, renderer)
         check_engine(recipe, stages, pool, decoder, renderer)  # this machine may have more cores
-        files = changed_files(run.lineage, recipe)
+        files, data = changed_files(run.lineage, recipe), data_files.changed_data(run.lineage, recipe)
+        if data_files.concerns_held_out(data, recipe, Path(started_in or ".")):
+            forget_evaluations(progress)
         if reward_files(recipe):
             with verification_for(recipe, stages) as verification:
                 verification.prepare(first_tasks(stages, pool))
@@ -109,9 +119,11 @@ def resume(path: Path, view: View, overrides: Sequence[str] = ()) -> Run:
             view.say(
                 f"{file} has changed (sha256 {then[:12]}..., now {now[:12]}...): what follows is scored by it as it is"
             )
+        for line in data_files.told(data):
+            view.say(line)
         order = [stage.name for stage in recipe.stages]
-        view.say(str(run.rewind(order, progress.stage, progress.step, changed | files)))
+        view.say(str(run.rewind(order, progress.stage, progress.step, changed | files | data_files.noted(data))))
         if changed:
-            run.change_recipe(dump_recipe(recipe))
+            run.change_recipe(text)
         Training(recipe, stages, run, pool, decoder, renderer, view).go_on_from(progress, reopened)
     return run

@@ -100,7 +100,12 @@ def test_prompt_longer_than_the_context(tmp_path):
 
 def test_a_token_budget_that_nothing_fits(tmp_path):
     done = ponder("train", write_recipe(tmp_path), "--run", tmp_path / "run", "--set", "engine.token_budget=64")
-    refused(done, "prompts do not fit the engine", "engine.token_budget is 64: with max_tokens 24", "Set engine.token_budget")
+    refused(
+        done,
+        "prompts do not fit the engine",
+        "engine.token_budget is 64: with max_tokens 24",
+        "Set engine.token_budget",
+    )
     assert not (tmp_path / "run").exists()
 
 

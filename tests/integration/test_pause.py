@@ -117,9 +117,20 @@ def test_mended_it_goes_on_as_if_nothing_had_been(paused, tmp_path):
     write_rows(copy, SOUND)
     done = ponder("resume", "run", cwd=copy)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "tasks.jsonl has changed (sha256" in done.stdout and "put the old files back" in done.stdout
+    resumptions = Run.open(copy / "run").lineage["resumed"]
+    before, after = (entry["changed"]["data_files/tasks.jsonl"] for entry in resumptions)
+    assert before == after[::-1], "damaged after the start, mended since"
     assert train(tmp_path / "sound", SOUND).returncode == 0
     assert_same_run(copy / "run", tmp_path / "sound" / "run")
     assert Run.open(copy / "run").failures() == []
+
+
+def test_from_another_directory_its_files_are_found(paused, tmp_path):
+    copy = copy_of(paused, tmp_path)
+    done = ponder("resume", copy / "run", cwd=tmp_path)
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert f"read from where the run was started: {paused[0]}" in done.stdout and "has changed" not in done.stdout
 
 
 def test_what_was_learned_from_cannot_be_changed(paused, tmp_path):
@@ -193,9 +204,9 @@ def test_an_evaluation_that_cannot_be_judged_ends_no_stage(tmp_path):
 
 def test_a_resume_that_is_refused_changes_nothing(paused, tmp_path):
     directory = copy_of(paused, tmp_path)
-    (directory / "tasks.jsonl").unlink()
+    (directory / "tasks.jsonl").write_text("no JSON")
     files = [directory / "run" / name for name in ("lineage.json", "recipe.yaml", "verifier_errors.jsonl")]
     before = [file.read_bytes() for file in files]
     done = ponder("resume", "run", "--set", "stages.math.error_budget=0.3", cwd=directory)
-    assert (done.returncode, "no such file" in done.stderr) == (2, True), done.stderr
+    assert (done.returncode, "tasks.jsonl, line 1, column 1: not JSON" in done.stderr) == (2, True), done.stderr
     assert [file.read_bytes() for file in files] == before
