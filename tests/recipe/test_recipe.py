@@ -55,7 +55,7 @@ def test_overrides_find_stages_by_name(tmp_path):
         ("stages.math.optimizer.lrr=4", "stages.math.optimizer.lrr: there is no such field; did you mean `lr`?"),
         ("sources.sums.famly=x", "sources.sums.famly: there is no such field; did you mean `family`?"),
         ("held_out.problem=4", "did you mean `problems`?"),
-        ("stages.math.steps=many", "stages.math.steps: must be a valid integer"),
+        ("stages.math.steps=many", "stages.math.steps: must be a whole number, got 'many'"),
         ("stages.math.steps=-4", "stages.math.steps: must be greater than or equal to 1, got -4"),
         ("engine.token_budget=-1", "engine.token_budget: must be greater than or equal to 64, got -1"),
         ("stages.math.samples_per_prompt=1", "use at least 2, or the objective 'reinforce_pp'"),
