@@ -62,10 +62,12 @@ class ReinforcementStage:
         return []  # what will be answered is not known before it is sampled
 
     def check(self, config: ModelConfig, renderer: Renderer) -> list[str]:
-        try:
-            resolve(self.settings.objective)
-        except ValueError as error:
-            raise ValueError(f"stages.{self.settings.name}.{error}") from None
+        margin, longest = self.settings.soft_margin, self.settings.max_tokens
+        if self.settings.truncated == "soft" and margin > longest:
+            return [
+                f"stages.{self.settings.name}.soft_margin ({margin}) is more than max_tokens ({longest}): every answer is "
+                f"penalised, however short. Set it to {max(1, longest // 4)}, for instance"
+            ]
         return []
 
     def trainer(self, parts: StageParts, learner: Learner) -> "ReinforcementTrainer":
