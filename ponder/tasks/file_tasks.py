@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ponder.tasks.benchmarks import BENCHMARKS, find_benchmark
 from ponder.tasks.faults import listed_faults
-from ponder.tasks.files import find_files, read_files
+from ponder.tasks.files import check_text, find_files, read_files
 from ponder.tasks.rows import reader_for
 from ponder.tasks.suggest import unknown_name
 from ponder.tasks.task import Task
@@ -41,6 +41,7 @@ def file_tasks(
                 row, fields, place=place, source=source, domain=domain, prompt=prompt, verifier=verifier
             )
         try:
+            check_text(row, place)
             tasks.append(reader.task(row, place))
         except ValueError as error:
             faults.append(str(error))

@@ -7,6 +7,7 @@ from ponder.chat.renderer import Renderer
 from ponder.model.directory import model_directory
 from ponder.recipe.load import dump_recipe, load_recipe
 from ponder.recipe.schema import Recipe
+from ponder.runs.atomic import NOTHING_YET, SaveError
 from ponder.runs.lineage import last_processor, new_lineage
 from ponder.runs.processor import processor
 from ponder.runs.run import BIRTH, Run
@@ -53,9 +54,14 @@ def start(recipe: Recipe, path: Path, view: View) -> Run:
         if files:
             lineage[key] = files
     with Run.create(path, text, lineage) as run:
+        progress = Progress(BIRTH, done=True)
         try:
-            progress = Progress(BIRTH, done=True)
             save_checkpoint(run, progress, decoder, renderer, dtype=recipe.model.save_dtype)
+        except SaveError as error:
+            run.discard()
+            error.advice = NOTHING_YET
+            raise
+        try:
             Training(recipe, stages, run, pool, decoder, renderer, view).go_on_from(progress)
         except ValueError as error:
             if any(run.metrics()):
