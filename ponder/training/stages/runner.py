@@ -24,7 +24,7 @@ from ponder.tasks.task import Task
 from ponder.training.checkpoint import OPTIMIZER_FILE, Progress, load_progress, load_weights, save_checkpoint
 from ponder.training.data import TaskPool, spread
 from ponder.training.error_budget import BudgetSpent, exceeds, failure_rows
-from ponder.training.exits import reached_exit
+from ponder.training.exits import measured, reached_exit
 from ponder.training.finite import check_update
 from ponder.training.gradients import OneProcess
 from ponder.training.learner import Learner
@@ -172,11 +172,12 @@ class Training:
         if exceeds(result.failed, result.count, budget):
             self.view.say(f"{name}: this evaluation does not count for target and plateau: too few verdicts")
             return False
-        best = progress.best is None or result.accuracy > progress.best
-        progress.accuracies.append(result.accuracy)
+        found = measured(stage.settings, result)
+        best = progress.best is None or found.value > progress.best
+        progress.accuracies.append(found.value)
         if best:
-            progress.best, progress.best_step = result.accuracy, progress.step
-        if reason := reached_exit(stage.settings, progress.accuracies):
+            progress.best, progress.best_step = found.value, progress.step
+        if reason := reached_exit(stage.settings, progress.accuracies, found.name):
             self.view.say(f"{name}: {reason}")
             progress.done = True
         return best
