@@ -48,11 +48,14 @@ def start(recipe: Recipe, path: Path, view: View) -> Run:
     pool = load_fitting_tasks(recipe, pool, renderer, view.say)
     for remark in check_before_training(recipe, stages, pool, decoder, renderer):
         view.say(remark)
+    for name, count in pool.rows.items():
+        view.say(f"sources.{name}: {count:,} rows")
     lineage = new_lineage(text, seed=recipe.seed, parent=parent)
     lineage[data_files.STARTED_IN] = str(Path.cwd())
     for key, files in ((KEY, reward_files(recipe)), (data_files.KEY, data_files.data_files(recipe, Path.cwd()))):
         if files:
             lineage[key] = files
+    lineage["rows"] = dict(pool.rows)
     with Run.create(path, text, lineage) as run:
         progress = Progress(BIRTH, done=True)
         try:

@@ -59,6 +59,7 @@ def test_the_run_is_saved_and_says_what_happened(paused):
     directory, done = paused
     assert done.returncode == 3, done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
+    assert Run.open(directory / "run").lineage["rows"] == {"mine": 30}, "of sources that are at hand whole"
     said = " ".join(done.stdout.split())
     assert "Paused. math step 2: the verifier math failed on 8 of its last" in said
     assert "more than stages.math.error_budget (0.01) allows" in said
