@@ -39,10 +39,17 @@ def main() -> None:
         app()
     except (ValueError, OSError) as error:
         # ValueError is how every room refuses input, OSError how the machine does (disk full, no permission).
-        print(f"ponder: {error}", file=sys.stderr)
+        print(f"ponder: {_told(error)}", file=sys.stderr)
         sys.exit(2 if isinstance(error, ValueError) else 1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _told(error: ValueError | OSError) -> str:
+    """The machine's own errors in the form of all others: what, and what is wrong with it."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror[:1].lower()}{error.strerror[1:]}"
+    return str(error)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ def report(
     """Held-out accuracy after each stage with 95% intervals; writes report.json, curves.png and report.html."""
     from ponder.runs.report import NotWritable, write_report
     from ponder.runs.run import Run
-    from ponder.runs.summary import build_report
+    from ponder.runs.summary import best_line, build_report
 
     run = Run.open(path)
     built = build_report(run)
@@ -39,6 +39,8 @@ def report(
 
     console = Console()
     console.print(run_tables(built, console.width))
+    if best := best_line(built):
+        console.print(best, highlight=False, markup=False, soft_wrap=True)
     if built["paused"]:
         how = run.read_only_because() or f"When that is mended: ponder resume {path}"
         said = f"Paused. {built['paused']['reason']} {how}"

@@ -9,7 +9,11 @@ import typer
 def verify(
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="FILE.jsonl", help="rows with a response and a reference", show_default=False),
+        typer.Argument(
+            metavar="FILE",
+            help="rows with a response and a reference: JSON Lines, JSON, CSV, Parquet",
+            show_default=False,
+        ),
     ] = None,
     verifier: Annotated[
         str | None,

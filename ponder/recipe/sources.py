@@ -42,7 +42,8 @@ CallForm = Literal["auto", "hermes", "mistral", "llama", "qwen_coder", "deepseek
 FIELDS = Field(
     {},
     description="prompt: and answer: name the fields of a row, or paths into nested ones: reward_model.ground_truth, "
-    "solutions.0",
+    "solutions.0. domain: and verifier: name fields that say these row by row (or are the names themselves, where the "
+    "first row has no such field)",
 )
 LIMIT = Field(None, ge=1, description="only the first so many rows")
 CALL_FORM = Field(

@@ -4,37 +4,48 @@ Everything is written aside under a hidden name (`.name.tmp-PID`), flushed to th
 """
 
 import errno
+import json
 import os
 import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _LEFTOVER = re.compile(r"\.(?P<name>.+)\.(?P<kind>tmp|old)-(?P<pid>\d+)")
 _in_use: set[Path] = set()
 
 
+INTACT = "Everything saved before it, the last good checkpoint included, is intact: make room, then resume."
+NOTHING_YET = "Nothing had been saved before: make room, or name another place with --run, then start it again."
+
+
 class SaveError(OSError):
-    """There was no room to save something. What had been saved before is untouched."""
+    """There was no room to save something. What had been saved before is untouched; `advice` says how to go on."""
 
     def __init__(self, path: Path, cause: BaseException):
         free = shutil.disk_usage(path.parent).free / 2**20
         reason = getattr(cause, "strerror", None) or str(cause) or os.strerror(errno.ENOSPC)
         super().__init__(
             getattr(cause, "errno", None) or errno.ENOSPC,
-            f"could not save {path}: {reason} ({free:,.1f} MiB are free there). Everything saved before it, "
-            f"the last good checkpoint included, is intact: make room, then resume.",
+            f"could not save {path}: {reason} ({free:,.1f} MiB are free there).",
         )
+        self.advice = INTACT
 
     def __str__(self) -> str:
-        return self.strerror
+        return f"{self.strerror} {self.advice}"
 
 
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text atomically. Lone surrogates, which UTF-8 cannot hold, become `?`."""
     write_bytes(path, text.encode("utf-8", "replace"))
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write plain data as JSON, atomically."""
+    write_text(path, json.dumps(data, indent=1) + "\n")
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -13,7 +13,7 @@ from ponder.runs.html_problems import problems_section
 from ponder.runs.html_style import SCRIPT, STYLE
 from ponder.runs.html_tables import failures_section, stage_table, training_table
 from ponder.runs.run import Run
-from ponder.runs.summary import headline
+from ponder.runs.summary import best_line, headline
 from ponder.runs.wording import duration, percent
 
 if TYPE_CHECKING:
@@ -120,6 +120,8 @@ def _making(run: Run, report: dict[str, Any]) -> str:
         "Versions": ", ".join(f"{part} {lineage[part]}" for part in ("ponder", "torch", "python") if lineage.get(part)),
         "Machine": lineage.get("platform"),
         "Processor": lineage.get("processor"),
+        "Rows read": ", ".join(f"{name} {count:,}" for name, count in report["rows"].items()),
+        "Best checkpoint": best_line(report),
         "Sampled": f"{totals['sampled_tokens']:,} tokens in RL" if totals["sampled_tokens"] else "",
     }
     rows = terms({key: str(value) for key, value in facts.items() if value not in (None, "")})

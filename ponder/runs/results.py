@@ -59,6 +59,11 @@ class EvalResult:
         """How many of the samples have no verdict, because the verifier failed; they count as not solved."""
         return sum(sample.status in ("error", "timeout") for sample in self.samples)
 
+    @property
+    def partly(self) -> bool:
+        """Whether some answers got a part of a score, so that accuracy, which counts whole ones, does not say all."""
+        return any(sample.score is not None and 0 < sample.score < 1 for sample in self.samples)
+
     def metrics(self) -> dict[str, float]:
         """Its numbers under the names of `meanings`; a domain has its own where there are several."""
         domains = self.by_domain if len(self.by_domain) > 1 else {}

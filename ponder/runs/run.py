@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ponder.runs.atomic import clean_leftovers, replacing_directory, write_text
+from ponder.runs.atomic import NOTHING_YET, SaveError, clean_leftovers, replacing_directory, write_json, write_text
 from ponder.runs.failures import FAILURES_FILE, add_failures, read_failures
 from ponder.runs.lineage import format_of, now, older, read_lineage, refuse_newer, resumed
 from ponder.runs.lock import RunLock
@@ -50,7 +50,7 @@ class Run:
         """Start a run in a new or empty directory and hold its lock. `lineage` is from `lineage.new_lineage`.
 
         Raises:
-            ValueError: the directory already holds something.
+            ValueError: the directory already holds something. SaveError: there is no room; nothing is left behind.
         """
         run = cls(Path(path))
         refuse_occupied(run.path)
@@ -59,8 +59,12 @@ class Run:
         run._take_lock()
         try:
             refuse_occupied(run.path)
-            _write_json(run.path / "lineage.json", lineage)
+            write_json(run.path / "lineage.json", lineage)
             write_text(run.path / "recipe.yaml", recipe_text)  # last: with both it is a run
+        except SaveError as error:
+            run.discard()
+            error.advice = NOTHING_YET
+            raise
         except BaseException:
             run.close()
             raise
@@ -180,7 +184,7 @@ class Run:
         self.lock()
         data = result.to_dict() if isinstance(result, EvalResult) else result
         checked = EvalResult.from_dict(data)
-        _write_json(self.path / "evals" / f"{checked_stage(checked.stage)}-{checked.step:06d}.json", data)
+        write_json(self.path / "evals" / f"{checked_stage(checked.stage)}-{checked.step:06d}.json", data)
         self._log.show_evaluation(checked)
         self._track(checked.stage, checked.metrics())
 
@@ -199,7 +203,7 @@ class Run:
         """Note that training has paused itself after this step, and why, until it is resumed."""
         self.lock()
         paused = {"time": now(), "stage": checked_stage(stage), "step": step, "reason": reason}
-        _write_json(self.path / "lineage.json", {**self.lineage, "paused": paused})
+        write_json(self.path / "lineage.json", {**self.lineage, "paused": paused})
 
     def change_recipe(self, recipe_text: str) -> None:
         """Replace recipe.yaml by one with other settings; `rewind` has noted them."""
@@ -239,7 +243,7 @@ class Run:
                     f"To go back behind it, move it out of {path.parent} first."
                 )
         rewound = drop_later(self.path, self._log, self._eval_files(), is_later)
-        _write_json(self.path / "lineage.json", resumed(self.lineage, stage, step, changed))
+        write_json(self.path / "lineage.json", resumed(self.lineage, stage, step, changed))
         return rewound
 
     # Reading
@@ -294,7 +298,3 @@ class Run:
         planned = recipe.get("stages") if isinstance(recipe, dict) else None
         names = [stage["name"] for stage in planned or [] if isinstance(stage, dict) and "name" in stage]
         return list(dict.fromkeys([*names, *self.stages()]))
-
-
-def _write_json(path: Path, data: Any) -> None:
-    write_text(path, json.dumps(data, indent=1) + "\n")

@@ -5,7 +5,7 @@ from typing import Any
 
 from ponder.runs.lineage import born_here
 from ponder.runs.metrics import Row
-from ponder.runs.places import BIRTH
+from ponder.runs.places import BIRTH, place_of
 from ponder.runs.results import EvalResult
 from ponder.runs.rollouts import count_rollouts
 from ponder.runs.run import Run
@@ -19,7 +19,8 @@ def build_report(run: Run) -> dict[str, Any]:
     `training` of an RL stage has what its last steps were like: means over the last tenth of them. `born` says whether the
     first model was born in this run, and each stage's `title` what to call it accordingly.
     `paused` says where and why, of a run that has paused itself. `failures` lists the verifiers that failed on answers,
-    by stage: of how many verdicts, and how often with an error and a timeout.
+    by stage: of how many verdicts, and how often with an error and a timeout. `best` is the checkpoint with the best
+    evaluation of those that are kept, by mean score where parts of a score were given; None where none was evaluated.
     """
     rows, evals = run.metrics(), run.evals()
     names = list(dict.fromkeys([*(result.stage for result in evals if result.stage == BIRTH), *run.stages()]))
@@ -32,6 +33,8 @@ def build_report(run: Run) -> dict[str, Any]:
         "recipe_name": recipe_name(run),
         "born": born,
         "stages": stages,
+        "rows": {printable(str(name)): count for name, count in run.lineage.get("rows", {}).items()},
+        "best": _best(run, evals),
         "paused": run.lineage.get("paused"),
         "failures": _failures(rows, evals),
         "totals": {
@@ -66,6 +69,36 @@ def headline(report: dict[str, Any]) -> str:
         return f"{report['totals']['steps']} steps, no evaluation yet"
     parts = [f"{percent(stage['accuracy'])} {moment(stage['name'], report['born'])}" for stage in measured]
     return f"Held-out accuracy: {', '.join(parts)}"
+
+
+def best_line(report: dict[str, Any]) -> str | None:
+    """The best checkpoint that is kept, for people; None where there is none."""
+    if (best := report["best"]) is None:
+        return None
+    return f"Best checkpoint of those kept: {best['checkpoint']} (held-out {best['measure']} {best['value']:.3f}, {best['count']:,} answers)"
+
+
+def _best(run: Run, evals: list[EvalResult]) -> dict[str, Any] | None:
+    kept = {place_of(checkpoint): checkpoint for checkpoint in run.checkpoints()}
+    candidates = [result for result in evals if (result.stage, result.step) in kept]
+    by_score = any(result.partly for result in candidates)
+    measure = "mean score" if by_score else "accuracy"
+    values = [
+        result.mean_score if by_score and result.mean_score is not None else result.accuracy for result in candidates
+    ]
+    if not values:
+        return None
+    value, at = max((value, at) for at, value in enumerate(values))  # of equals the later
+    best = candidates[at]
+    path = str(kept[best.stage, best.step])
+    return {
+        "checkpoint": path,
+        "stage": best.stage,
+        "step": best.step,
+        "measure": measure,
+        "value": value,
+        "count": best.count,
+    }
 
 
 def _stage(name: str, rows: list[Row], evals: list[EvalResult], born: bool) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from ponder.tasks.faults import listed_faults
 from ponder.tasks.fields import field_or_none, what_there_is
-from ponder.tasks.files import find_files, read_files
+from ponder.tasks.files import check_text, find_files, read_files
 from ponder.tasks.suggest import unknown_name
 
 Row = Mapping[str, Any]
@@ -69,6 +69,7 @@ def read_chats(
     chats, faults = [], []
     for place, row in read_files(files, limit):
         try:
+            check_text(row, place)
             chats.append(chat_of(row, place, fields, system))
         except ValueError as error:
             faults.append(str(error))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ponder.tasks.benchmarks import BENCHMARKS, find_benchmark
 from ponder.tasks.faults import listed_faults
-from ponder.tasks.files import find_files, read_files
+from ponder.tasks.files import check_text, find_files, read_files
 from ponder.tasks.rows import reader_for
 from ponder.tasks.suggest import unknown_name
 from ponder.tasks.task import Task
@@ -30,9 +30,7 @@ def file_tasks(
     and "function_calls" are in `ponder.tasks.rule_rows`. Every fault of a file is a ValueError that names the file and
     the line; of faults of rows, the first MAX_FAULTS.
     """
-    source = str(path) if isinstance(path, str | Path) else ", ".join(map(str, path))
-    benchmark = source in BENCHMARKS and not Path(source).exists()
-    files = [find_benchmark(source)] if benchmark else _files(path)
+    source, files = _source(path), files_of(path)
     if fields is None:
         fields = BENCHMARKS.get(source)
         verifier = verifier or (fields or {}).get("verifier")  # not a field of the row: MBPP has one called "code"
@@ -43,6 +41,7 @@ def file_tasks(
                 row, fields, place=place, source=source, domain=domain, prompt=prompt, verifier=verifier
             )
         try:
+            check_text(row, place)
             tasks.append(reader.task(row, place))
         except ValueError as error:
             faults.append(str(error))
@@ -55,10 +54,18 @@ def file_tasks(
     return tasks
 
 
-def _files(path: str | Path | Sequence[str | Path]) -> list[Path]:
+def files_of(path: str | Path | Sequence[str | Path]) -> list[Path]:
+    """The files that a path of a source leads to: those that it names, or that of a known benchmark. ValueError."""
+    source = _source(path)
+    if source in BENCHMARKS and not Path(source).exists():
+        return [find_benchmark(source)]
     try:
         return find_files(path)
     except ValueError as error:
         if isinstance(path, str) and str(error).endswith("no such file"):
             raise ValueError(f"{error}. {unknown_name('benchmark', path, BENCHMARKS)}") from None
         raise
+
+
+def _source(path: str | Path | Sequence[str | Path]) -> str:
+    return str(path) if isinstance(path, str | Path) else ", ".join(map(str, path))

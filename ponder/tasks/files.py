@@ -38,21 +38,27 @@ def find_files(paths: str | Path | Sequence[str | Path]) -> list[Path]:
     a file, a pattern that matches none, and a directory."""
     found: dict[Path, None] = {}
     for path in [paths] if isinstance(paths, str | Path) else paths:
-        name = Path(path).expanduser()
-        if name.is_dir():
-            raise ValueError(f"{path} is a directory: name the files in it, for instance {name}/*{_usual(name)}")
-        if name.is_file():
-            found[name] = None
-        elif has_magic(str(name)):
-            matching = [Path(match) for match in sorted(glob(str(name), recursive=True)) if Path(match).is_file()]
-            if not matching:
-                raise ValueError(f"{path}: no file matches this pattern")
-            found |= dict.fromkeys(matching)
-        else:
-            raise ValueError(f"{path}: no such file")
+        try:
+            found |= dict.fromkeys(_matching(path))
+        except OSError as error:
+            raise ValueError(f"{path} cannot be looked for: {error.strerror}") from None
     if not found:
         raise ValueError("no files are named")
     return list(found)
+
+
+def _matching(path: str | Path) -> list[Path]:
+    name = Path(path).expanduser()
+    if name.is_dir():
+        raise ValueError(f"{path} is a directory: name the files in it, for instance {name}/*{_usual(name)}")
+    if name.is_file():
+        return [name]
+    if not has_magic(str(name)):
+        raise ValueError(f"{path}: no such file")
+    matching = [Path(match) for match in sorted(glob(str(name), recursive=True)) if Path(match).is_file()]
+    if not matching:
+        raise ValueError(f"{path}: no file matches this pattern")
+    return matching
 
 
 def read_files(files: Sequence[Path], limit: int | None = None) -> Iterator[Placed]:
@@ -81,6 +87,19 @@ def read_file(file: Path) -> Iterator[Placed]:
                 yield from ((f"{file}, line {number}", row) for number, row in json_lines(stream, file))
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ValueError(f"{file}: not a whole .gz file: {error}") from None
+    except OSError as error:
+        raise ValueError(f"{file} cannot be read: {error.strerror}") from None
+
+
+def check_text(row: dict[str, Any], place: str) -> None:
+    """ValueError where a text of a row is none that could be encoded: JSON can spell half of a surrogate pair."""
+    try:
+        json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = f"\\u{ord(error.object[error.start]):04x}"
+        raise ValueError(f"{place}: it holds {half} alone, half of a surrogate pair, which is no character") from None
+    except RecursionError:
+        raise ValueError(f"{place}: not usable: nested too deeply") from None
 
 
 def _json(stream: BinaryIO, file: Path) -> Iterator[Placed]:

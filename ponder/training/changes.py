@@ -30,6 +30,7 @@ CHANGEABLE = (
     "stages.*.save_every",
     "stages.*.keep_checkpoints",
     "stages.*.keep_best",
+    "stages.*.measure",
 )
 ENDS = ("steps", "target", "plateau")  # of a stage; as long as no later one has begun
 
@@ -71,8 +72,13 @@ def reopens(recipe: Recipe, progress: Progress) -> bool:
 def forget_other_evaluations(progress: Progress, changed: Mapping[str, Any]) -> None:
     """Accuracies that were measured in another way are not compared with those to come."""
     protocol = [f"held_out.{name}" for name in ("problems", "samples", "temperature", "top_p", "top_k", "max_tokens")]
-    if any(path in changed for path in (*protocol, f"stages.{progress.stage}.eval_problems")):
-        progress.accuracies, progress.best, progress.best_step = [], None, None
+    own = [f"stages.{progress.stage}.{name}" for name in ("eval_problems", "measure")]
+    if any(path in changed for path in (*protocol, *own)):
+        forget_evaluations(progress)
+
+
+def forget_evaluations(progress: Progress) -> None:
+    progress.accuracies, progress.best, progress.best_step = [], None, None
 
 
 def _why_not(path: str, begun: list[str]) -> str:

@@ -34,8 +34,10 @@ class Progress:
     cursor: int = 0  # tasks drawn from the mixture so far in this stage
     tokens: int = 0  # sampled or learned from so far in this stage
     seconds: float = 0.0  # spent in this stage
-    accuracies: list[float] = field(default_factory=list)  # held-out, on the way, for target and plateau
-    best: float | None = None  # accuracy of the best evaluation on the way
+    accuracies: list[float] = field(
+        default_factory=list
+    )  # held-out (or mean scores: exits.measured), on the way, for target and plateau
+    best: float | None = None  # what the best evaluation on the way measured
     best_step: int | None = None  # and the step after which it was
     verdicts: dict[str, list[list[int]]] = field(default_factory=dict)  # error_budget.Recent
 

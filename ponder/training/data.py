@@ -1,6 +1,6 @@
 """The recipe's sources as tasks to train on and tasks held out, which never meet."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
@@ -19,12 +19,14 @@ from ponder.verifiers.python.function import with_digests
 @dataclass(frozen=True)
 class TaskPool:
     """`at_hand` are the sources that are tables, whole, before any split: all their tasks can be looked at.
-    `repeats`: which of these tasks come more than once or contradict each other."""
+    `repeats`: which of these tasks come more than once or contradict each other. `rows`: how many tasks each of them
+    has, by the source's name."""
 
     train: Mixture
     held_out: list[Task]
     at_hand: Sequence[Sequence[Task]] = ()
     repeats: Repeats = field(default_factory=Repeats)
+    rows: Mapping[str, int] = field(default_factory=dict)
 
     def draw(self, cursor: int, n: int) -> list[Task]:
         """Tasks number cursor .. cursor + n - 1 of the training mixture.
@@ -48,12 +50,13 @@ def load_tasks(recipe: Recipe, keep: Callable[[Task], bool] | None = None) -> Ta
     Raises:
         ValueError: a source that cannot be read, too few held-out problems, or tasks on both sides; by source name.
     """
-    train, held_out_sources, at_hand = [], [], []
+    train, held_out_sources, at_hand, rows = [], [], [], {}
     for name, source in recipe.sources.items():
         tasks = _as_the_source_says(_read(name, source), source)
         if not isinstance(tasks, LazyTasks) or tasks.at_hand:
             tasks = tasks if keep is None else _kept(name, tasks, keep)
             at_hand.append(tasks)
+            rows[name] = len(tasks)
         match source.part:
             case "train":
                 train.append((name, source.weight, tasks))
@@ -68,7 +71,7 @@ def load_tasks(recipe: Recipe, keep: Callable[[Task], bool] | None = None) -> Ta
     for _, _, tasks in train:
         if isinstance(tasks, list):
             refuse_overlap(tasks, held_out.values())
-    return TaskPool(Mixture(train, recipe.seed), list(held_out.values()), at_hand, find_repeats(at_hand))
+    return TaskPool(Mixture(train, recipe.seed), list(held_out.values()), at_hand, find_repeats(at_hand), rows)
 
 
 def _kept(name: str, tasks: Sequence[Task], keep: Callable[[Task], bool]) -> Sequence[Task]:

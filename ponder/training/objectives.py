@@ -76,26 +76,11 @@ OBJECTIVES: dict[str, Objective] = {
 
 
 def resolve(settings: ObjectiveSettings) -> Objective:
-    """A named objective, with the recipe's own choices where it makes them.
-
-    Raises:
-        ValueError: choices that do not go together.
-    """
+    """A named objective, with the recipe's own choices where it makes them."""
     chosen = settings.model_dump(exclude={"name"}, exclude_none=True)
     if "advantage" in chosen:
         chosen["advantage"] = ADVANTAGES[chosen["advantage"]]
-    objective = dataclasses.replace(OBJECTIVES[settings.name], **chosen)
-    if objective.trust == "none" and (named := [c for c in ("clip_low", "clip_high", "dual_clip") if c in chosen]):
-        raise ValueError(
-            f"objective.{named[0]}: {settings.name!r} does not clip; set objective.trust to 'clip' as well"
-        )
-    if objective.dual_clip is not None and objective.trust != "clip":
-        raise ValueError("objective.dual_clip: a dual clip belongs to objective.trust 'clip'")
-    if "kl_estimator" in chosen and not objective.kl:
-        raise ValueError(
-            f"objective.kl_estimator: {settings.name!r} has no KL; give objective.kl a weight, such as 0.001"
-        )
-    return objective
+    return dataclasses.replace(OBJECTIVES[settings.name], **chosen)
 
 
 @dataclass(frozen=True)

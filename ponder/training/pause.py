@@ -66,8 +66,8 @@ def enough_budget(share: float) -> float:
 
 
 def not_finite(run: Run, stage: StageBase, step: int, error: FloatingPointError) -> Paused:
-    """The pause at a gradient that is not finite, at this step. Nothing is saved: a checkpoint from just before it would
-    meet the same gradient again, while settings can still change the way there from an earlier one."""
+    """The pause at a gradient that is not finite at this step, or a model that is not after it. Nothing is saved: a checkpoint
+    from just before it would meet the same again, while settings can still change the way there from an earlier one."""
     checkpoint = run.latest_checkpoint()
     half, floor = stage.optimizer.lr / 2, stage.optimizer.min_lr
     halved = f"--set stages.{stage.name}.optimizer.lr={half:g}"
@@ -76,7 +76,7 @@ def not_finite(run: Run, stage: StageBase, step: int, error: FloatingPointError)
     ways = [f"Try gentler steps from the last checkpoint, {checkpoint.name}: ponder resume {run.path} {halved}"]
     if place_of(checkpoint) == (stage.name, step - 1) or step == 1:
         ways.append(
-            f"That is the state just before this step, which may meet the same gradient again: to go further back, move "
+            f"That is the state just before this step, which may meet the same again: to go further back, move "
             f"{checkpoint} out of its directory first"
         )
     return Paused(f"{stage.name} step {step}: {error}", ways)

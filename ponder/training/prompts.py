@@ -50,14 +50,8 @@ def check_prompts_fit(
         raise SelfCheckError(
             f"{field} {longest_answer} leaves no room for a prompt in the model's context of {context}; lower {field}"
         )
-    known_to_fit = limit is not None and limit <= room
-    measured = [
-        (_place(task), prompt_length(task, renderer))
-        for task in (first if known_to_fit else chain(*pool.at_hand, first))
-    ]
-    longer = list(dict.fromkeys(f"{place}: {length} tokens" for place, length in measured if length > room))
+    longer, largest = _longer_than(room, pool, first, renderer, limit)
     if longer:
-        largest = max(length for _, length in measured)
         shorter = f"Lower {field} to {context - largest} or less, or leave" if largest < context else "Leave"
         raise SelfCheckError(
             f"{listed_faults(longer, 'prompts are too long')}\n"
@@ -66,9 +60,57 @@ def check_prompts_fit(
         )
 
 
+def check_token_budget(
+    pool: TaskPool,
+    first: Sequence[Task],
+    renderer: Renderer,
+    longest_answer: int,
+    budget: int,
+    processes: int = 1,
+    field: str = "max_tokens",
+    limit: int | None = None,
+) -> None:
+    """Every prompt at hand, and those of `first`, can be sampled from with an answer of `longest_answer` tokens.
+
+    Args:
+        budget: engine.token_budget, which sampling `processes` share
+        field, limit: as in `check_prompts_fit`
+
+    Raises:
+        SelfCheckError: one at least cannot; with the budget that would do.
+    """
+    each = budget // processes
+    room = each - longest_answer
+    longer, largest = _longer_than(room, pool, first, renderer, limit)
+    if longer:
+        share = f", of which {processes} sampling processes have {each} each" if processes > 1 else ""
+        raise SelfCheckError(
+            f"{listed_faults(longer, 'prompts do not fit the engine')}\n"
+            f"engine.token_budget is {budget}{share}: with {field} {longest_answer} that leaves {max(0, room)} for a prompt. "
+            f"Set engine.token_budget to {(largest + longest_answer) * processes} or more, or leave it out"
+        )
+
+
+def _longer_than(
+    room: int, pool: TaskPool, first: Sequence[Task], renderer: Renderer, limit: int | None
+) -> tuple[list[str], int]:
+    """Where the prompts of more than `room` tokens stand, with their lengths, and the length of the longest of all."""
+    known_to_fit = limit is not None and limit <= room
+    measured = [
+        (_place(task), prompt_length(task, renderer))
+        for task in (first if known_to_fit else chain(*pool.at_hand, first))
+    ]
+    longer = dict.fromkeys(f"{place}: {length} tokens" for place, length in measured if length > room)
+    return list(longer), max((length for _, length in measured), default=0)
+
+
 def prompt_length(task: Task, renderer: Renderer) -> int:
     """Tokens of the task's prompt."""
-    return len(renderer.render(task.messages, task.tools).ids)
+    return len(prompt_ids(task, renderer))
+
+
+def prompt_ids(task: Task, renderer: Renderer) -> list[int]:
+    return renderer.render(task.messages, task.tools).ids
 
 
 def _place(task: Task) -> str:

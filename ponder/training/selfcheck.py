@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from itertools import chain
 
 from ponder.chat.renderer import Renderer
+from ponder.engine.build import default_workers
 from ponder.evals.held_out import held_out_sampling
-from ponder.model.config import ModelConfig
-from ponder.recipe.schema import Recipe
+from ponder.model.decoder import Decoder
+from ponder.recipe.schema import EngineSettings, Recipe
 from ponder.tasks.task import Task
 from ponder.training.data import TaskPool
-from ponder.training.prompts import check_prompts_fit
+from ponder.training.prompts import check_prompts_fit, check_token_budget
 from ponder.training.references import SelfCheckError, check_references
 from ponder.training.stages.kind import StageKind
 from ponder.verifiers.verification import Verification
@@ -29,19 +30,40 @@ def first_tasks(stages: Sequence[StageKind], pool: TaskPool) -> list[Task]:
 
 
 def check_before_training(
-    recipe: Recipe, stages: Sequence[StageKind], pool: TaskPool, config: ModelConfig, renderer: Renderer
+    recipe: Recipe, stages: Sequence[StageKind], pool: TaskPool, decoder: Decoder, renderer: Renderer
 ) -> list[str]:
     """Whether model, tasks and stages fit together; the rest is checked on the first rollouts of each RL stage. Returns
     what there is to tell people."""
-    longest_answer = max(stage.longest_answer for stage in stages)
-    context = config.max_positions
-    evaluated = held_out_sampling(recipe.held_out, longest_answer, context, renderer.stop_ids).max_tokens
-    tasks = first_tasks(stages, pool)
-    check_chat_form(renderer, tasks, config.vocab_size)
-    longest = max(longest_answer, evaluated)
-    field = "held_out.max_tokens" if evaluated > longest_answer else "max_tokens"
+    tasks, context = first_tasks(stages, pool), decoder.config.max_positions
+    check_chat_form(renderer, tasks, decoder.config.vocab_size)
+    longest, field = _longest_answer(recipe, stages, context, renderer)
     check_prompts_fit(pool, tasks, renderer, longest, context, field, recipe.max_prompt_tokens)
-    return [remark for stage in stages for remark in stage.check(config, renderer)]
+    check_engine(recipe, stages, pool, decoder, renderer)
+    return [remark for stage in stages for remark in stage.check(decoder.config, renderer)]
+
+
+def check_engine(
+    recipe: Recipe, stages: Sequence[StageKind], pool: TaskPool, decoder: Decoder, renderer: Renderer
+) -> None:
+    """Whether each prompt can be sampled from on this machine, whose cores share what the engine may hold."""
+    context, budget = decoder.config.max_positions, recipe.engine.token_budget
+    processes = sampling_processes(recipe.engine, decoder)
+    if budget // processes < context:  # else all that fits the context, which has been measured, fits here too
+        longest, field = _longest_answer(recipe, stages, context, renderer)
+        tasks, limit = first_tasks(stages, pool), recipe.max_prompt_tokens
+        check_token_budget(pool, tasks, renderer, longest, budget, processes, field, limit)
+
+
+def sampling_processes(settings: EngineSettings, decoder: Decoder) -> int:
+    """How many share the engine's budgets; 1 where this process samples alone."""
+    return max(1, default_workers(decoder) if settings.workers is None else settings.workers)
+
+
+def _longest_answer(recipe: Recipe, stages: Sequence[StageKind], context: int, renderer: Renderer) -> tuple[int, str]:
+    """Most tokens of an answer, of training or evaluation, and the recipe's field that says so."""
+    trained = max(stage.longest_answer for stage in stages)
+    evaluated = held_out_sampling(recipe.held_out, trained, context, renderer.stop_ids).max_tokens
+    return max(trained, evaluated), "held_out.max_tokens" if evaluated > trained else "max_tokens"
 
 
 def check_chat_form(renderer: Renderer, tasks: Sequence[Task], vocab_size: int) -> None:

@@ -7,19 +7,21 @@ from typing import Any
 from ponder.chat.renderer import Renderer
 from ponder.recipe.load import dump_recipe, load_recipe, with_model
 from ponder.recipe.schema import Model, Recipe
+from ponder.runs.atomic import NOTHING_YET, SaveError
 from ponder.runs.lineage import fingerprint, last_processor, new_lineage
 from ponder.runs.processor import processor
 from ponder.runs.run import BIRTH, Run
 from ponder.runs.trackers import check_trackers
 from ponder.server.start.checkpoint import find_checkpoint
-from ponder.training.changes import changed_fields, forget_other_evaluations, reopens
+from ponder.training import data_files
+from ponder.training.changes import changed_fields, forget_evaluations, forget_other_evaluations, reopens
 from ponder.training.checkpoint import Progress, load_progress, load_weights, save_checkpoint
 from ponder.training.data import load_tasks
 from ponder.training.first_model import device_of, first_model
 from ponder.training.precision import precision_remarks
 from ponder.training.prompts import load_fitting_tasks
 from ponder.training.reward_files import KEY, changed_files, reward_files
-from ponder.training.selfcheck import check_before_training, check_tasks, first_tasks
+from ponder.training.selfcheck import check_before_training, check_engine, check_tasks, first_tasks
 from ponder.training.stages.kinds import stages_of
 from ponder.training.stages.runner import Training
 from ponder.training.stages.verifying import verification_for
@@ -51,17 +53,27 @@ def start(recipe: Recipe, path: Path, view: View) -> Run:
         view.say(remark)
     weights, renderer = first_model(recipe, parent and parent.directory, pool, stages)
     pool = load_fitting_tasks(recipe, pool, renderer, view.say)
-    for remark in check_before_training(recipe, stages, pool, weights.decoder.config, renderer):
+    for remark in check_before_training(recipe, stages, pool, weights.decoder, renderer):
         view.say(remark)
+    for name, count in pool.rows.items():
+        view.say(f"sources.{name}: {count:,} rows")
     lineage = new_lineage(
         text, seed=recipe.seed, parent=parent and parent.directory, hub=parent and parent.hub and str(parent.hub)
     )
-    if files := reward_files(recipe):
-        lineage[KEY] = files
+    lineage[data_files.STARTED_IN] = str(Path.cwd())
+    for key, files in ((KEY, reward_files(recipe)), (data_files.KEY, data_files.data_files(recipe, Path.cwd()))):
+        if files:
+            lineage[key] = files
+    lineage["rows"] = dict(pool.rows)
     with Run.create(path, text, lineage) as run:
+        progress = Progress(BIRTH, done=True)
         try:
-            progress = Progress(BIRTH, done=True)
             save_checkpoint(run, progress, weights, renderer, recipe.model)
+        except SaveError as error:
+            run.discard()
+            error.advice = NOTHING_YET
+            raise
+        try:
             Training(recipe, stages, run, pool, weights, renderer, view).go_on_from(progress)
         except ValueError as error:
             if any(run.metrics()):
@@ -97,14 +109,22 @@ def resume(path: Path, view: View, overrides: Sequence[str] = ()) -> Run:
         if reopened:
             progress.done = False
         forget_other_evaluations(progress, changed)
+        text, started_in = dump_recipe(recipe), run.lineage.get(data_files.STARTED_IN)
+        if started_in:
+            written, recipe = recipe, data_files.located(recipe, Path(started_in))
+            if recipe != written:
+                view.say(f"Files of data that are not here are read from where the run was started: {started_in}")
         base = None if recipe.model.lora is None else base_of_adapters(run.lineage, recipe.model)
         weights = load_weights(checkpoint, recipe.model, base, device_of(recipe.model))
         # All that may be refused comes before anything of the run is changed.
         renderer, stages = Renderer.load(checkpoint), stages_of(recipe)
         pool = load_fitting_tasks(recipe, load_tasks(recipe), renderer, view.say)
         if changed:
-            check_before_training(recipe, stages, pool, weights.decoder.config, renderer)
-        files = changed_files(run.lineage, recipe)
+            check_before_training(recipe, stages, pool, weights.decoder, renderer)
+        check_engine(recipe, stages, pool, weights.decoder, renderer)  # this machine may have more cores
+        files, data = changed_files(run.lineage, recipe), data_files.changed_data(run.lineage, recipe)
+        if data_files.concerns_held_out(data, recipe, Path(started_in or ".")):
+            forget_evaluations(progress)
         if reward_files(recipe):
             with verification_for(recipe, stages) as verification:
                 verification.prepare(first_tasks(stages, pool))
@@ -118,10 +138,12 @@ def resume(path: Path, view: View, overrides: Sequence[str] = ()) -> Run:
             view.say(
                 f"{file} has changed (sha256 {then[:12]}..., now {now[:12]}...): what follows is scored by it as it is"
             )
+        for line in data_files.told(data):
+            view.say(line)
         order = [stage.name for stage in recipe.stages]
-        view.say(str(run.rewind(order, progress.stage, progress.step, changed | files)))
+        view.say(str(run.rewind(order, progress.stage, progress.step, changed | files | data_files.noted(data))))
         if changed:
-            run.change_recipe(dump_recipe(recipe))
+            run.change_recipe(text)
         Training(recipe, stages, run, pool, weights, renderer, view).go_on_from(progress, reopened)
     return run
 

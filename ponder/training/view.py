@@ -11,7 +11,7 @@ from ponder.runs.failures import FAILURES_FILE
 from ponder.runs.results import EvalResult
 from ponder.runs.run import Run
 from ponder.runs.shown_rollouts import show_rollouts
-from ponder.runs.summary import build_report
+from ponder.runs.summary import best_line, build_report
 from ponder.runs.wording import title
 from ponder.training.checkpoint import Progress as StageProgress
 from ponder.training.pause import Paused
@@ -122,7 +122,10 @@ class View:
             self.console.print(f"  - {way}", highlight=False, markup=False, soft_wrap=True)
 
     def report(self, run: Run, paths: list[Path]) -> None:
-        self.console.print(run_tables(build_report(run), self.console.width))
+        built = build_report(run)
+        self.console.print(run_tables(built, self.console.width))
+        if best := best_line(built):
+            self.console.print(best, highlight=False, markup=False, soft_wrap=True)
         for path in paths:
             self.console.print(f"  {path}", style="dim", highlight=False, markup=False, soft_wrap=True)
         self.console.print(f"Talk to it: ponder chat {run.path}", highlight=False, markup=False, soft_wrap=True)

@@ -27,7 +27,7 @@ _verification: Verification | None = None
 def verify_math(response: Given, reference: str | int | float | list) -> Verdict:
     """Whether the final answer equals the reference, by value.
 
-    `response` is the whole text, thinking included: only what follows the last `</think>` counts, there the last
+    `response` is the whole text, thinking included: only what follows the end of the thought (its first `</think>`) counts, there the last
     `\\boxed{}`, or without a box the answer as it is stated. `reference` is LaTeX or plain text; a list is several
     answers that belong together.
 

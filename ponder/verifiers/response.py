@@ -1,14 +1,13 @@
 """What a verifier sees of a rollout."""
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ponder.chat.messages import flat_text
 
-TAG = re.compile(r"</?think>")
+OPENS, ENDS = "<think>", "</think>"
 
 
 @dataclass(frozen=True)
@@ -30,19 +29,23 @@ class Response:
 
 
 def split_response(text: str, truncated: bool = False) -> Response:
-    """A response from the text of it, thinking and answer together.
+    """A response from the text of it, thinking and answer together, split as training and serving do it
+    (ponder.chat.parser), so that one text has one verdict.
 
-    The answer is what follows the last `</think>`; the `<think>` before it is often part of the prompt, so it may be
-    missing. A `<think>` after which there is no `</think>` leaves no answer. Text without tags is all answer.
+    A `<think>` before which there is nothing but white space opens a thought; the prompt may have opened it, so that it may be
+    missing where there is a `</think>`. The first `</think>` ends it, and where there is none there is no answer. Any other
+    tag is plain text, and text without a thought is all answer.
 
     >>> split_response("<think>2+2</think>4").content, split_response("<think>4").thinking_closed
     ('4', False)
     """
-    tags = list(TAG.finditer(text))
-    if tags and tags[-1][0] == "<think>":
-        return Response(text[tags[-1].end() :], "", thinking_closed=False, truncated=truncated)
-    reasoning, _, content = text.rpartition("</think>")
-    return Response(reasoning.strip().removeprefix("<think>").strip("\n"), content, True, truncated)
+    begin = text.lstrip()
+    if begin.startswith(OPENS):
+        text = begin.removeprefix(OPENS)
+    elif ENDS not in text:
+        return Response("", text, thinking_closed=True, truncated=truncated)
+    reasoning, end, content = text.partition(ENDS)
+    return Response(reasoning.lstrip("\n"), content.lstrip("\n"), bool(end), truncated)
 
 
 def as_response(value: Any) -> Response:

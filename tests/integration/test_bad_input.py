@@ -98,6 +98,17 @@ def test_prompt_longer_than_the_context(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_token_budget_that_nothing_fits(tmp_path):
+    done = ponder("train", write_recipe(tmp_path), "--run", tmp_path / "run", "--set", "engine.token_budget=64")
+    refused(
+        done,
+        "prompts do not fit the engine",
+        "engine.token_budget is 64: with max_tokens 24",
+        "Set engine.token_budget",
+    )
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_run_that_cannot_learn_does_not_start(tmp_path):
     """Without a cold start a newborn never answers: the self-check says so, and names the remedy."""
     path = tmp_path / "recipe.yaml"
@@ -136,6 +147,31 @@ def test_full_disk_loses_nothing(tmp_path):
         assert resumed.returncode == 0, resumed.stdout + resumed.stderr
     finally:
         subprocess.run(["umount", disk], check=True)
+
+
+@pytest.mark.parametrize("size", ["100k", "4k"], ids=["no room for a first checkpoint", "for nothing"])
+def test_full_disk_at_the_start_leaves_nothing_behind(tmp_path, size):
+    """There is nothing to resume: what is said, and what is done, is to start again."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("this machine does not let root mount a tmpfs")
+    try:
+        done = ponder("train", write_recipe(tmp_path), "--run", disk / "run")
+        assert done.returncode == 1 and "Traceback" not in done.stderr, done.stdout + done.stderr
+        assert "Nothing had been saved before: make room" in done.stderr and "resume" not in done.stderr
+        assert not (disk / "run").exists()
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_what_the_machine_refuses_is_said_in_words(tmp_path):
+    (tmp_path / "file").write_text("")
+    done = ponder("train", write_recipe(tmp_path), "--run", tmp_path / "file" / "run")
+    assert done.returncode != 0 and done.stderr.strip() == f"ponder: {tmp_path}/file/run: not a directory"
 
 
 def test_two_trainers_never_share_a_run(tmp_path):

@@ -32,7 +32,10 @@ def test_the_validation_loss_falls(tmp_path, chats):
     done = train(tmp_path, chats, validation=0.2, too_long="drop")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "line 41" in done.stdout and "left out" in done.stdout
-    rows = Run.open(tmp_path / "run").metrics()
+    assert "stages.cold_start: 120 demonstrations" in done.stdout, "how many rows were read"
+    run = Run.open(tmp_path / "run")
+    assert f"Best checkpoint of those kept: {run.path}/checkpoints/" in done.stdout
+    rows = run.metrics()
     losses = {row["step"]: row["validation/loss"] for row in rows if "validation/loss" in row}
     assert list(losses) == [8, 16, 24] and losses[24] < losses[8]
     assert [e.step for e in Run.open(tmp_path / "run").evals()] == [8, 16, 24], "none at the start"

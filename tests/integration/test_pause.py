@@ -59,6 +59,7 @@ def test_the_run_is_saved_and_says_what_happened(paused):
     directory, done = paused
     assert done.returncode == 3, done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
+    assert Run.open(directory / "run").lineage["rows"] == {"mine": 30}, "of sources that are at hand whole"
     said = " ".join(done.stdout.split())
     assert "Paused. math step 2: the verifier math failed on 8 of its last" in said
     assert "more than stages.math.error_budget (0.01) allows" in said
@@ -117,9 +118,20 @@ def test_mended_it_goes_on_as_if_nothing_had_been(paused, tmp_path):
     write_rows(copy, SOUND)
     done = ponder("resume", "run", cwd=copy)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "tasks.jsonl has changed (sha256" in done.stdout and "put the old files back" in done.stdout
+    resumptions = Run.open(copy / "run").lineage["resumed"]
+    before, after = (entry["changed"]["data_files/tasks.jsonl"] for entry in resumptions)
+    assert before == after[::-1], "damaged after the start, mended since"
     assert train(tmp_path / "sound", SOUND).returncode == 0
     assert_same_run(copy / "run", tmp_path / "sound" / "run")
     assert Run.open(copy / "run").failures() == []
+
+
+def test_from_another_directory_its_files_are_found(paused, tmp_path):
+    copy = copy_of(paused, tmp_path)
+    done = ponder("resume", copy / "run", cwd=tmp_path)
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert f"read from where the run was started: {paused[0]}" in done.stdout and "has changed" not in done.stdout
 
 
 def test_what_was_learned_from_cannot_be_changed(paused, tmp_path):
@@ -137,13 +149,27 @@ def test_what_was_learned_from_cannot_be_changed(paused, tmp_path):
 
 
 def test_a_gradient_that_is_not_finite_pauses_too(tmp_path):
-    cold_start = RECIPE["stages"][0] | {"steps": 4, "optimizer": {"lr": 1e30}}
+    cold_start = RECIPE["stages"][0] | {"steps": 4, "optimizer": {"lr": 1e8}}
     recipe = RECIPE | {"stages": [cold_start], "held_out": RECIPE["held_out"] | {"max_tokens": 24}}
     done = ponder("train", write_recipe(tmp_path, recipe), "--run", tmp_path / "run")
     assert done.returncode == 3, done.stdout + done.stderr
     said = " ".join(done.stdout.split())
     assert "Traceback" not in done.stderr and "nothing was updated" in said
+    assert f"ponder resume {tmp_path}/run --set stages.cold_start.optimizer.lr=5e+07" in said
+    done = ponder("resume", tmp_path / "run", "--set", "stages.cold_start.optimizer.lr=0.01")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_model_that_is_not_finite_after_an_update_pauses_too(tmp_path):
+    """Such a model would neither be sampled from nor be worth a checkpoint: it is the last one before it that is kept."""
+    cold_start = RECIPE["stages"][0] | {"steps": 1, "optimizer": {"lr": 1e30, "warmup_steps": 0}}
+    recipe = RECIPE | {"stages": [cold_start], "held_out": RECIPE["held_out"] | {"max_tokens": 24}}
+    done = ponder("train", write_recipe(tmp_path, recipe), "--run", tmp_path / "run")
+    assert done.returncode == 3, done.stdout + done.stderr
+    said = " ".join(done.stdout.split())
+    assert "Traceback" not in done.stderr and "Paused. cold_start step 1: logits of the model are not finite" in said
     assert f"ponder resume {tmp_path}/run --set stages.cold_start.optimizer.lr=5e+29" in said
+    assert [c.name for c in Run.open(tmp_path / "run").checkpoints()] == ["birth-000000"]
     done = ponder("resume", tmp_path / "run", "--set", "stages.cold_start.optimizer.lr=0.01")
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -179,9 +205,9 @@ def test_an_evaluation_that_cannot_be_judged_ends_no_stage(tmp_path):
 
 def test_a_resume_that_is_refused_changes_nothing(paused, tmp_path):
     directory = copy_of(paused, tmp_path)
-    (directory / "tasks.jsonl").unlink()
+    (directory / "tasks.jsonl").write_text("no JSON")
     files = [directory / "run" / name for name in ("lineage.json", "recipe.yaml", "verifier_errors.jsonl")]
     before = [file.read_bytes() for file in files]
     done = ponder("resume", "run", "--set", "stages.math.error_budget=0.3", cwd=directory)
-    assert (done.returncode, "no such file" in done.stderr) == (2, True), done.stderr
+    assert (done.returncode, "tasks.jsonl, line 1, column 1: not JSON" in done.stderr) == (2, True), done.stderr
     assert [file.read_bytes() for file in files] == before

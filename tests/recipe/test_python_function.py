@@ -67,7 +67,7 @@ def test_inside_compositions(here):
         ({"verifier": {"python": "mine.py:1"}}, "write the file"),
         ({"verifier": {"pyton": "mine.py:score"}}, "verifier.pyton: there is no such field; did you mean `python`?"),
         ({"verifier": "python"}, "verifier: must be 'math' or 'reasoning_gym', got 'python'"),
-        ({"reward": {"python": 3}}, "reward.python: must be a valid string"),
+        ({"reward": {"python": 3}}, "reward.python: must be text"),
         ({"reward": {"gate": ["format"], "then": {"python": "mine.py:score"}}}, "reward.then.python: there is no file"),
         ({"reward": {"verifier": "python"}}, "reward.verifier: must be 'math'"),
     ],

@@ -55,10 +55,18 @@ def test_overrides_find_stages_by_name(tmp_path):
         ("stages.math.optimizer.lrr=4", "stages.math.optimizer.lrr: there is no such field; did you mean `lr`?"),
         ("sources.sums.famly=x", "sources.sums.famly: there is no such field; did you mean `family`?"),
         ("held_out.problem=4", "did you mean `problems`?"),
-        ("stages.math.steps=many", "stages.math.steps: must be a valid integer"),
+        ("stages.math.steps=many", "stages.math.steps: must be a whole number, got 'many'"),
         ("stages.math.steps=-4", "stages.math.steps: must be greater than or equal to 1, got -4"),
         ("engine.token_budget=-1", "engine.token_budget: must be greater than or equal to 64, got -1"),
         ("stages.math.samples_per_prompt=1", "use at least 2, or the objective 'reinforce_pp'"),
+        (
+            "stages.math.objective={name: rloo, clip_high: 0.3}",
+            "stages.math.objective: clip_high belongs to a trust region, and 'rloo' has none; set trust: clip",
+        ),
+        ("stages.math.objective={name: cispo, dual_clip: 3}", "dual_clip belongs to trust: clip"),
+        ("stages.math.objective={trust: none, clip_low: 0.3}", "clip_low belongs to a trust region"),
+        ("stages.math.objective={kl_estimator: k1}", "kl_estimator: 'dapo' has no KL here; give kl a weight"),
+        ("stages.math.objective={name: grpo, kl: 0, kl_estimator: k1}", "kl_estimator: 'grpo' has no KL"),
         ("stages.math.objective.name=ppo", "stages.math.objective.name: must be 'grpo'"),
         ("stages.math.kind=dpo", "stages.math: unknown kind 'dpo'"),
         ("stages.math.target=0.9", "set eval_every"),
@@ -98,6 +106,19 @@ def test_a_mixture_of_math_and_code(tmp_path):
     assert recipe.stages[0].demonstrations.programs.guess == recipe.stages[0].demonstrations.columns.guess
     assert (recipe.sandbox.memory_mb, recipe.sandbox.urls, recipe.sandbox.isolation) == (512, [], "standard")
     assert "did you mean `min_steps`?" in complaint(path, "sources.programs.minsteps=1")
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        {"name": "rloo", "trust": "clip", "clip_high": 0.3, "dual_clip": 3},
+        {"name": "cispo", "clip_high": 0.3},
+        {"name": "grpo", "kl_estimator": "k1"},
+        {"kl": 0.1, "kl_estimator": "k2"},
+    ],
+)
+def test_choices_that_go_together(tmp_path, objective):
+    load_recipe(write(tmp_path), [f"stages.math.objective={objective}"])
 
 
 def test_one_sample_a_prompt_is_fine_without_groups(tmp_path):

@@ -46,7 +46,7 @@ def test_tasks_carry_the_reward_and_keep_their_identity():
         ("{gate: [{verifier: maths}], then: task}", "reward.gate.0.verifier: must be 'math'"),
         ("{gate: [], then: task}", "reward.gate: must"),
         ("{gate: [format], than: task}", "reward.than: there is no such field; did you mean `then`?"),
-        ("3", "reward: must be a valid dictionary"),
+        ("3", "reward: must be a mapping of fields, got 3; write its fields (verifier"),
     ],
 )
 def test_mistakes_are_named_by_their_path(reward, message):

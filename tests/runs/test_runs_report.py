@@ -20,7 +20,7 @@ from ponder.runs.lineage import new_lineage
 from ponder.runs.panels import panels
 from ponder.runs.report import write_report
 from ponder.runs.shown_rollouts import pick_rollouts, show_rollouts
-from ponder.runs.summary import build_report, further_figures, headline
+from ponder.runs.summary import best_line, build_report, further_figures, headline
 from ponder.runs.wording import duration, percent, printable
 from tests.runs.synthetic import HOSTILE, RECIPE, eval_result, rl_metrics, rollout, sft_metrics, write_run
 
@@ -81,6 +81,31 @@ def test_report_has_birth_first_and_the_last_evaluation_of_each_stage(tmp_path: 
     assert (totals["steps"], totals["seconds"], totals["gain"], totals["rollouts"]) == (8, 16.0, 0.5, 8)
     assert totals["sampled_tokens"] == 4000 and totals["peak_rss_gb"] == pytest.approx(0.54)
     assert totals["phase_seconds"] == {"sample": 4.0, "verify": 1.0, "learn": 3.0}
+
+
+def test_report_names_the_best_checkpoint_that_is_kept(tmp_path: Path):
+    run = write_run(tmp_path / "tiny")
+    for step, correct, score in ((2, 7, 0.9), (3, 8, 0.2), (6, 7, 0.4)):
+        run.record_eval(eval_result("math", step, correct=correct, mean_score=score))
+        if step != 3:  # the better one is not kept
+            with run.checkpoint("math", step):
+                pass
+    best = build_report(run)["best"]
+    assert (best["checkpoint"], best["measure"], best["value"]) == (
+        f"{run.path}/checkpoints/math-000006",
+        "accuracy",
+        7 / 8,
+    )
+    said = best_line(build_report(run))
+    assert (
+        said
+        == f"Best checkpoint of those kept: {run.path}/checkpoints/math-000006 (held-out accuracy 0.875, 8 answers)"
+    )
+    soft = eval_result("math", 6, correct=7, mean_score=0.4)
+    soft["samples"][0]["score"] = 0.4
+    run.record_eval(soft)
+    best = build_report(run)["best"]
+    assert (best["step"], best["measure"], best["value"]) == (2, "mean score", 0.9)
 
 
 def test_report_counts_steps_after_the_last_evaluation(tmp_path: Path):

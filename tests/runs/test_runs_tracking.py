@@ -128,7 +128,7 @@ def test_a_recipe_names_trackers_or_says_more_of_them(tmp_path: Path):
     assert read("wandb") == read(["wandb"]) == [Wandb()]
     assert read(["mlflow", {"kind": "wandb", "tags": ["a"]}]) == [Mlflow(), Wandb(tags=["a"])]
     for wrong, words in [
-        ("wanb", r"trackers\.0: unknown kind 'wanb'; there are: 'wandb', 'mlflow'"),
+        ("wanb", r"trackers: unknown kind 'wanb'; there are: 'wandb', 'mlflow'"),
         ([{"kind": "wandb", "projet": "x"}], r"trackers\.0\.projet: .* did you mean `project`\?"),
         (
             [{"kind": "mlflow", "uri": "https://me:secret@host"}],

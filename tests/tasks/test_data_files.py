@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from ponder.tasks import file_tasks, files
+from ponder.tasks.chats import read_chats
 from ponder.tasks.files import find_files, read_file, read_files
 
 ROWS = [{"prompt": "1+1?", "answer": "2"}, {"prompt": 'caf\u00e9,\n"x"', "answer": "1,250"}]
@@ -202,3 +203,27 @@ def test_no_content_gives_anything_but_rows_or_a_fault(scratch, content, name):
         assert str(file) in str(error)
     else:
         assert all(isinstance(row, dict) for row in rows)
+
+
+def test_files_that_cannot_be_read_are_named():
+    with pytest.raises(ValueError, match=r"^/proc/self/mem cannot be read: Input/output error"):
+        list(read_files(find_files("/proc/self/mem")))
+    with pytest.raises(ValueError, match=r"^aaa.* cannot be looked for: File name too long"):
+        find_files("a" * 5_000)
+
+
+def test_half_a_surrogate_pair_is_named_by_line(tmp_path):
+    rows = [{"prompt": f"{n}?", "answer": "1"} for n in range(4)]
+    rows[2]["prompt"] = "half \ud83d"
+    rows[3]["answer"] = "\U0001f600"  # written as a whole pair
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(ValueError, match=r"^\S*a\.jsonl, line 3: it holds \\ud83d alone, half of a surrogate pair"):
+        file_tasks(tmp_path / "a.jsonl")
+    chats = [{"prompt": "Q", "completion": text} for text in ("A", "\udc00")]
+    (tmp_path / "b.json").write_text(json.dumps(chats))
+    with pytest.raises(ValueError, match=r"b\.json, item 2: it holds \\udc00 alone"):
+        read_chats(tmp_path / "b.json")
+    deep = '{"prompt": "Q", "answer": "1", "x": ' + 5_000 * "[" + 5_000 * "]" + "}"
+    (tmp_path / "c.jsonl").write_text(deep)
+    with pytest.raises(ValueError, match=r"c\.jsonl, line 1: not usable"):
+        file_tasks(tmp_path / "c.jsonl")

@@ -38,7 +38,7 @@ def test_files_by_pattern_with_a_limit_and_a_system_prompt(rows, kind):
     rows("a2.jsonl", with_own, *questions(20, 20))
     loaded = pool(mine={"kind": kind, "path": "a*.jsonl", "limit": 30, "system": "Be brief.", "prompt": "plain"})
     (tasks,) = loaded.at_hand
-    assert len(tasks) == 30
+    assert len(tasks) == 30 and loaded.rows == {"mine": 30}
     assert tasks[0].messages == ({"role": "system", "content": "Be brief."}, {"role": "user", "content": "0+1?"})
     assert [message["content"] for message in tasks[20].messages] == ["Own.", "Q?"]
     assert loaded.repeats.remarks() == []

@@ -7,7 +7,7 @@ import pytest
 from ponder.recipe.load import parse_recipe
 from ponder.training.birth import birth_texts, give_birth
 from ponder.training.data import load_tasks
-from ponder.training.prompts import check_prompts_fit, load_fitting_tasks
+from ponder.training.prompts import check_prompts_fit, check_token_budget, load_fitting_tasks
 from ponder.training.references import SelfCheckError
 from ponder.training.stages.kinds import stages_of
 
@@ -51,6 +51,22 @@ def test_those_without_room_for_an_answer_are_named_by_line(path, renderer):
         check_prompts_fit(pool, [], renderer, longest_answer=lowered + 1, context=220)
     with pytest.raises(SelfCheckError, match=r"leaves 90 for a prompt\. Leave these rows out"):
         check_prompts_fit(pool, [], renderer, longest_answer=10, context=100)
+
+
+def test_a_token_budget_that_some_do_not_fit_is_refused_with_one_that_all_do(path, renderer):
+    pool = load_tasks(recipe(path))
+    with pytest.raises(SelfCheckError) as refused:
+        check_token_budget(pool, [], renderer, longest_answer=40, budget=200, processes=2)
+    said = str(refused.value)
+    assert said.startswith("4 prompts do not fit the engine:") and "line 8: " in said
+    assert "engine.token_budget is 200, of which 2 sampling processes have 100 each" in said
+    assert "with max_tokens 40 that leaves 60 for a prompt" in said
+    enough = int(said.split("Set engine.token_budget to ")[1].split()[0])
+    check_token_budget(pool, [], renderer, longest_answer=40, budget=enough, processes=2)
+    with pytest.raises(SelfCheckError, match="2 prompts do not fit the engine"):
+        check_token_budget(pool, [], renderer, longest_answer=40, budget=enough - 2, processes=2)
+    with pytest.raises(SelfCheckError, match="200 prompts do not fit"):
+        check_token_budget(pool, [], renderer, longest_answer=40, budget=64, processes=2)
 
 
 def test_longer_ones_are_left_out_on_wish_and_said(path, renderer):

@@ -25,6 +25,7 @@ from ponder.training.rewards import (
     teaches,
 )
 from ponder.training.rollouts import Rollout
+from ponder.training.stages.rl import ReinforcementStage
 from ponder.training.step_metrics import summarise
 from ponder.verifiers.verdict import Part, Verdict
 
@@ -69,6 +70,14 @@ def test_soft_overlong_penalty_grows_over_the_margin():
     right = rollout(0, 0, "correct", 90)
     set_rewards([right], stage(truncated="soft", soft_margin=20))
     assert right.reward == {"score": 1.0, "overlong": -0.5}
+
+
+def test_a_margin_that_reaches_every_answer_is_said():
+    assert stage().max_tokens == 100
+    (remark,) = ReinforcementStage(stage(truncated="soft", soft_margin=101)).check(None, None)
+    assert "stages.math.soft_margin (101) is more than max_tokens (100): every answer is penalised" in remark
+    for fine in ({"truncated": "soft", "soft_margin": 100}, {"soft_margin": 101}):
+        assert ReinforcementStage(stage(**fine)).check(None, None) == []
 
 
 def test_groups_without_a_reward_teach_nothing_and_crash_nothing():

@@ -2,7 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ponder.chat.parser import parse_output
+from ponder.chat.renderer import Renderer
 from ponder.verifiers.response import Response, as_response, split_response
+from tests.chat.built import llama_like, qwen_like
 
 
 @pytest.mark.parametrize(
@@ -12,23 +15,36 @@ from ponder.verifiers.response import Response, as_response, split_response
         ("<think>2+2</think>4", "2+2", "4", True),
         ("2+2</think>4", "2+2", "4", True),  # the prompt had opened the thought
         ("<think>2+2", "2+2", "", False),
-        ("a</think>b<think>c", "c", "", False),
-        ("<think>a</think>b</think>c", "a</think>b", "c", True),
-        ("<think>\nso\n</think>\n\n4", "so", "\n\n4", True),
+        (" \n<think>2+2", "2+2", "", False),
+        ("a</think>b<think>c", "a", "b<think>c", True),
+        ("so <think>4", "", "so <think>4", True),
+        ("<think>a</think>b</think>c", "a", "b</think>c", True),
+        ("<think>a<think>b</think>c", "a<think>b", "c", True),
+        ("<think>\nso\n</think>\n\n4", "so\n", "4", True),
         ("", "", "", True),
     ],
 )
-def test_the_answer_is_what_follows_the_last_end_of_thinking(text, reasoning, content, closed):
+def test_the_answer_is_what_follows_the_end_of_the_thought(text, reasoning, content, closed):
     response = split_response(text)
     assert (response.reasoning, response.content, response.thinking_closed) == (reasoning, content, closed)
 
 
-@given(st.lists(st.sampled_from(["<think>", "</think>", "a", "\n", "\ud800"])).map("".join))
-def test_no_answer_holds_a_tag_and_none_follows_an_open_thought(text):
+@pytest.fixture(params=[qwen_like, llama_like], scope="module")
+def renderer(request, tmp_path_factory) -> Renderer:
+    """With tokens for the tags, and without."""
+    return Renderer.load(request.param(tmp_path_factory.mktemp("model")))
+
+
+@given(
+    st.lists(st.sampled_from(["<think>", "</think>", "a", "b ", "\n", " ", "<", "think>"]), max_size=12).map("".join)
+)
+def test_a_text_is_split_as_in_training(renderer, text):
+    """Where the prompt may have opened the thought, it is taken to have done so if the thought ends."""
     response = split_response(text)
-    assert "think>" not in response.content
-    assert response.thinking_closed or response.content == ""
-    assert response.thinking_closed == (text.rfind("<think>") <= text.rfind("</think>"))
+    opened = "</think>" in text
+    parsed = parse_output(renderer.encode_written(text), renderer, opened)
+    assert (response.reasoning, response.content) == (parsed.reasoning, parsed.content)
+    assert response.thinking_closed == parsed.thinking_closed
 
 
 def test_messages_and_calls():

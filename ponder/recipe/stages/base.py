@@ -35,7 +35,7 @@ class Optimizer(Strict):
 
 
 class Plateau(Strict):
-    """Stop when held-out accuracy has not risen by `min_gain` over the last `evals` evaluations."""
+    """Stop when held-out accuracy (or mean score) has not risen by `min_gain` over the last `evals` evaluations."""
 
     evals: int = Field(3, ge=1, description="how many evaluations on the way are looked at")
     min_gain: float = Field(0.01, ge=0, description="by how much the best of them must beat the best before them")
@@ -44,8 +44,13 @@ class Plateau(Strict):
 class StageBase(Strict):
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="by which results, checkpoints and --set know it")
     steps: int = Field(ge=1, description="the most steps; target and plateau may end the stage before")
-    target: float | None = Field(None, gt=0, le=1, description="held-out accuracy at which the stage ends")
-    plateau: Plateau | None = Field(None, description="end the stage when accuracy has stopped rising; empty: never")
+    target: float | None = Field(None, gt=0, le=1, description="held-out accuracy, or mean score, that ends the stage")
+    measure: Literal["accuracy", "score"] | None = Field(
+        None,
+        description="what target, plateau and keep_best look at; empty: the mean score in evaluations where verifiers give "
+        "parts of a score, such as 0.4, else accuracy",
+    )
+    plateau: Plateau | None = Field(None, description="end the stage when it has stopped rising; empty: never")
     eval_every: int = Field(0, ge=0, description="steps between held-out evaluations; 0: only at the end")
     eval_problems: int = Field(64, ge=1, description="held-out problems in an evaluation on the way")
     save_every: int = Field(20, ge=1, description="steps between checkpoints")
@@ -55,7 +60,7 @@ class StageBase(Strict):
         description="how many are kept while the stage runs; when it is done, its last one (and with keep_best the best)",
     )
     keep_best: bool = Field(
-        False, description="save and keep the checkpoint with the best accuracy on the way, beside the newest"
+        False, description="save and keep the checkpoint with the best evaluation on the way, beside the newest"
     )
     micro_batch_tokens: int = Field(8_192, ge=16, description="tokens in one forward and backward pass")
 

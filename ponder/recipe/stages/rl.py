@@ -9,6 +9,9 @@ from ponder.recipe.strict import Strict
 
 ObjectiveName = Literal["grpo", "dr_grpo", "dapo", "gspo", "cispo", "rloo", "reinforce_pp"]
 GROUP_OBJECTIVES = ("grpo", "dr_grpo", "dapo", "gspo", "cispo", "rloo")
+# What the papers of ponder.training.objectives choose, where it decides what may be set beside it.
+TRUST = {"cispo": "detach", "rloo": "none"}  # all others clip
+WITH_KL = ("grpo", "reinforce_pp")
 
 
 class Objective(Strict):
@@ -43,6 +46,20 @@ class Objective(Strict):
         gt=0,
         description="truncated importance sampling: most weight for a token by learner over sampler, such as 2",
     )
+
+    @model_validator(mode="after")
+    def choices_go_together(self):
+        trust = self.trust or TRUST.get(self.name, "clip")
+        clips = [field for field in ("clip_low", "clip_high", "dual_clip") if getattr(self, field) is not None]
+        if trust == "none" and clips:
+            raise ValueError(
+                f"{clips[0]} belongs to a trust region, and {self.name!r} has none; set trust: clip as well"
+            )
+        if trust != "clip" and self.dual_clip is not None:
+            raise ValueError(f"dual_clip belongs to trust: clip, and trust is {trust!r} here; leave one of them out")
+        if self.kl_estimator is not None and not (self.name in WITH_KL if self.kl is None else self.kl):
+            raise ValueError(f"kl_estimator: {self.name!r} has no KL here; give kl a weight, such as 0.001")
+        return self
 
 
 class RlStage(StageBase):

@@ -62,10 +62,12 @@ class ReinforcementStage:
         return []  # what will be answered is not known before it is sampled
 
     def check(self, config: ModelConfig, renderer: Renderer) -> list[str]:
-        try:
-            resolve(self.settings.objective)
-        except ValueError as error:
-            raise ValueError(f"stages.{self.settings.name}.{error}") from None
+        margin, longest = self.settings.soft_margin, self.settings.max_tokens
+        if self.settings.truncated == "soft" and margin > longest:
+            return [
+                f"stages.{self.settings.name}.soft_margin ({margin}) is more than max_tokens ({longest}): every answer is "
+                f"penalised, however short. Set it to {max(1, longest // 4)}, for instance"
+            ]
         return []
 
     def trainer(self, parts: StageParts, learner: Learner) -> "ReinforcementTrainer":
@@ -83,7 +85,8 @@ class ReinforcementTrainer:
         self.engine, self.verification = parts.engine, parts.verification
         self.objective = resolve(stage.objective)
         self.params = rl_sampling(stage.max_tokens, parts.renderer.stop_ids)
-        room = learner.decoder.config.max_positions - stage.max_tokens
+        of_engine = parts.recipe.engine.token_budget // max(1, parts.engine.workers)
+        room = min(learner.decoder.config.max_positions, of_engine) - stage.max_tokens
         self.longest_prompt = min(room, parts.recipe.max_prompt_tokens or room)
 
     def step(self, progress: Progress) -> dict[str, float]:

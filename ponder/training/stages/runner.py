@@ -24,11 +24,13 @@ from ponder.tasks.task import Task
 from ponder.training.checkpoint import OPTIMIZER_FILE, Progress, load_progress, load_weights, save_checkpoint
 from ponder.training.data import TaskPool, spread
 from ponder.training.error_budget import BudgetSpent, exceeds, failure_rows
-from ponder.training.exits import reached_exit
+from ponder.training.exits import measured, reached_exit
+from ponder.training.finite import check_update
 from ponder.training.gradients import OneProcess
 from ponder.training.learner import Learner
 from ponder.training.master import MasterWeights
 from ponder.training.pause import budget_spent, is_saved, not_finite
+from ponder.training.prompts import prompt_ids
 from ponder.training.replicas import Replicas
 from ponder.training.rollouts import Rollout, collect
 from ponder.training.stages.kind import StageKind, StageParts, Trainer
@@ -127,15 +129,18 @@ class Training:
         return bool(stage.settings.eval_every) and step % stage.settings.eval_every == 0
 
     def _step(self, stage: StageKind, trainer: Trainer, progress: Progress) -> dict[str, float]:
+        before = progress.step
         try:
-            return trainer.step(progress)
+            metrics = trainer.step(progress)
+            check_update(self.decoder, self._any_prompt)  # before it is saved, or samples anything
+            return metrics
         except BudgetSpent as spent:
             if not is_saved(self.run, stage.settings.name, progress.step):
                 self._save(stage, trainer, progress)
             paused = budget_spent(self.run, stage.settings, spent, deadline_s(self.stages))
         except FloatingPointError as error:
-            paused = not_finite(self.run, stage.settings, progress.step + 1, error)
-        self.run.pause(stage.settings.name, progress.step, str(paused))
+            paused = not_finite(self.run, stage.settings, before + 1, error)
+        self.run.pause(stage.settings.name, before, str(paused))
         raise paused
 
     def _trainer(self, stage: StageKind) -> Trainer:
@@ -169,11 +174,12 @@ class Training:
         if exceeds(result.failed, result.count, budget):
             self.view.say(f"{name}: this evaluation does not count for target and plateau: too few verdicts")
             return False
-        best = progress.best is None or result.accuracy > progress.best
-        progress.accuracies.append(result.accuracy)
+        found = measured(stage.settings, result)
+        best = progress.best is None or found.value > progress.best
+        progress.accuracies.append(found.value)
         if best:
-            progress.best, progress.best_step = result.accuracy, progress.step
-        if reason := reached_exit(stage.settings, progress.accuracies):
+            progress.best, progress.best_step = found.value, progress.step
+        if reason := reached_exit(stage.settings, progress.accuracies, found.name):
             self.view.say(f"{name}: {reason}")
             progress.done = True
         return best
@@ -202,6 +208,10 @@ class Training:
     def _collect_held_out(self, tasks: Sequence[Task], samples: int, params: SamplingParams) -> list[Rollout]:
         seed_parts = (self.recipe.seed, "held_out")
         return collect(self.engine, self.renderer, self.verification, tasks, samples, params, seed_parts).rollouts
+
+    @cached_property
+    def _any_prompt(self) -> list[int]:
+        return prompt_ids(self.pool.held_out[0], self.renderer)
 
     @cached_property
     def _held_out_sampling(self) -> SamplingParams:

@@ -52,7 +52,8 @@ class ImitationStage:
         """Every demonstration at hand is read and measured."""
         if not self.settings.demonstrations.path:
             return []
-        return list(self._examples(config.max_positions, renderer).remarks)
+        read = self._examples(config.max_positions, renderer)
+        return [f"stages.{self.settings.name}: {len(read.chats):,} demonstrations", *read.remarks]
 
     def _examples(self, context: int, renderer: Renderer) -> ChatExamples:
         if self._read is None:

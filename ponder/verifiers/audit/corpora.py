@@ -16,7 +16,7 @@ def load_corpus(verifier: str) -> list[LabelledPair]:
     with as_file(CORPUS / f"{verifier}.jsonl") as path:
         rows = [row for _, row in read_rows(path)]
     rows = [single for row in rows for single in (_single_instructions(row) if "strict" in row else [row])]
-    return [pair_of(row, verifier, "response", "reference", str(number)) for number, row in enumerate(rows, 1)]
+    return [pair_of(row, verifier, "response", "reference", f"line {number}") for number, row in enumerate(rows, 1)]
 
 
 def _single_instructions(row: dict) -> list[dict]:

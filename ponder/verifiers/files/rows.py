@@ -1,4 +1,4 @@
-"""Rows of JSON Lines to judge: a response, what it is compared with, and a label where somebody has said one.
+"""Rows of files to judge (in all forms of ponder.tasks.files): a response, what it is compared with, and a label where somebody has said one.
 
     math, choice      response, reference                                 (choice: if wanted choices)
     instructions      response, reference: {instruction_id_list, kwargs}  (or these two as fields of the row)
@@ -12,17 +12,19 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ponder.recipe.python_function import FORM
-from ponder.tasks.jsonl import read_rows
+from ponder.tasks.files import read_file
 from ponder.tasks.task import Task
 from ponder.verifiers.api import task_of
 from ponder.verifiers.response import Response, as_response
 from ponder.verifiers.table import VERIFIERS
 
+OPTIONAL = ("label", "metadata", "tools", "functions", "choices", "response_parts")
 MAX_JOINED = 20_000_000  # characters
 
 
@@ -50,15 +52,28 @@ def read_pairs(
 def _pairs(path: Path, verifier: str, response: str, reference: str) -> Iterator[LabelledPair]:
     if not path.is_file():
         raise ValueError(f"there is no file {path}")
-    for number, row in read_rows(path):
+    for place, row in read_file(path):
         try:
-            yield pair_of(row, verifier, response, reference, str(number))
+            yield pair_of(_of_table(row), verifier, response, reference, place.removeprefix(f"{path}, "))
         except ValueError as error:
-            raise ValueError(f"{path}, line {number}: {error}") from None
+            raise ValueError(f"{place}: {error}") from None
 
 
-def pair_of(row: Mapping[str, Any], verifier: str, response: str, reference: str, number: str) -> LabelledPair:
-    """One row. ValueError for what it lacks."""
+def _of_table(row: dict[str, Any]) -> dict[str, Any]:
+    """A row without what is empty in it, and with lists, objects and labels that a table holds as text."""
+    row = {name: value for name, value in row.items() if value is not None or name not in OPTIONAL}
+    for name in OPTIONAL:
+        if name == "label" and row.get(name) == "":
+            del row[name]
+        elif isinstance(row.get(name), str):
+            text = row[name].lower() if name == "label" else row[name]
+            with suppress(ValueError, RecursionError):
+                row[name] = json.loads(text)
+    return row
+
+
+def pair_of(row: Mapping[str, Any], verifier: str, response: str, reference: str, place: str) -> LabelledPair:
+    """One row, which stands at `place` ("line 3"). ValueError for what it lacks."""
     function = verifier if FORM.fullmatch(verifier) else None
     verifier = verifier if function is None else "python"
     for name, kind in (("metadata", dict), ("tools", list), ("functions", list), ("response_parts", list)):
@@ -83,8 +98,8 @@ def pair_of(row: Mapping[str, Any], verifier: str, response: str, reference: str
         question = row["prompt"] if isinstance(row.get("prompt"), str) else ""
         seen = {"python": function, "row": {key: value for key, value in row.items() if key != response}}
         task = replace(task, messages=({"role": "user", "content": question},), metadata=metadata | seen)
-    name = str(row.get("id", number))
-    return LabelledPair(name, task, as_response(text), label, row.get("why", ""), f"line {number}")
+    name = str(row.get("id", place.rpartition(" ")[2]))
+    return LabelledPair(name, task, as_response(text), label, row.get("why", ""), place)
 
 
 def _joined(parts: list) -> str:

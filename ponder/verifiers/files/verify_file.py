@@ -104,7 +104,7 @@ def _stanza(item: Judged) -> list[Padding]:
     """A row for a terminal of 80 columns: the verdict; the answer as it was read beside the reference; the reason; and
     of a row that disagrees with its label the end of the response."""
     verdict, pair = item.verdict, item.pair
-    has_name = pair.place != f"line {pair.id}"
+    has_name = pair.place.rpartition(" ")[2] != pair.id
     head = Text(shown(pair.id, 40) if has_name else pair.place, "bold")
     head.append(f" ({pair.place})" if has_name and pair.place else "", "dim")
     head.append("  ")

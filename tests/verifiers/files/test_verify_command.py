@@ -1,10 +1,15 @@
 """`ponder verify FILE`: as people and scripts call it."""
 
+import gzip
 import json
 import subprocess
 import sys
 
+import pyarrow
 import pytest
+from pyarrow import parquet
+
+from ponder.verifiers.files.rows import read_pairs
 
 ROWS = [
     {"id": "a", "response": "\\boxed{0.5}", "reference": "1/2", "label": True},
@@ -33,6 +38,43 @@ def test_all_rows_with_reasons_and_a_summary(file):
         assert text in ended.stdout, ended.stdout
     assert max(map(len, ended.stdout.splitlines())) <= 80
     assert "... and 2 more" in ponder(file, "--verifier", "math", "--all", "--rows", 2).stdout
+
+
+CALL = [{"name": "f", "parameters": {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}}]
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.tsv.gz", "rows.json", "rows.parquet"])
+def test_every_form_of_file_that_tasks_are_read_from(tmp_path, name):
+    path = tmp_path / name
+    rows = [
+        {"response": "\\boxed{0.5}", "reference": "1/2", "label": True},
+        {"response": "\\boxed{0.6}", "reference": "1/2", "label": None},
+    ]
+    if name.endswith(".json"):
+        path.write_text(json.dumps(rows))
+    elif name.endswith(".parquet"):
+        parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    else:
+        mark = "," if ".csv" in name else "\t"
+        cells = [("" if value is None else str(value) for value in row.values()) for row in rows]
+        text = "\n".join(mark.join(line) for line in [rows[0], *cells])
+        path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
+    pairs = read_pairs(path, "math")
+    assert [pair.label for pair in pairs] == [True, None]
+    first = {"rows.json": "item 1", "rows.parquet": "row 0"}.get(name, "line 2")
+    assert pairs[0].place == first and pairs[0].id == first.split()[1]
+    assert pairs[1].response.content == "\\boxed{0.6}" and pairs[1].task.reference == "1/2"
+
+
+def test_lists_that_a_table_holds_as_text_are_read(tmp_path):
+    row = {
+        "response": '[{"name": "f", "arguments": {"x": 1}}]',
+        "reference": [{"f": {"x": [1]}}],
+        "tools": json.dumps(CALL),
+    }
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row))
+    (pair,) = read_pairs(tmp_path / "rows.jsonl", "function_calls")
+    assert list(pair.task.tools) == CALL
 
 
 def test_rows_without_labels_are_all_shown(file):
