@@ -13,6 +13,7 @@ from ponder.chat.renderer import Renderer
 from ponder.engine.counting import key
 from ponder.engine.local import LocalEngine
 from ponder.engine.protocol import Request, SamplingParams
+from ponder.model.directory import tokenizer_directory
 from ponder.model.weights import load_decoder
 
 
@@ -24,7 +25,7 @@ def generate_answers(
     Raises:
         ValueError: a question that does not fit the context.
     """
-    renderer = Renderer.load(checkpoint)
+    renderer = Renderer.load(tokenizer_directory(checkpoint))
     decoder = load_decoder(checkpoint, device="cuda" if torch.cuda.is_available() else "cpu")
     params, context = replace(params, stop_ids=renderer.stop_ids), decoder.config.max_positions
     prompts = [renderer.render([{"role": "user", "content": question}]) for question in questions]

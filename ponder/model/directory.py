@@ -84,6 +84,12 @@ def base_of(directory: Path) -> Path | None:
     return Path(said).expanduser() if isinstance(said, str) and said else None
 
 
+def tokenizer_directory(directory: Path) -> Path:
+    """Where a checkpoint's tokenizer lies: an adapter has one of its own, or that of its base."""
+    base = base_of(directory)
+    return directory if base is None or (directory / "tokenizer.json").is_file() else base
+
+
 def _why_no_base(path: Path) -> str | None:
     base = base_of(path)
     if base is None:

@@ -9,6 +9,7 @@ import torch
 from ponder.chat.added_tokens import add_tokens
 from ponder.chat.renderer import Renderer
 from ponder.model.config import load_config
+from ponder.model.directory import tokenizer_directory
 from ponder.model.grow import grow_vocabulary
 from ponder.model.weights import DTYPES, load_decoder
 from ponder.recipe.schema import Model, Recipe
@@ -36,7 +37,7 @@ def first_model(
         decoder, renderer = give_birth(model.birth, recipe.seed, texts, device)
         return MasterWeights.of(decoder, dtype), renderer
     check_memory(replace(load_config(parent), lora=lora_of(model)), model, device)
-    renderer = Renderer.load(parent)
+    renderer = Renderer.load(tokenizer_directory(parent))
     if model.lora is not None:
         return load_with_adapters(model, parent, device, recipe.seed), renderer
     decoder = load_decoder(parent, "float32", device)

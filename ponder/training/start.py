@@ -155,7 +155,9 @@ def base_of_adapters(lineage: Mapping[str, Any], model: Model) -> Path:
         ValueError: it is not there any more, or is another.
     """
     assert model.path is not None
-    base, then = find_checkpoint(model.path).directory, lineage["parent"]["fingerprint"]
+    path, started_in = Path(model.path).expanduser(), Path(lineage.get(data_files.STARTED_IN, "."))
+    given = started_in / path if not path.exists() and (started_in / path).exists() else model.path
+    base, then = find_checkpoint(given).directory, lineage["parent"]["fingerprint"]
     if (now := fingerprint(base)) != then:
         raise ValueError(
             f"{base} is another model than the one that this run's adapters were trained on (fingerprint {now[:12]}, then "

@@ -21,6 +21,7 @@ from ponder.engine.vllm_profile import VllmProfile, connect_vllm, follows_gramma
 from ponder.engine.yarn import DEFAULT_FACTORS, context_of, offered_factors
 from ponder.model.config import ModelConfig, load_config
 from ponder.model.describe import describe
+from ponder.model.directory import tokenizer_directory
 from ponder.model.weights import load_decoder
 from ponder.server.answer.gateway import Gateway
 from ponder.server.start.engine_choice import EngineChoice
@@ -77,7 +78,7 @@ def open_gateway(checkpoint: Path, name: str, choice: EngineChoice = EngineChoic
         ChildProcessError: the vLLM that was started has failed; with what it said last.
     """
     config = load_config(checkpoint)
-    renderer, defaults = Renderer.load(checkpoint), sampling_defaults(checkpoint)
+    renderer, defaults = Renderer.load(tokenizer_directory(checkpoint)), sampling_defaults(checkpoint)
     factors = choice.factors_for(config)
     if choice.kind == "local":
         engine = _open_local(checkpoint, factors)
