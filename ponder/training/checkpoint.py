@@ -111,6 +111,18 @@ def _save_adapters(weights: MasterWeights, directory: Path, dtype: str, model: M
     save_adapter(config, parameters, beside, str(weights.base.resolve()))
 
 
+def lost_in_merging(checkpoint: Path) -> str | None:
+    """What people should know where rounding changed a merged model's adapters by a hundredth or more."""
+    path = checkpoint / ADAPTER_DIRECTORY / MERGED_FILE
+    said = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"lost": 0.0}
+    if said["lost"] < 0.01:
+        return None
+    return (
+        f"the adapters are merged into weights of {said['dtype']}: rounding moved what they change by {said['lost']:.0%}. "
+        "For all of it: model.save_dtype: float32, or model.lora.save: adapter"
+    )
+
+
 def lora_of(model: Model) -> LoraConfig | None:
     return None if model.lora is None else LoraConfig(model.lora.rank, model.lora.alpha, tuple(model.lora.targets))
 

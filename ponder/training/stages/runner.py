@@ -21,7 +21,7 @@ from ponder.runs.results import EvalResult
 from ponder.runs.run import BIRTH, Run, place_of
 from ponder.runs.trackers import open_trackers
 from ponder.tasks.task import Task
-from ponder.training.checkpoint import OPTIMIZER_FILE, Progress, load_progress, load_weights, save_checkpoint
+from ponder.training.checkpoint import OPTIMIZER_FILE, Progress, load_progress, load_weights, lost_in_merging, save_checkpoint
 from ponder.training.data import TaskPool, spread
 from ponder.training.error_budget import BudgetSpent, exceeds, failure_rows
 from ponder.training.exits import measured, reached_exit
@@ -123,6 +123,8 @@ class Training:
     def _end(self, stage: StageKind, trainer: Trainer, progress: Progress) -> None:
         self._evaluate_fully(progress)
         self._save(stage, trainer, progress)
+        if remark := lost_in_merging(self.run.latest_checkpoint()):
+            self.view.say(remark)
 
     @staticmethod
     def _evaluates_after(stage: StageKind, step: int) -> bool:
