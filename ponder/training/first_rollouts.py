@@ -27,7 +27,7 @@ def check_ratio(learner: Learner, rollouts: Sequence[Rollout], sampler_dtype: to
     bound = max(LARGEST_GAP[learner.decoder.dtype], LARGEST_GAP[sampler_dtype])
     if learner.decoder.device.type != "cpu":
         bound = max(bound, LARGEST_GAP_TF32)
-    if gap > bound or mean > LARGEST_MEAN_GAP:
+    if not (gap <= bound and mean <= LARGEST_MEAN_GAP):  # nor where it is not a number
         raise SelfCheckError(
             f"before the first update, sampler and learner differ by {gap:.2g} in a token's log-probability (allowed "
             f"{bound:g}), by {mean:.2g} in the mean (allowed {LARGEST_MEAN_GAP:g}): they do not run the same model. Leave "
