@@ -21,7 +21,14 @@ from ponder.runs.results import EvalResult
 from ponder.runs.run import BIRTH, Run, place_of
 from ponder.runs.trackers import open_trackers
 from ponder.tasks.task import Task
-from ponder.training.checkpoint import OPTIMIZER_FILE, Progress, load_progress, load_weights, lost_in_merging, save_checkpoint
+from ponder.training.checkpoint import (
+    OPTIMIZER_FILE,
+    Progress,
+    load_progress,
+    load_weights,
+    lost_in_merging,
+    save_checkpoint,
+)
 from ponder.training.data import TaskPool, spread
 from ponder.training.error_budget import BudgetSpent, exceeds, failure_rows
 from ponder.training.exits import measured, reached_exit
