@@ -31,13 +31,15 @@ UNSUPPORTED = {
 }
 
 
-def save_adapter(config: ModelConfig, parameters: Mapping[str, Tensor], directory: Path, base: str) -> None:
+def save_adapter(
+    config: ModelConfig, parameters: Mapping[str, Tensor], directory: Path, base: str, revision: str | None = None
+) -> None:
     """Write adapter_config.json and adapter_model.safetensors into an existing directory.
 
     Args:
         config: of the decoder, with its adapters
         parameters: {name: values} of the decoder's adapters at least
-        base: where the model lies that the adapter is to be put on
+        base, revision: the model that the adapter is to be put on: a directory, or an id of the hub and the commit
     """
     lora = config.lora
     assert lora is not None
@@ -45,6 +47,7 @@ def save_adapter(config: ModelConfig, parameters: Mapping[str, Tensor], director
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
         "base_model_name_or_path": base,
+        "revision": revision,
         "r": lora.rank,
         "lora_alpha": lora.alpha,
         "use_rslora": lora.rank_stabilised,

@@ -74,14 +74,30 @@ def _why_nothing(path: Path) -> str:
     return f"there is no directory {path}{hint}"
 
 
-def base_of(directory: Path) -> Path | None:
-    """Where the model lies that an adapter (peft's format) is to be put on, by what its file says; None where the directory
-    holds no adapter."""
+def named_base(directory: Path) -> tuple[str, str | None] | None:
+    """The model that an adapter (peft's format) is to be put on, by what its file says, with the revision; None where the
+    directory holds no adapter that says so."""
     try:
-        said = json.loads((directory / ADAPTER_FILE).read_text(encoding="utf-8"))["base_model_name_or_path"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        said = json.loads((directory / ADAPTER_FILE).read_text(encoding="utf-8"))
+        base, revision = said["base_model_name_or_path"], said.get("revision")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-    return Path(said).expanduser() if isinstance(said, str) and said else None
+    if not isinstance(base, str) or not base:
+        return None
+    return base, revision if isinstance(revision, str) and revision else None
+
+
+def base_of(directory: Path) -> Path | None:
+    """The directory of that model; of one of the hub, where the cache has it."""
+    if (named := named_base(directory)) is None:
+        return None
+    path = Path(named[0]).expanduser()
+    if HUB_ID.fullmatch(named[0]) and not path.is_dir():
+        from huggingface_hub import try_to_load_from_cache
+
+        cached = try_to_load_from_cache(named[0].partition("@")[0], "config.json", revision=named[1])
+        return Path(cached).parent if isinstance(cached, str) else path
+    return path
 
 
 def tokenizer_directory(directory: Path) -> Path:

@@ -31,6 +31,8 @@ SMALL_FILES = (
 )
 _SHARD = re.compile(r"[\w-][\w.-]*\.safetensors", re.ASCII)
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt")
+# How the cache lays a model out.
+_SNAPSHOT = re.compile(r"/models--(?P<owner>[\w.-]+?)--(?P<name>[\w.-]+)/snapshots/(?P<commit>[0-9a-f]{40})$", re.ASCII)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -52,6 +54,12 @@ def hub_id(given: str | Path) -> HubId | None:
     if match is None or Path(given).exists() or (match["revision"] is None and Path(given).parent.is_dir()):
         return None
     return HubId(match["repo"], match["revision"])
+
+
+def hub_id_of_cached(directory: Path) -> HubId | None:
+    """Which model of the hub a directory of its cache holds, with the commit; None where it is no such directory."""
+    match = _SNAPSHOT.search(directory.as_posix())
+    return match and HubId(f"{match['owner']}/{match['name']}", match["commit"])
 
 
 def fetch(wanted: HubId, weights: bool = True) -> Path:

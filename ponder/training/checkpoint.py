@@ -7,6 +7,7 @@ from pathlib import Path
 from ponder.chat.renderer import Renderer
 from ponder.model.adapter_files import Merge, save_adapter
 from ponder.model.config import LoraConfig
+from ponder.model.hub import hub_id_of_cached
 from ponder.model.lora import initialise_adapters
 from ponder.model.tensor_files import read_safetensors, write_safetensors
 from ponder.model.weights import DTYPES, load_decoder, save_decoder
@@ -108,7 +109,9 @@ def _save_adapters(weights: MasterWeights, directory: Path, dtype: str, model: M
         beside = directory / ADAPTER_DIRECTORY
         beside.mkdir()
         (beside / MERGED_FILE).write_text(json.dumps({"dtype": dtype, "lost": merge.lost}) + "\n", encoding="utf-8")
-    save_adapter(config, parameters, beside, str(weights.base.resolve()))
+    of_hub = hub_id_of_cached(weights.base)
+    named = (of_hub.repo, of_hub.revision) if of_hub else (str(weights.base.resolve()), None)
+    save_adapter(config, parameters, beside, *named)
 
 
 def lost_in_merging(checkpoint: Path) -> str | None:

@@ -112,6 +112,24 @@ def test_described_without_weights_and_served_and_asked_with_them(hub, tmp_path)
     assert asked.returncode == 0 and json.loads(asked.stdout)["completion_tokens"] <= 4, asked.stderr
 
 
+def test_adapters_of_a_model_of_the_hub_find_it_there(hub, home, tmp_path):
+    """Trained on it, they name it as peft does, by its id and commit; asked elsewhere, the base is fetched."""
+    cold = RECIPE["stages"][0] | {"steps": 1}
+    model = {"path": NAME, "lora": {"rank": 2, "save": "adapter"}}
+    quick = {"held_out": {"problems": 1, "fraction": 0.3, "at_start": False}, "model": model, "stages": [cold]}
+    done = ponder("train", write_recipe(tmp_path, RECIPE | quick), "--run", tmp_path / "run", env=variables(hub, home))
+    assert done.returncode == 0, done.stdout + done.stderr
+    adapter = Run.open(tmp_path / "run").latest_checkpoint()
+    named = json.loads((adapter / "adapter_config.json").read_text())
+    assert (named["base_model_name_or_path"], named["revision"]) == (NAME, hub.repositories[NAME].commit)
+    elsewhere = variables(hub, tmp_path / "home")
+    for environment in (elsewhere, elsewhere | {"HF_HUB_OFFLINE": "1"}):
+        asked = ponder("generate", adapter, "1 + 2", "--max-tokens", 4, "--json", env=environment)
+        assert asked.returncode == 0 and json.loads(asked.stdout)["completion_tokens"] <= 4, asked.stderr
+    nowhere = ponder("generate", adapter, "1", env=variables(hub, tmp_path / "empty", HF_HUB_OFFLINE="1"))
+    assert nowhere.returncode == 1 and nowhere.stderr.startswith(f"ponder: {NAME}@"), nowhere.stderr
+
+
 @pytest.mark.parametrize("command", [("model", "describe"), ("chat",)])
 def test_what_is_not_there_is_one_sentence(hub, tmp_path, command):
     done = ponder(*command, "org/none", env=variables(hub, tmp_path))

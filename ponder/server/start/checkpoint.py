@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ponder.model.directory import why_no_model
+from ponder.model.directory import named_base, why_no_model
 from ponder.model.hub import HubId, fetch, hub_id
 from ponder.runs.run import Run
 
@@ -40,6 +40,7 @@ def find_checkpoint(given: str | Path, weights: bool = True) -> Checkpoint:
         commit = HubId(wanted.repo, directory.name)
         return Checkpoint(directory, wanted.repo, str(commit), commit)
     path = Path(given).expanduser()
+    _fetch_base(path, weights)
     if why_no_model(path) is None:
         return Checkpoint(path, path.resolve().name, str(given))
     if (path / "lineage.json").is_file():
@@ -51,3 +52,10 @@ def find_checkpoint(given: str | Path, weights: bool = True) -> Checkpoint:
     raise ValueError(
         f"{path} is neither a checkpoint (with a config.json) nor a run directory" + (f": {why}" if why else "")
     )
+
+
+def _fetch_base(path: Path, weights: bool) -> None:
+    """Of an adapter whose base is a model of the hub, that one."""
+    named = named_base(path)
+    if named and (wanted := hub_id(named[0])):
+        fetch(HubId(wanted.repo, named[1] or wanted.revision), weights)
