@@ -7,6 +7,7 @@ import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest import mock
 
 import torch
 from torch import Tensor
@@ -33,14 +34,17 @@ class FakeCuda(FakeTensorMode):
         self.waits = 0
 
     def dispatch(self, func, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
+        kwargs = dict(kwargs or {})
         if func.namespace == "aten" and func._can_decompose():
             with self:  # in inference mode such come whole; looked at are their parts
                 return func.decompose(*args, **kwargs)
         tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
         fake = any(isinstance(x, FakeTensor) for x in tensors)
         target = kwargs.get("device")
-        if not fake and (target is None or torch.device(target).type != "cuda"):
+        if target is not None and (target.type == "cuda" or (func is _MADE_THERE[0] and target.type == "meta")):
+            # The one GPU, by whatever name: asked for the number of "cuda", the lent guard answers "meta".
+            target = kwargs["device"] = torch.device("cuda", 0)
+        if not fake and (target is None or target.type != "cuda"):
             return func(*args, **kwargs)  # the CPU's own, and shapes alone (meta)
         if not fake and tensors and func in _MADE_THERE:
             made = {"dtype": kwargs.get("dtype") or args[0].dtype, "device": target}
@@ -95,23 +99,28 @@ def _backward(loss: Tensor) -> None:
             stack.append((node, True))
             stack += [(other, False) for other, _ in node.next_functions if other is not None]
     gradients = {loss.grad_fn: {0: torch.ones_like(loss)}}
-    with torch.no_grad():
+    # What checkpoints compute again, they do once for each number of a backward pass.
+    with torch.no_grad(), mock.patch("torch._C._current_graph_task_id", return_value=id(loss)):
         for node in reversed(order):
             expected = node._input_metadata
             incoming = gradients.pop(node, {})
             given = [incoming.get(i) for i in range(len(expected))]
-            for grad, meta in zip(given, expected, strict=True):
-                assert grad is None or (list(grad.shape) == list(meta.shape) and grad.device == meta.device), (
-                    node,
-                    grad,
-                )
-            given = [None if g is None else g.to(meta.dtype) for g, meta in zip(given, expected, strict=True)]
+            assert all(g is None or g.device == meta.device for g, meta in zip(given, expected, strict=True)), node
+            # A gradient may come broadcast, or in another dtype, as torch's engine lets it.
+            given = [_fitted(g, meta) for g, meta in zip(given, expected, strict=True)]
             outputs = node(*given) if not hasattr(node, "apply") else node.apply(*given)
             outputs = outputs if isinstance(outputs, tuple) else (outputs,)
             for grad, (other, index) in zip(outputs, node.next_functions, strict=False):
                 if other is not None and grad is not None:
                     there = gradients.setdefault(other, {})
                     there[index] = there[index] + grad if index in there else grad
+
+
+def _fitted(grad: Tensor | None, expected) -> Tensor | None:
+    if grad is None:
+        return None
+    shape = list(expected.shape)
+    return (grad if list(grad.shape) == shape else grad.sum_to_size(shape)).to(expected.dtype)
 
 
 @contextmanager
