@@ -22,7 +22,7 @@ QWEN2 = ModelConfig("qwen2", VOCAB, 32, 48, 2, 4, 2, 8, True, False, False, Fals
 QWEN3 = replace(QWEN2, family="qwen3", qkv_bias=False, qk_norm=True, tie_embeddings=True)
 LORA = replace(QWEN2, lora=LoraConfig(4, 8.0))
 DTYPES = (torch.float32, torch.bfloat16)
-PLAIN = rl_sampling(6, frozenset())
+PLAIN = rl_sampling(3, frozenset())
 EVERYTHING = SamplingParams(
     temperature=0.7,
     top_k=5,
@@ -31,7 +31,7 @@ EVERYTHING = SamplingParams(
     presence_penalty=0.5,
     repetition_penalty=1.1,
     frequency_penalty=0.5,
-    max_tokens=6,
+    max_tokens=3,
     logit_bias=((3, 1.0), (4, -1.0)),
     top_logprobs=3,
 )
@@ -118,7 +118,7 @@ def test_sampler(mode, name):
     params = PARAMETERS[name]
     for others in ([], [Request("other", prompt(9), PLAIN, 7)]):
         done = finish(engine, [Request(i, prompt(7), params, seed=i, answered=2) for i in range(3)] + others)
-        assert all(len(c.top) == (6 if params.top_logprobs else 0) for c in done if c.request.id != "other")
+        assert all(len(c.top) == (3 if params.top_logprobs else 0) for c in done if c.request.id != "other")
 
 
 @pytest.mark.parametrize("params", [PLAIN, EVERYTHING], ids=["plain", "everything"])

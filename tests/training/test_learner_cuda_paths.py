@@ -19,6 +19,7 @@ from ponder.training.gradients import norm
 from ponder.training.learner import Learner
 from ponder.training.master import MasterWeights, trained
 from ponder.training.objectives import OBJECTIVES
+from ponder.training.scoring import Scores
 from tests.shared.fake_cuda import fake_cuda
 
 VOCAB = 60
@@ -96,8 +97,14 @@ def test_update(mode, monkeypatch, weights, recompute, shared):
 @pytest.mark.parametrize("goal", GOALS)
 @pytest.mark.parametrize("old", [False, True])
 def test_objectives(mode, goal, old):
-    one, made = learner("float32"), samples(old=old)
-    assert "loss" in one.learn(made, Reinforcement.of(made, GOALS[goal], 9), 1).metrics
+    made = samples(old=old)
+    reinforcement, batch = Reinforcement.of(made, GOALS[goal], 9), pack(made, torch.device("cuda"))
+    logprobs = torch.zeros(len(batch.targets), device="cuda", requires_grad=True)
+    scores = Scores(logprobs, torch.zeros_like(logprobs), torch.zeros_like(logprobs))
+    loss, metrics = reinforcement.loss(scores, batch)
+    loss.backward()
+    assert logprobs.grad is not None and logprobs.grad.device.type == "cuda"
+    assert {(m.device.type, m.shape) for m in metrics.values()} == {("cuda", ())}
 
 
 @pytest.mark.parametrize("weights", WEIGHTS)
