@@ -26,6 +26,7 @@ from rich.table import Table
 from rl_step import GROUP, Step
 
 from ponder.engine.build import SamplingEngine
+from ponder.engine.kernels import LENGTH_BUCKET, ROW_TILE, round_up
 from ponder.engine.local import LocalEngine
 from ponder.engine.protocol import Request, rl_sampling
 from ponder.model.config import LoraConfig, ModelConfig, load_preset
@@ -35,13 +36,12 @@ from ponder.recipe.schema import EngineSettings
 from ponder.recipe.stages import Optimizer
 from ponder.training.learner import Learner
 from ponder.training.master import MasterWeights
-from ponder.training.precision import TRAINED_BYTES, free_memory, training_bytes
+from ponder.training.precision import free_memory, training_bytes
 from ponder.training.scoring import LOGITS_AT_ONCE, activation_bytes
 
 BFLOAT16 = torch.bfloat16
 TOKEN_BUDGET = 8192  # of a micro-batch
 SPARE = 1.15  # of what is counted: fragments, and what kernels need beside it
-LIMITS_BYTES = 5 * 2**30
 
 
 @dataclass(frozen=True)
@@ -172,45 +172,41 @@ class LoraStep(Step):
 
 
 def update_flops(config: ModelConfig, sizes: Sizes) -> float:
-    """Of the model, as this page's first lines count them."""
-    per_token = matrix_weights(config)
-    answers, group = sizes.prompts * GROUP, GROUP
-    tokens = sizes.prompts * sizes.prompt + answers * sizes.answer  # a prompt once for its group
-    heads = config.num_layers * config.num_heads * config.head_dim
-    seen = sizes.prompts * sizes.prompt**2 / 2 + answers * (sizes.answer * sizes.prompt + sizes.answer**2 / 2)
-    # Attention has two products of 2 FLOPs each, forward, and four backward.
-    learned = answers * sizes.answer * config.vocab_size * config.hidden_size
-    assert group == GROUP
-    return 4 * (tokens * per_token + learned) + 12 * heads * seen
+    """Of the model, as this script's first lines count them; what the adapters add (under 1%) is not counted."""
+    groups, answers = sizes.prompts, sizes.prompts * GROUP
+    tokens = groups * sizes.prompt + answers * sizes.answer  # a prompt once for its group
+    pairs = groups * sizes.prompt**2 / 2 + answers * (sizes.answer * sizes.prompt + sizes.answer**2 / 2)
+    attended = config.num_layers * config.num_heads * config.head_dim * pairs
+    head = answers * sizes.answer * config.vocab_size * config.hidden_size
+    # Attention: two products forward and four back, of 2 FLOPs each.
+    return 4 * (tokens * layer_weights(config) + head) + 12 * attended
 
 
-def matrix_weights(config: ModelConfig) -> int:
-    """Of the layers."""
+def layer_weights(config: ModelConfig) -> int:
+    """Weights in the matrices of all layers."""
     q, kv = config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim
-    layer = config.hidden_size * (2 * q + 2 * kv + 3 * config.intermediate_size)
-    return config.num_layers * layer
+    return config.num_layers * config.hidden_size * (2 * q + 2 * kv + 3 * config.intermediate_size)
 
 
 # ---- memory, from arithmetic, before anything is made ----
 
 
 def decode_memory(config: ModelConfig, sizes: Sizes) -> float:
-    """Bytes."""
-    tokens = (max(sizes.batches) + 16) * (sizes.prompt + sizes.decoded + 32)
-    cache = 2 * 1.5 * tokens * cache_elements(config)  # while it grows, one layer is held twice
-    return training_bytes(config, BFLOAT16) - trained_bytes(config) + cache + 8 * max(sizes.batches) * config.vocab_size * 4
+    """Bytes: weights, keys and values in whole tiles of rows, half more while they grow, and the logits' probabilities."""
+    weights = sum(p.numel() for p in build_empty(config).parameters()) * BFLOAT16.itemsize
+    rows = round_up(max(sizes.batches), ROW_TILE)
+    return weights + cache_bytes(config, rows, sizes.prompt + sizes.decoded) + 6 * 4 * rows * config.vocab_size
 
 
-def trained_bytes(config: ModelConfig) -> int:
-    """Masters, gradients and optimizer of a model whose weights are all learned: not there where none is."""
-    return sum(p.numel() for p in build_empty(config).parameters()) * TRAINED_BYTES if config.lora is None else 0
+def cache_bytes(config: ModelConfig, rows: int, length: int) -> float:
+    return 1.5 * BFLOAT16.itemsize * rows * round_up(length, LENGTH_BUCKET) * cache_elements(config)
 
 
 def step_memory(config: ModelConfig, sizes: Sizes) -> float:
     """Bytes, with layers computed again: `config` has its adapters. Sampling and update do not overlap; the larger counts."""
     fixed = training_bytes(config, BFLOAT16)
-    sampling = 2 * 1.5 * sizes.prompts * GROUP * (sizes.prompt + sizes.answer + 32) * cache_elements(config)
     width = sizes.prompt + sizes.answer
+    sampling = cache_bytes(config, sizes.prompts * GROUP, width)
     one_layer = 3 * activation_bytes(replace(config, num_layers=1), TOKEN_BUDGET, width, BFLOAT16)
     kept = 2 * TOKEN_BUDGET * config.hidden_size * config.num_layers
     logits = 4 * LOGITS_AT_ONCE * 4
@@ -295,9 +291,7 @@ def main() -> None:
     console.print(headline(torch.cuda.get_device_name() if device.type == "cuda" else "no GPU"))
     bandwidth, products = copy_rate(device, sizes.copied), product_rate(device, sizes.product)
     console.print(f"copies: {bandwidth / 1e9:,.1f} GB/s; bfloat16 products: {products / 1e12:,.3f} TFLOP/s")
-    decoding = table_of(
-        "decoding", "model", "batch", "GB needed", "tokens/s", "limit", "of the limit", "peak GB"
-    )
+    decoding = table_of("decoding", "model", "batch", "GB needed", "tokens/s", "limit", "of the limit", "peak GB")
     steps = table_of(
         f"one RL step with LoRA, {sizes.prompts * GROUP} samples x {sizes.answer} tokens",
         *("model", "GB needed", "s/step", "sampling", "update", "tokens/s sampled", "update's MFU", "peak GB"),
