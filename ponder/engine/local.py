@@ -186,12 +186,13 @@ class LocalEngine:
             logits, batch.next_uniforms(), batch.sampler, batch.in_prompt, batch.answer_counts, batch.allowed()
         )
         batch.advance(tokens)
-        for row, (token, logprob) in enumerate(zip(tokens.tolist(), logprobs.tolist(), strict=True)):
+        drawn = torch.stack((tokens.double(), logprobs.double()), 1).tolist()  # one way from a GPU
+        for row, (token, logprob) in enumerate(drawn):
             completion = completions[row]
             if completion.finish_reason is None:  # else its mask has failed
                 if top and top[row]:
                     completion.top.append(top[row])
-                completion.take(token, logprob)
+                completion.take(int(token), logprob)
         return [c for c in completions if c.finish_reason]
 
     # ---- the cache ----

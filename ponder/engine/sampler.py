@@ -1,7 +1,6 @@
 """From logits to tokens: temperature, logit bias, repetition, presence and frequency penalties, masks of structured
 output, top-k, top-p (nucleus sampling) and min-p, and one counted uniform number per token."""
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -112,8 +111,8 @@ def likeliest(logits: Tensor, state: SamplerState) -> list[tuple[tuple[int, floa
     logprobs = torch.log_softmax(logits / state.temperature.unsqueeze(1), -1)
     ids = _first(2**31 - 1 - logprobs.abs().view(torch.int32), min(max(state.top_logprobs), logprobs.shape[1]))
     values = logprobs.gather(1, ids)
-    rows = zip(ids.tolist(), values.tolist(), state.top_logprobs, strict=True)
-    return [tuple(itertools.islice(zip(best, of_best, strict=True), count)) for best, of_best, count in rows]
+    found = torch.stack((ids.double(), values.double()), 2).tolist()  # [rows, most, 2], one way from a GPU
+    return [tuple((int(i), v) for i, v in best[:count]) for best, count in zip(found, state.top_logprobs, strict=True)]
 
 
 def _invert(probs: Tensor, uniform: Tensor) -> Tensor:

@@ -56,8 +56,10 @@ def check_memory(config: ModelConfig, model: Model, device: str) -> None:
 
 
 def free_memory(device: str) -> int:
-    """Bytes."""
-    return torch.cuda.mem_get_info()[0] if device == "cuda" else psutil.virtual_memory().available
+    """Bytes. What torch keeps of a GPU's memory for its own later use counts as free: after sampling that is most of it."""
+    if device != "cuda":
+        return psutil.virtual_memory().available
+    return torch.cuda.mem_get_info()[0] + torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
 
 
 def training_bytes(config: ModelConfig, dtype: torch.dtype) -> int:
