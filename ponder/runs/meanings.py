@@ -95,7 +95,7 @@ SECTIONS: dict[str, dict[str, Metric]] = {
         ),
         "mismatch/max": Metric("nats", "the largest of one token; under 1e-4 in float32 on a CPU", "down"),
         "adapters/seen_share": Metric(
-            "share", "LoRA: sampling processes that read, bit for bit, the adapters that the update has just written; 1 always"
+            "share", "sampling processes that read, bit for bit, the LoRA adapters that the update has just written; 1 always"
         ),
         "mismatch/kl": Metric("nats", "the divergence that these differences make, for each token", "down"),
     },

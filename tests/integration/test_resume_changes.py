@@ -40,8 +40,11 @@ def test_a_finished_run_is_made_longer(short, tmp_path):
 def test_rollouts_keep_what_looking_needs(short):
     rows = Run.open(short).rollouts("math", 2)
     learned = [row for row in rows if row["advantage"] is not None]
-    assert all(len(row["learner_logprobs"]) == len(row["entropy"]) == len(row["response_ids"]) for row in learned)
-    gaps = [abs(a - b) for row in learned for a, b in zip(row["learner_logprobs"], row["logprobs"], strict=True)]
+    teaching = {row["group"] for row in learned if row["advantage"]}
+    computed = [row for row in learned if row["learner_logprobs"] is not None]
+    assert computed and {row["group"] for row in computed} == (teaching or {learned[0]["group"]})
+    assert all(len(row["learner_logprobs"]) == len(row["entropy"]) == len(row["response_ids"]) for row in computed)
+    gaps = [abs(a - b) for row in computed for a, b in zip(row["learner_logprobs"], row["logprobs"], strict=True)]
     assert max(gaps) < 1e-4, "law 1, token by token"
     assert {row["weights_version"] for row in rows} == {1} and {row["stop_reason"] for row in rows} <= {
         "stop",

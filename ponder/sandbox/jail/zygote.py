@@ -31,6 +31,9 @@ WARM = (
 
 
 def main(settings: dict) -> None:
+    for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):  # nohup and the like leave them ignored
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     control = socket.socket(fileno=settings["control"])
     namespaces = settings["namespaces"]
     try:
