@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from safetensors import safe_open
 from torch import Tensor
@@ -102,7 +103,7 @@ def load_decoder(
         lora: with adapters like these, which have no values yet (`lora.initialise_adapters`)
     Raises:
         ValueError: not a model, an unknown architecture, a missing shard, a missing, extra or misshapen tensor, a tensor
-            that holds NaN or infinity.
+            that holds NaN or infinity, or more weights than memory.
     """
     directory = model_directory(directory)
     merge = None
@@ -113,7 +114,9 @@ def load_decoder(
         directory = base
     config, files = open_checkpoint(directory)
     config = replace(config, lora=lora)
-    decoder = build_empty(config).to(DTYPES[dtype or config.dtype]).to_empty(device=device)
+    decoder = build_empty(config).to(DTYPES[dtype or config.dtype])
+    _check_fits(decoder, directory, device)
+    decoder = decoder.to_empty(device=device)
     parameters = dict(decoder.named_parameters())
     with torch.no_grad():
         for name, place in checkpoint_layout(config).items():
@@ -239,6 +242,18 @@ def _check_form(name: str, stored: Any, shape: tuple[int, ...]) -> None:
         raise ValueError(
             f"tensor {name!r} is stored as {stored.get_dtype()}: quantised checkpoints are not supported; "
             "load the original weights"
+        )
+
+
+def _check_fits(decoder: Decoder, directory: Path, device: str) -> None:
+    needed = sum(parameter.numel() * parameter.element_size() for parameter in decoder.parameters())
+    on_gpu = device.startswith("cuda")
+    there = torch.cuda.mem_get_info(device)[1] if on_gpu else psutil.virtual_memory().total
+    if needed > there:
+        raise ValueError(
+            f"{directory}: the weights take {needed / 1e9:.1f} GB in {str(decoder.dtype).removeprefix('torch.')}, and "
+            f"{'the GPU' if on_gpu else 'this machine'} has {there / 1e9:.1f} GB of memory: take a smaller model, or a smaller "
+            "dtype"
         )
 
 

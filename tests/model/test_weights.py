@@ -273,3 +273,10 @@ def test_loading_needs_about_one_model(tmp_path):
     save_decoder(build_random(config, 0), tmp_path)
     out = subprocess.run([sys.executable, "-c", LOAD, str(tmp_path)], capture_output=True, text=True, check=True)
     assert float(out.stdout) < 1.35, "one model and one tensor, not two models"
+
+
+def test_weights_that_are_larger_than_memory_are_not_read(tmp_path, monkeypatch):
+    make_checkpoint("qwen2", tmp_path)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: type("Memory", (), {"total": 10_000}))
+    with pytest.raises(ValueError, match=r"the weights take 0\.0 GB in float32, and this machine has 0\.0 GB"):
+        load_decoder(tmp_path)
