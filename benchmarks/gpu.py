@@ -299,10 +299,13 @@ def main() -> None:
     for row in arguments.rows:
         kind, _, name = row.partition("-")
         began = time.perf_counter()
-        if kind == "decode":
-            decode_row(decoding, name, device, sizes, bandwidth)
-        else:
-            step_row(steps, name, device, sizes, products)
+        try:
+            if kind == "decode":
+                decode_row(decoding, name, device, sizes, bandwidth)
+            else:
+                step_row(steps, name, device, sizes, products)
+        except torch.OutOfMemoryError as error:  # what the other rows found is shown all the same
+            console.print(f"{row}: the arithmetic was wrong: {str(error).splitlines()[0]}")
         console.print(f"{row}: {time.perf_counter() - began:.0f} s")
     console.print(decoding)
     console.print(steps)

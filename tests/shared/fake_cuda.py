@@ -1,6 +1,7 @@
 """A GPU that is not there: tensors on "cuda" have shapes, dtypes and a device, and no numbers (FakeTensorMode). What the
 program keeps on the CPU is real and computes as ever, so that a CPU tensor which meets one of the GPU's raises
 (FakeTensorDeviceMismatchError), and every value that the host waits for is counted. It proves nothing about numbers or speed.
+As on a GPU, a number (a tensor without dimensions) and an index may come from the CPU.
 """
 
 import ctypes
@@ -70,13 +71,11 @@ class FakeCuda(FakeTensorMode):
 def fake_cuda() -> Iterator[FakeCuda]:
     tolist, backward, swap = FakeTensor.tolist, Tensor.backward, torch.utils.swap_tensors
 
-    def take(
-        parameter: Tensor, converted: Tensor
-    ) -> None:  # Module.to: a FakeTensor that is referred to is not swapped
-        parameter.data = converted.data
+    def take(parameter: Tensor, converted: Tensor) -> None:
+        parameter.data = converted.data  # Module.to swaps FakeTensors, and refuses to where one is referred to weakly
 
     mode = FakeCuda()
-    with _device_guard(), mode, torch.autograd.set_multithreading_enabled(False):
+    with _device_guard(), mode:
         # A FakeTensor's own list asks for one number after the other.
         FakeTensor.tolist, Tensor.backward = lambda x: x.cpu().tolist(), _backward
         torch.utils.swap_tensors = take

@@ -133,6 +133,8 @@ def test_optimizer_state_goes_to_a_file_and_back(mode, tmp_path, weights):
     one.save_state(tmp_path / "optimizer.safetensors")
     other = learner(weights)
     other.load_state(tmp_path / "optimizer.safetensors")
+    loaded = [value for state in other.optimizer.state.values() for value in state.values()]
+    assert loaded and {value.device.type for value in loaded} == {"cuda"}
     other.learn(made, Reinforcement.of(made, OBJECTIVES["dapo"], 9), 2)
 
 
