@@ -5,8 +5,8 @@ products, and how a step's cost grows.
 
 Same weights, prompts, group size and lengths: 8 prompts x 8 samples x 64 tokens, on a random model of 6 layers, width 256, and
 on SmolLM2-135M-Instruct (benchmarks/real_models.py brings it). "3 of 8 mixed": in five of the groups all rewards are equal, as
-in the tiny recipe, and these teach nothing. TRL takes each of its settings that computes in the dtype, on one thread and on
-all, and the fastest counts. `--trl-python` is the Python of an environment that has TRL (benchmarks/peers/README.md).
+in the tiny recipe, and these teach nothing. TRL takes each of its settings that computes in the dtype, the small model on one
+thread and on all, and the fastest counts. `--trl-python` is the Python of an environment that has TRL (benchmarks/peers/README.md).
 """
 
 import argparse
@@ -134,13 +134,15 @@ def cost(step: Step, runs: int) -> tuple[dict[str, float], float]:
     return parts, memory.gb
 
 
-def trl_cost(python: Path, model: Path, prompts: Path, settings: list[list[str]]) -> dict | None:
-    """The fastest of TRL's settings, on one thread or all."""
+def trl_cost(
+    python: Path, model: Path, prompts: Path, settings: list[list[str]], thread_counts: tuple[int, ...]
+) -> dict | None:
+    """The fastest of TRL's settings."""
     script = [python, HERE / "peers" / "trl_grpo_step.py", "--model", model, "--prompts", prompts]
     options = ["--group", GROUP, "--prompts-per-step", PROMPTS, "--max-new", TOKENS, "--steps", 3]
     results = []
     for setting in settings:
-        for threads in (1, CORES):
+        for threads in thread_counts:
             command = [str(c) for c in [*script, *options, *setting, "--threads", threads]]
             environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
             done = subprocess.run(command, capture_output=True, text=True, env=environment)
@@ -159,6 +161,7 @@ def against_trl(
     vocab: int,
     dtypes: dict[str, list[list[str]]],
     length: int,
+    thread_counts: tuple[int, ...],
 ) -> None:
     """dtypes: {Ponder's: TRL's settings that are its like}"""
     table = Table(title=f"one RL step: {PROMPTS * GROUP} samples x {TOKENS} tokens, {title}", title_justify="left")
@@ -168,7 +171,7 @@ def against_trl(
         prompts = write_prompts(Path(directory) / "prompts.json", vocab, PROMPTS, length)
         ids = json.loads(prompts.read_text())["prompts"]
         for dtype, settings in dtypes.items():
-            theirs = trl_cost(trl, model, prompts, settings) if trl else None
+            theirs = trl_cost(trl, model, prompts, settings, thread_counts) if trl else None
             if theirs is None:
                 table.add_row("TRL GRPOTrainer: not installed here", *["-"] * 7)
             else:
@@ -262,12 +265,12 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as directory:
             model = write_model(config, Path(directory) / "model")
             dtypes = {"float32": [[]], "bfloat16": bfloat16}
-            against_trl(console, trl, "6 layers x 256 (7.8M)", model, config.vocab_size, dtypes, 16)
+            against_trl(console, trl, "6 layers x 256 (7.8M)", model, config.vocab_size, dtypes, 16, (1, CORES))
     if arguments.smollm2 is None:
         console.print("SmolLM2-135M: not here (--smollm2 DIR)")
     elif "real" in arguments.parts:
         real = {"bfloat16": [[], *bfloat16]}
-        against_trl(console, trl, "SmolLM2-135M, each side's best dtype", arguments.smollm2, 49_152, real, 24)
+        against_trl(console, trl, "SmolLM2-135M, each side's best dtype", arguments.smollm2, 49_152, real, 24, (CORES,))
     if "update" in arguments.parts:
         models = {"6 layers x 256": build_random(config, 0)}
         if arguments.smollm2 is not None:
