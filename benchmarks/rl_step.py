@@ -6,7 +6,8 @@ products, and how a step's cost grows.
 Same weights, prompts, group size and lengths: 8 prompts x 8 samples x 64 tokens, on a random model of 6 layers, width 256, and
 on SmolLM2-135M-Instruct (benchmarks/real_models.py brings it). "3 of 8 mixed": in five of the groups all rewards are equal, as
 in the tiny recipe, and these teach nothing. TRL takes each of its settings that computes in the dtype, the small model on one
-thread and on all, and the fastest counts. `--trl-python` is the Python of an environment that has TRL (benchmarks/peers/README.md).
+thread and on all, and the fastest counts; with SmolLM2 its weights in bfloat16 on all threads, which was its best setting (float32 and
+autocast were slower). Micro-batches of Ponder's are 1,024 tokens there. `--trl-python` is the Python of an environment that has TRL (benchmarks/peers/README.md).
 """
 
 import argparse
@@ -56,12 +57,20 @@ SIZES = {
 class Step:
     """Ponder's own parts, as its RL stage strings them together, around a reward that costs nothing."""
 
-    def __init__(self, decoder: Decoder, dtype: str, prompts: list[list[int]], tokens: int, mixed: int | None = None):
+    def __init__(
+        self,
+        decoder: Decoder,
+        dtype: str,
+        prompts: list[list[int]],
+        tokens: int,
+        mixed: int | None = None,
+        micro_batch_tokens: int = 8192,
+    ):
         """decoder: float32; mixed: groups whose rewards differ (None: all)"""
         weights = MasterWeights.of(decoder, DTYPES[dtype])
         self.engine = SamplingEngine(weights.decoder, EngineSettings(max_rows=512))
         self.replicas = Replicas(weights.decoder, self.engine.workers - 1) if self.engine.workers > 1 else None
-        self.learner = Learner(weights, Optimizer(lr=1e-6), 100, 8192, accumulator=self.replicas)
+        self.learner = Learner(weights, Optimizer(lr=1e-6), 100, micro_batch_tokens, accumulator=self.replicas)
         self.prompts, self.tokens, self.number, self.mixed = prompts, tokens, 0, mixed
 
     def run(self) -> dict[str, float]:
@@ -162,6 +171,7 @@ def against_trl(
     dtypes: dict[str, list[list[str]]],
     length: int,
     thread_counts: tuple[int, ...],
+    micro_batch_tokens: int,
 ) -> None:
     """dtypes: {Ponder's: TRL's settings that are its like}"""
     table = Table(title=f"one RL step: {PROMPTS * GROUP} samples x {TOKENS} tokens, {title}", title_justify="left")
@@ -180,7 +190,7 @@ def against_trl(
                 seconds, memory = theirs["seconds_per_step"], theirs["peak_rss_gb"]
                 table.add_row("TRL GRPOTrainer", name, "any", f"{seconds:.2f}", sampling, "-", f"{memory:.1f}", "")
             for mixed in (None, MIXED):
-                step = Step(load_decoder(model, "float32"), dtype, ids, TOKENS, mixed)
+                step = Step(load_decoder(model, "float32"), dtype, ids, TOKENS, mixed, micro_batch_tokens)
                 parts, memory = cost(step, 3)
                 ratio = f"{theirs['seconds_per_step'] / parts['step']:.1f} x" if theirs else "-"
                 cells = [f"{parts['step']:.2f}", f"{parts['sample']:.2f} s", f"{parts['learn']:.2f} s", f"{memory:.1f}"]
@@ -265,12 +275,14 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as directory:
             model = write_model(config, Path(directory) / "model")
             dtypes = {"float32": [[]], "bfloat16": bfloat16}
-            against_trl(console, trl, "6 layers x 256 (7.8M)", model, config.vocab_size, dtypes, 16, (1, CORES))
+            against_trl(console, trl, "6 layers x 256 (7.8M)", model, config.vocab_size, dtypes, 16, (1, CORES), 8192)
     if arguments.smollm2 is None:
         console.print("SmolLM2-135M: not here (--smollm2 DIR)")
     elif "real" in arguments.parts:
-        real = {"bfloat16": [[], *bfloat16]}
-        against_trl(console, trl, "SmolLM2-135M, each side's best dtype", arguments.smollm2, 49_152, real, 24, (CORES,))
+        real = {"bfloat16": [["--dtype", "bfloat16"]]}
+        against_trl(
+            console, trl, "SmolLM2-135M, each side's best dtype", arguments.smollm2, 49_152, real, 24, (CORES,), 1024
+        )
     if "update" in arguments.parts:
         models = {"6 layers x 256": build_random(config, 0)}
         if arguments.smollm2 is not None:
