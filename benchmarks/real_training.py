@@ -54,7 +54,7 @@ def recipe(model: Path, form: str, steps: int) -> dict:
                 "prompts_per_step": 12,
                 "samples_per_prompt": 8,
                 "max_tokens": 24,
-                "micro_batch_tokens": 2048,
+                "micro_batch_tokens": 1024,
                 "optimizer": {"lr": lr},
                 "eval_every": 5,
                 "eval_problems": 100,
