@@ -37,7 +37,7 @@ from ponder.recipe.stages import Optimizer
 from ponder.training.learner import Learner
 from ponder.training.master import MasterWeights
 from ponder.training.precision import free_memory, training_bytes
-from ponder.training.scoring import LOGITS_AT_ONCE, activation_bytes
+from ponder.training.scoring import KEPT, LOGITS_AT_ONCE, activation_bytes
 
 BFLOAT16 = torch.bfloat16
 TOKEN_BUDGET = 8192  # of a micro-batch
@@ -209,7 +209,7 @@ def step_memory(config: ModelConfig, sizes: Sizes) -> float:
     sampling = cache_bytes(config, sizes.prompts * GROUP, width)
     one_layer = 3 * activation_bytes(replace(config, num_layers=1), TOKEN_BUDGET, width, BFLOAT16)
     kept = 2 * TOKEN_BUDGET * config.hidden_size * config.num_layers
-    logits = 4 * LOGITS_AT_ONCE * 4
+    logits = 4 * LOGITS_AT_ONCE * 4 + 2 * KEPT
     return fixed + max(sampling, one_layer + kept + logits)
 
 

@@ -10,8 +10,10 @@ from ponder.model.config import ModelConfig
 from ponder.model.decoder import Decoder
 from ponder.training.batch import MicroBatch
 
-# Logits of more elements than this are made, used and made again in pieces, instead of being kept for the backward pass.
-LOGITS_AT_ONCE = 2**26
+# Elements. Logits are made in pieces of so many, in float32; of all pieces of a micro-batch the probabilities are kept for the
+# backward pass, where they are no more than KEPT, else they are made again.
+LOGITS_AT_ONCE = 2**24
+KEPT = 2**27
 
 
 @dataclass
@@ -39,8 +41,9 @@ def score_hidden(decoder: Decoder, hidden: Tensor, targets: Tensor) -> Scores:
     rows = max(1, LOGITS_AT_ONCE // decoder.config.vocab_size)
     if len(targets) <= rows:
         return Scores(*piece(hidden, targets))
+    again = len(targets) * decoder.config.vocab_size > KEPT
     pieces = [
-        checkpoint(piece, h, t, use_reentrant=False)
+        checkpoint(piece, h, t, use_reentrant=False) if again else piece(h, t)
         for h, t in zip(hidden.split(rows), targets.split(rows), strict=True)
     ]
     return Scores(torch.cat([p[0] for p in pieces]), torch.cat([p[1] for p in pieces]))

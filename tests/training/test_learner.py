@@ -106,7 +106,9 @@ def test_helping_processes_add_up_to_the_same_gradient():
         replicas.close()
 
 
-def test_logits_in_pieces_give_the_same_gradient(monkeypatch):
+@pytest.mark.parametrize("kept", [0, 10**9])
+def test_logits_in_pieces_give_the_same_gradient(monkeypatch, kept):
+    monkeypatch.setattr(scoring, "KEPT", kept)
     whole = learner(10_000)
     reinforce(whole, samples(), "dapo", 1)
     monkeypatch.setattr(scoring, "LOGITS_AT_ONCE", 50 * 7)

@@ -116,6 +116,7 @@ def test_imitation(mode, weights):
 @pytest.mark.parametrize("weights", WEIGHTS)
 def test_logits_in_pieces(mode, monkeypatch, weights):
     monkeypatch.setattr(scoring, "LOGITS_AT_ONCE", 4 * VOCAB)
+    monkeypatch.setattr(scoring, "KEPT", 0)
     one, made = learner(weights), samples()
     one.learn(made, Reinforcement.of(made, OBJECTIVES["grpo"], 9), 1)
 
