@@ -16,7 +16,8 @@ from ponder.model.adapter_files import Merge, read_adapters, read_lora
 from ponder.model.config import LoraConfig, ModelConfig, load_config
 from ponder.model.decoder import Decoder, build_empty
 from ponder.model.directory import INDEX_FILE, SINGLE_FILE, base_of, model_directory
-from ponder.model.tensor_files import tensor_names, write_safetensors
+from ponder.model.tensor_files import tensor_names
+from ponder.model.tensor_stream import safetensors_stream
 
 EMBEDDINGS, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 SHARD_BYTES = 2 * 10**9
@@ -161,14 +162,13 @@ def save_decoder(
     weight_map = {}
     for number, names in enumerate(shards, 1):
         file = SINGLE_FILE if len(shards) == 1 else f"model-{number:05d}-of-{len(shards):05d}.safetensors"
-        # One shard at a time: safetensors wants tensors that own their memory.
-        shard = {}
-        for name in names:
-            values = tensors[name] if changed is None else changed(name, tensors[name])
-            shard[name] = values.to("cpu", DTYPES[dtype], copy=True)
-        for name, tensor in shard.items():
-            _check_finite(tensor, name, directory / file)
-        write_safetensors(shard, directory / file, {"format": "pt"})
+        shapes = {name: tuple(tensors[name].shape) for name in names}
+        with safetensors_stream(directory / file, shapes, DTYPES[dtype]) as stream:  # one tensor at a time in memory
+            for name in names:
+                values = tensors[name] if changed is None else changed(name, tensors[name])
+                stored = values.to("cpu", DTYPES[dtype])
+                _check_finite(stored, name, directory / file)
+                stream.write(stored)
         weight_map |= dict.fromkeys(names, file)
     if len(shards) > 1:
         index = {"metadata": {"total_size": total}, "weight_map": weight_map}

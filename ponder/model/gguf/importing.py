@@ -17,9 +17,9 @@ from ponder.model.gguf.container import Container, StoredTensor, read_container
 from ponder.model.gguf.metadata import config_from_metadata, metadata_fields
 from ponder.model.gguf.names import ROPE_FREQS, from_pairs, is_paired, layout
 from ponder.model.gguf.rope import llama3_from_divisors
-from ponder.model.gguf.safetensors_stream import safetensors_stream
 from ponder.model.gguf.tokenizer_import import remarks, tokenizer_files
 from ponder.model.gguf.tokens import read_vocabulary
+from ponder.model.tensor_stream import safetensors_stream
 from ponder.model.weights import DTYPES, INDEX_FILE, SHARD_BYTES, SINGLE_FILE
 
 PIECE = 2**22  # numbers that are unpacked at a time
