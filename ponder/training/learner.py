@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from ponder.model.decoder import Decoder
 from ponder.model.shared import flat_views
-from ponder.model.weights import write_safetensors
+from ponder.model.tensor_files import write_safetensors
 from ponder.recipe.stages import Optimizer
 from ponder.training.batch import Sample, divide, micro_batches, pack
 from ponder.training.goals import Goal, learnable
