@@ -31,8 +31,8 @@ WARM = (
 
 
 def main(settings: dict) -> None:
-    for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):  # nohup and the like leave them ignored
-        if signal.getsignal(number) is signal.SIG_IGN:
+    for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:  # which Python ignores
+        if signal.getsignal(number) is signal.SIG_IGN:  # nohup and the like leave them so
             signal.signal(number, signal.SIG_DFL)
     control = socket.socket(fileno=settings["control"])
     namespaces = settings["namespaces"]
