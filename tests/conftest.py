@@ -10,6 +10,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A shell that starts the suite in the background has it ignore Ctrl+C, and so would all that the tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+for number in signal.valid_signals() - {
+    signal.SIGPIPE,
+    signal.SIGXFSZ,
+}:  # which Python ignores; others, such as nohup, the rest
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
 
 # How long one example takes is the machine's affair, and speed has its place in benchmarks/.
 settings.register_profile("ponder", deadline=None)
