@@ -54,24 +54,12 @@ def write_bytes(path: Path, data: bytes) -> None:
     Raises:
         SaveError: the disk, a quota or a file-size limit is full; a former file at `path` is untouched.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = _aside(path, "tmp")
-    with _claimed(aside):
+    with replacing_file(path) as aside:
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
         try:
-            descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
-            try:
-                _write_all(descriptor, data)
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-            os.replace(aside, path)
-        except BaseException as error:
-            full = _is_full(error, path.parent)
-            aside.unlink(missing_ok=True)
-            if full:
-                raise SaveError(path, error) from error
-            raise
-    _fsync(path.parent)
+            _write_all(descriptor, data)
+        finally:
+            os.close(descriptor)
 
 
 @contextmanager

@@ -61,8 +61,7 @@ class MasterWeights:
     @property
     def apart(self) -> bool:
         """Whether the masters lie beside the decoder's own weights."""
-        name, master = next(iter(self.masters.items()))
-        return dict(self.decoder.named_parameters())[name] is not master
+        return self.decoder.dtype != torch.float32
 
     def parameters(self) -> dict[str, Tensor]:
         """{name: value} of the whole decoder, as exact as there is."""
