@@ -1,96 +1,113 @@
-"""How tokens attend to what is cached: whole prompts, more of a sequence, and one new token of each."""
+"""How the tokens of one step attend to what is cached: one new token of each running sequence (decode), whole prompts,
+and parts of longer ones."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ponder.engine.kernels import LENGTH_BUCKET, Forms, add_values, attend_whole, round_up, score_keys
-from ponder.engine.kv_cache import KVCache, Slot
+from ponder.engine.decode import Decode
+from ponder.engine.kernels import LENGTH_BUCKET, Forms, attend_whole, round_up
+from ponder.engine.kv_cache import KVCache
 
 
-class Prefill:
-    """Prompts padded to one bucketed width; each prompt's keys and values go to all slots that share it."""
+@dataclass(frozen=True)
+class Part:
+    """Tokens of one sequence that are computed together.
 
-    def __init__(self, width: int, slots: Sequence[Sequence[Slot]], device: torch.device, forms: Forms):
-        """slots: of each prompt"""
-        self.prompts, self.width, self.forms = len(slots), width, forms
-        of_cache: dict[KVCache, list[tuple[int, int]]] = {}
-        for prompt, shared in enumerate(slots):
-            for cache, row in shared:
-                of_cache.setdefault(cache, []).append((prompt, row))
-        self.parts = [(cache, *torch.tensor(pairs, device=device).unbind(1)) for cache, pairs in of_cache.items()]
-
-    def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        q, k, v = (x.reshape(self.prompts, self.width, *x.shape[1:]).transpose(1, 2) for x in (q, k, v))
-        for cache, prompts, rows in self.parts:
-            cache.keys[layer][rows, :, : self.width] = k[prompts]
-            cache.values[layer][rows, :, : self.width] = v[prompts]
-        out = attend_whole(q, k, v, self.forms.prompts)
-        return out.transpose(1, 2).reshape(self.prompts * self.width, -1)
-
-
-class Extend:
-    """More tokens of sequences whose beginnings are cached: each sees its row's beginning and the new ones to itself.
-
-    Each sequence attends by itself, over a length that is its own: kernels choose their order by it (law 4).
+    Attributes:
+        table: # [blocks], int64, its block table
+        start, stop: its tokens, `stop` excluded
+        whole: it is a prompt from the first token to the last
     """
 
-    def __init__(self, width: int, sequences: Sequence[tuple[Slot, int, int]], device: torch.device):
-        """
-        Args:
-            width: new tokens of each sequence, padding included
-            sequences: slot, tokens that are cached, new tokens
-        """
-        self.width, self.sequences = width, sequences
-        places = torch.arange(width, device=device)
-        self.positions = torch.cat([places + start for _, start, _ in sequences])  # [sequences * width]
-        self.masks = []  # by sequence # [width, length], added to the scores
-        for (cache, _), start, new in sequences:
-            length = round_up(start + new, LENGTH_BUCKET)
-            hidden = torch.arange(length, device=device) > (places + start).unsqueeze(1)
-            mask = torch.zeros(width, length, dtype=cache.keys[0].dtype, device=device)
-            self.masks.append(mask.masked_fill_(hidden, float("-inf")))
+    table: np.ndarray
+    start: int
+    stop: int
+    whole: bool
+
+
+class StepAttention:
+    """An `Attend` for the flat stream of one step: the decoding rows first, then the parts of prompts, then padding."""
+
+    def __init__(self, cache: KVCache, decode: Decode | None, parts: Sequence[Part], forms: Forms, places: np.ndarray):
+        """places: # [tokens, 2], int64, the block and the offset in it of each token of the stream, without padding"""
+        self.cache, self.decode, self.forms = cache, decode, forms
+        device = cache.device
+        self.tokens = len(places)
+        self.blocks, self.offsets = torch.from_numpy(places).to(device).unbind(1)
+        first = decode.rows if decode else 0
+        self.wholes: list[_Whole] = []
+        self.extensions: list[_Extension] = []
+        whole: dict[int, list[tuple[int, int]]] = {}  # by padded width, which depends on the prompt alone (law 4)
+        for part in parts:
+            length = part.stop - part.start
+            if part.whole:
+                whole.setdefault(round_up(length, LENGTH_BUCKET), []).append((first, length))
+            else:
+                self.extensions.append(_Extension(part, first, device, cache.dtype))
+            first += length
+        self.wholes = [_Whole(width, stretches, device) for width, stretches in whole.items()]
 
     def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Padding of a sequence writes nothing, and what comes out for it means nothing."""
-        kv_heads, head_dim = k.shape[1:]
-        out = []
-        for index, (((cache, row), start, new), mask) in enumerate(zip(self.sequences, self.masks, strict=True)):
-            own = slice(index * self.width, (index + 1) * self.width)
-            keys, values = cache.keys[layer][row], cache.values[layer][row]  # [kv_heads, length of the cache, head_dim]
-            keys[:, start : start + new] = k[own][:new].transpose(0, 1)
-            values[:, start : start + new] = v[own][:new].transpose(0, 1)
-            # Query heads of one key head stand as a batch: kernels that take a mask do not share keys among heads.
-            grouped = q[own].unflatten(1, (kv_heads, -1)).permute(2, 1, 0, 3)  # [group, kv_heads, width, head_dim]
-            shape = (len(grouped), kv_heads, mask.shape[1], head_dim)
-            keys, values = keys[:, : mask.shape[1]].expand(shape), values[:, : mask.shape[1]].expand(shape)
-            attended = F.scaled_dot_product_attention(grouped, keys, values, attn_mask=mask)
-            out.append(attended.permute(2, 1, 0, 3).reshape(self.width, -1))
-        return out[0] if len(out) == 1 else torch.cat(out)
+        # All are written before any is read: parts of one prompt see each other.
+        self.cache.write(layer, self.blocks, self.offsets, k[: self.tokens], v[: self.tokens])
+        if self.decode and self.decode.rows == len(q):
+            return self.decode(layer, q)
+        out = torch.zeros(len(q), q.shape[1] * q.shape[2], device=q.device, dtype=q.dtype)  # padding sees nothing
+        if self.decode:
+            out[: self.decode.rows] = self.decode(layer, q[: self.decode.rows])
+        for whole in self.wholes:
+            whole.write(out, q, k, v, self.forms)
+        for extension in self.extensions:
+            extension.write(out, q, *self.cache.read(layer, extension.table))
+        return out
 
 
-class Decode:
-    """One new token for each of the first `rows` rows, over everything cached for its row."""
+class _Whole:
+    """Prompts of one padded width, each of which sees itself alone."""
 
-    def __init__(self, cache: KVCache, positions: Tensor, longest: int, forms: Forms):
-        """positions # [rows], where each row's new token stands; longest bounds positions + 1."""
-        self.cache, self.positions, self.forms = cache, positions, forms
-        self.rows = torch.arange(len(positions), device=positions.device)
-        self.length = min(round_up(longest, LENGTH_BUCKET), cache.length)
-        hidden = torch.arange(self.length, device=positions.device) > positions.unsqueeze(1)  # [rows, length]
-        dtype = cache.keys[0].dtype
-        self.mask = torch.zeros(hidden.shape, dtype=dtype, device=positions.device)
-        self.mask = self.mask.masked_fill_(hidden, float("-inf"))[:, None, None, :]
+    def __init__(self, width: int, stretches: Sequence[tuple[int, int]], device: torch.device):
+        """stretches: of each prompt, where its tokens begin in the stream, and how many there are"""
+        spread = np.zeros((len(stretches), width), dtype=np.int64)
+        real = np.zeros((len(stretches), width), dtype=bool)
+        for row, (first, length) in enumerate(stretches):
+            spread[row] = np.minimum(np.arange(first, first + width), first + length - 1)
+            real[row, :length] = True
+        self.spread = torch.from_numpy(spread).to(device)  # [prompts, width], places in the stream
+        self.back = torch.from_numpy(np.flatnonzero(real)).to(device)
+        self.tokens = torch.from_numpy(spread[real]).to(device)
 
-    def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        count, kv_heads, head_dim = k.shape
-        keys, values = self.cache.keys[layer], self.cache.values[layer]
-        keys[self.rows, :, self.positions] = k
-        values[self.rows, :, self.positions] = v
-        # Query heads of one key head form the rows of a small product: keys are read once, never repeated.
-        q = q.reshape(count, kv_heads, -1, head_dim) * head_dim**-0.5
-        scores = score_keys(q, keys[:count, :, : self.length], self.forms.keys)  # [rows, kv_heads, group, length]
-        weights = torch.softmax(scores.add_(self.mask), -1)
-        return add_values(weights, values[:count, :, : self.length], self.forms.values).reshape(count, -1)
+    def write(self, out: Tensor, q: Tensor, k: Tensor, v: Tensor, forms: Forms) -> None:
+        q, k, v = (x[self.spread].transpose(1, 2) for x in (q, k, v))  # [prompts, heads, width, head_dim]
+        attended = attend_whole(q, k, v, forms.prompts).transpose(1, 2).flatten(2).flatten(0, 1)
+        out[self.tokens] = attended[self.back]
+
+
+class _Extension:
+    """A part of a sequence whose beginning is cached: its tokens see the beginning, and each other up to themselves.
+
+    It attends by itself, over a length of its own: kernels choose their order by it (law 4).
+    """
+
+    def __init__(self, part: Part, first: int, device: torch.device, dtype: torch.dtype):
+        self.first, self.count = first, part.stop - part.start
+        self.width, length = (round_up(n, LENGTH_BUCKET) for n in (self.count, part.stop))
+        self.table = torch.from_numpy(part.table[: length // LENGTH_BUCKET]).to(device)
+        positions = torch.arange(part.start, part.start + self.width, device=device)
+        hidden = torch.arange(length, device=device) > positions.unsqueeze(1)
+        # [width, length], added to the scores
+        self.mask = torch.zeros(hidden.shape, dtype=dtype, device=device).masked_fill_(hidden, float("-inf"))
+
+    def write(self, out: Tensor, q: Tensor, keys: Tensor, values: Tensor) -> None:
+        """keys, values # [kv_heads, length, head_dim], the new ones among them"""
+        own = slice(self.first, self.first + self.count)
+        q = F.pad(q[own], (0, 0, 0, 0, 0, self.width - self.count))
+        # Query heads of one key head stand as a batch: kernels that take a mask do not share keys among heads.
+        grouped = q.unflatten(1, (len(keys), -1)).permute(2, 1, 0, 3)  # [group, kv_heads, width, head_dim]
+        shape = (len(grouped), *keys.shape)
+        attended = F.scaled_dot_product_attention(grouped, keys.expand(shape), values.expand(shape), attn_mask=self.mask)
+        out[own] = attended.permute(2, 1, 0, 3).reshape(self.width, -1)[: self.count]

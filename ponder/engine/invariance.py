@@ -8,15 +8,13 @@ float sums depend on their order. What was seen, each with torch 2.13:
   LENGTH_BUCKET (every processor).
 - MKL cuts a long sum into pieces of a size of its own, so a product over positions depends on how many there are, though
   all further ones have weight 0: pieces of 192 (AMD Zen 4, four and more query heads for a key head), 256 (Intel's AVX2
-  kernels) and 384 (its AVX-512 kernels, on a Xeon with AMX; two and more query heads).
-  oneDNN does so in bfloat16, where it shows in one number of many (Zen 4, in its own and in AVX-512 kernels). Cure: `values`.
+  kernels) and 384 (its AVX-512 kernels, on a Xeon with AMX; two and more query heads). oneDNN does so in bfloat16.
+  Cure, always taken: a product for each block of `BLOCK` positions, added up in order (engine/decode.py).
 - With several threads MKL on Intel also shares one sum among threads where rows are few, and on any processor a thread's
   share of an elementwise function may end within a row, where another instruction computes the rest (three and more
   threads). Cure: `rows`, else one thread.
-- torch has loops of its own for products of under 400 multiplications (`bmm` in its LinearAlgebra.cpp): one query head of
-  8 numbers over 32 positions. Cure: `keys`.
 - torch hands bfloat16 to oneDNN only from 4,096 multiplications on (`mkldnn_gemm_min_size` in its mkldnn/Matmul.cpp).
-  Cure, always taken: copies beside a small product (`batched_product`).
+  Cure, always taken: copies beside a small product (`block_products`).
 
 No size of a processor's decides anything here. Before an engine starts, `choose_forms` tries the forms, fastest first, on
 shapes of this model, and takes the first whose numbers stay the same; the last one computes equal shapes only.
@@ -26,30 +24,30 @@ import functools
 import math
 import platform
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import replace
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ponder.engine.decode import Decode
 from ponder.engine.kernels import (
+    BLOCK,
     LENGTH_BUCKET,
     ROW_TILE,
     SAFE,
     Forms,
-    add_values,
     attend_whole,
-    round_up,
-    score_keys,
     thread_count,
 )
+from ponder.engine.kv_cache import KVCache
 from ponder.model.config import ModelConfig
 from ponder.model.decoder import Decoder, in_tiles, swiglu
 from ponder.model.rope import rotate
 
-TRIED_LENGTHS = (*range(32, 449, 32), 512, 544, 640, 768, 800, 1024)  # of one sequence and two
-MANY, FEW_LENGTHS = 20, (32, 64, 224, 416, 800, 1024)
-VERY_LONG = (1024, 2048, 4096)
+TRIED_POSITIONS = (5, 31, 32, 200, 415, 1500, 4000)  # of the tokens that decode side by side
 TILES = (2, 4, 7, 20)  # of rows side by side
 
 
@@ -75,15 +73,13 @@ def try_forms(config: ModelConfig, dtype: torch.dtype, threads: int) -> Forms:
     """Of each form the first that holds, with so many threads, else with fewer: two halve whole tiles between rows."""
     trials = (
         ((None, ROW_TILE), rows_hold),
-        ((None, LENGTH_BUCKET), keys_hold),
-        ((None, 256, 128, LENGTH_BUCKET), values_hold),
         ((None, 1), prompts_hold),
     )
     for count in dict.fromkeys((threads, min(threads, 2), 1)):
         with thread_count(count):
             found = [next((f for f in forms if holds(config, dtype, f)), ...) for forms, holds in trials]
-        if ... not in found:
-            return Forms(count, *found)
+            if ... not in found and decode_holds(config, dtype):
+                return Forms(count, True, *found)
     warnings.warn(
         f"{dtype} on this processor: the last digits of a sequence may depend on what is computed beside it, since its "
         "kernels give other numbers for equal shapes",
@@ -133,37 +129,35 @@ def _same_among(rowwise: Callable, tile: int | None, *streams: Tensor) -> bool:
     return True
 
 
-def keys_hold(config: ModelConfig, dtype: torch.dtype, step: int | None) -> bool:
-    """Whether the scores of a sequence's positions are the same however many positions and sequences there are."""
-    group = config.num_heads // config.num_kv_heads
-    q = _cancelling(1, config.num_kv_heads, group, config.head_dim, dtype=dtype)
-    one = _cancelling(1, config.num_kv_heads, VERY_LONG[-1], config.head_dim, dtype=dtype, sign=1)
-    for keys, counts_and_lengths in _caches(one):
-        expected = score_keys(q, keys[:1], step)
-        for count, length in counts_and_lengths:
-            scores = score_keys(_copies(q, count), keys[:count, :, :length], step)
-            if not torch.equal(scores, expected[..., :length].expand_as(scores)):
-                return False
-    return True
-
-
-def values_hold(config: ModelConfig, dtype: torch.dtype, step: int | None) -> bool:
-    """Whether a sequence's sum over values is the same whatever number of positions of weight 0, and of sequences, are
-    beside it."""
-    group = config.num_heads // config.num_kv_heads
-    for written in (6, 42, 200, 300, 450, 900):
-        shortest, beyond = round_up(written, LENGTH_BUCKET), VERY_LONG[-1] - written
-        weights = _cancelling(1, config.num_kv_heads, group, written, dtype=dtype, sign=1)
-        weights = F.pad(weights.abs(), (0, beyond))
-        one = _cancelling(1, config.num_kv_heads, config.head_dim, written, dtype=dtype).transpose(-1, -2)
-        for values, counts_and_lengths in _caches(F.pad(one, (0, 0, 0, beyond))):
-            alone = add_values(weights[..., :shortest], values[:1, :, :shortest], step)
-            for count, length in counts_and_lengths:
-                if length >= shortest:
-                    among = add_values(_copies(weights[..., :length], count), values[:count, :, :length], step)
-                    if not torch.equal(among, alone.expand_as(among)):
-                        return False
-    return True
+def decode_holds(config: ModelConfig, dtype: torch.dtype) -> bool:
+    """Whether a new token attends the same, beside whichever others, wherever its blocks lie, and among any number."""
+    counts = [position // BLOCK + 1 for position in TRIED_POSITIONS]
+    cache = KVCache(replace(config, num_layers=1), torch.device("cpu"), dtype)
+    cache.reserve(2 * sum(counts), 0)
+    shape = (sum(counts), config.num_kv_heads, BLOCK, config.head_dim)
+    # Numbers that cancel to nothing but rounding: keys over a head's width, values over the positions of a block.
+    keys, values = _cancelling(*shape, dtype=dtype), _cancelling(*shape[:2], shape[3], BLOCK, dtype=dtype, sign=-1)
+    order = _normal_numbers()[: len(keys)].argsort().numpy() * 2  # scattered, with holes between them
+    for kept, fresh in ((cache.keys[0], keys), (cache.values[0], values.transpose(-1, -2))):
+        kept[: len(fresh)] = fresh
+    together = np.split(np.arange(len(keys)), np.cumsum(counts)[:-1])
+    positions = np.array(TRIED_POSITIONS)
+    q = _cancelling(1, config.num_heads, config.head_dim, dtype=dtype, sign=1).repeat(len(counts), 1, 1)
+    among = Decode(cache, together, positions)(0, q)
+    for row in range(len(counts)):
+        alone = Decode(cache, [together[row]], positions[row : row + 1])(0, q[:1])
+        few = [row, *range(min(row, 2))]
+        beside = Decode(cache, [together[i] for i in few], positions[few])(0, q[: len(few)])
+        if not (torch.equal(alone[0], among[row]) and torch.equal(beside[0], among[row])):
+            return False
+    many = [0] * 40 + [2]
+    copies = Decode(cache, [together[i] for i in many], positions[many])(0, q[:1].repeat(len(many), 1, 1))
+    if not torch.equal(copies, among[many]):
+        return False
+    for kept in (cache.keys[0], cache.values[0]):
+        kept[order] = kept[: len(order)].clone()
+    scattered = Decode(cache, [order[table] for table in together], positions)(0, q)
+    return torch.equal(scattered, among)
 
 
 def prompts_hold(config: ModelConfig, dtype: torch.dtype, at_a_time: int | None) -> bool:
@@ -179,19 +173,6 @@ def prompts_hold(config: ModelConfig, dtype: torch.dtype, at_a_time: int | None)
             if not torch.equal(among, alone.expand_as(among)):
                 return False
     return True
-
-
-def _caches(one: Tensor) -> Iterator[tuple[Tensor, list[tuple[int, int]]]]:
-    """Keys or values of equal sequences # [rows, kv_heads, length, head_dim], and the counts of rows and lengths of which
-    are to be tried.
-
-    Args:
-        one: of the sequence # [1, kv_heads, VERY_LONG, head_dim]
-    """
-    counts = [(count, length) for count in (1, 2) for length in TRIED_LENGTHS]
-    counts += [(count, length) for count in (ROW_TILE, MANY) for length in FEW_LENGTHS]
-    yield _copies(one[:, :, : TRIED_LENGTHS[-1]], MANY), counts
-    yield one.contiguous(), [(1, length) for length in VERY_LONG]
 
 
 def _copies(x: Tensor, count: int) -> Tensor:

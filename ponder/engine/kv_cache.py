@@ -1,69 +1,61 @@
-"""The KV cache: keys and values of the running sequences, one row each."""
+"""The KV cache: keys and values of all sequences, in blocks of `BLOCK` tokens."""
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 from torch import Tensor
 
-from ponder.engine.kernels import LENGTH_BUCKET, ROW_TILE, round_up
+from ponder.engine.kernels import BLOCK
 from ponder.model.config import ModelConfig
 
 
 class KVCache:
-    """Rectangles # [rows, kv_heads, length, head_dim], one pair per layer, sized to what the running batch needs."""
+    """One pair of tensors # [blocks, kv_heads, BLOCK, head_dim] a layer, as large as is asked for.
+
+    On a CPU the system gives the memory of a block when it is first written to, and so its memory is taken when it is used.
+    """
 
     def __init__(self, config: ModelConfig, device: torch.device, dtype: torch.dtype):
-        self.kv_heads, self.head_dim = config.num_kv_heads, config.head_dim
-        empty = torch.zeros(0, self.kv_heads, 0, self.head_dim, device=device, dtype=dtype)
-        self.keys, self.values = [empty] * config.num_layers, [empty] * config.num_layers
-        self.rows = self.length = 0
+        self.config, self.device, self.dtype = config, device, dtype
+        self.release()
 
-    def reserve(self, rows: int, length: int, limit: int) -> None:
-        """Make room for `rows` sequences of `length` tokens, in whole tiles; what is in the first `rows` rows stays.
-
-        Lengths grow by half at least, so that growing costs little in all, but never past `limit`, the longest that
-        any running sequence may become.
-        """
-        if rows <= self.rows and length <= self.length:
+    def reserve(self, blocks: int, most: int) -> None:
+        """Room for so many blocks, by doubling, `most` at most; what the old ones hold stays."""
+        if blocks <= self.blocks:
             return
-        length = round_up(min(max(length, self.length * 3 // 2), max(limit, length)), LENGTH_BUCKET)
-        self.resize(round_up(rows, ROW_TILE), length)
+        blocks = min(max(blocks, 2 * self.blocks), max(most, blocks))
+        for kept in (self.keys, self.values):
+            for layer, old in enumerate(kept):
+                kept[layer] = self._zeros(blocks)
+                kept[layer][: len(old)] = old
+        self.blocks = blocks
 
     def release(self) -> None:
-        self.resize(0, 0)
+        self.blocks = 0
+        self.keys, self.values = ([self._zeros(0) for _ in range(self.config.num_layers)] for _ in range(2))
 
-    def resize(
-        self, rows: int, length: int, inserted: "KVCache | None" = None, target: int = 0, tokens: int = 0
-    ) -> None:
-        """Exactly so many rows, so long; what of the old lies within stays.
+    def write(self, layer: int, blocks: Tensor, offsets: Tensor, k: Tensor, v: Tensor) -> None:
+        """k, v # [tokens, kv_heads, head_dim], each token to its place in its block; blocks, offsets # [tokens]"""
+        self.keys[layer][blocks, :, offsets] = k
+        self.values[layer][blocks, :, offsets] = v
 
-        Args:
-            inserted: a cache whose first row's first `tokens` become the row `target`. It is emptied, layer by layer, so
-                that no more than one layer is held twice.
-        """
-        for layer in range(len(self.keys)):
-            self.keys[layer] = self._resized(self.keys[layer], rows, length)
-            self.values[layer] = self._resized(self.values[layer], rows, length)
-            if inserted:
-                for ours, theirs in ((self.keys, inserted.keys), (self.values, inserted.values)):
-                    ours[layer][target, :, :tokens] = theirs[layer][0, :, :tokens]
-                    theirs[layer] = theirs[layer].new_zeros(0, self.kv_heads, 0, self.head_dim)
-        if inserted:
-            inserted.rows = inserted.length = 0
-        self.rows, self.length = rows, length
+    def read(self, layer: int, table: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values of one sequence, as copies # [kv_heads, blocks * BLOCK, head_dim]; table # [blocks]"""
+        keys, values = (kept[layer].index_select(0, table) for kept in (self.keys, self.values))
+        return keys.transpose(0, 1).flatten(1, 2), values.transpose(0, 1).flatten(1, 2)
 
-    def _resized(self, old: Tensor, rows: int, length: int) -> Tensor:
-        if (rows, length) == (self.rows, self.length):
-            return old
-        kept_rows, kept_length = min(rows, self.rows), min(length, self.length)
-        # Zeros, not empty: masked positions get weight 0, and 0 * NaN would still be NaN.
-        new = old.new_zeros(rows, self.kv_heads, length, self.head_dim)
-        new[:kept_rows, :, :kept_length] = old[:kept_rows, :, :kept_length]
-        return new
+    def copy(self, sources: Sequence[int], targets: Sequence[int]) -> None:
+        source, target = (torch.tensor(numbers, device=self.device) for numbers in (sources, targets))
+        for kept in (self.keys, self.values):
+            for layer in kept:
+                layer[target] = layer[source]
 
-    def copy_row(self, other: "KVCache", source: int, target: int, length: int) -> None:
-        """Copy the first `length` positions of a row of another cache, or of this one, onto one of this."""
-        for ours, theirs in ((self.keys, other.keys), (self.values, other.values)):
-            for to, of in zip(ours, theirs, strict=True):
-                to[target, :, :length] = of[source, :, :length]
-
-
-Slot = tuple[KVCache, int]  # the row of one sequence
+    def _zeros(self, blocks: int) -> Tensor:
+        # Zeros, not anything: hidden positions get weight 0, and 0 * NaN would still be NaN.
+        shape = (blocks, self.config.num_kv_heads, BLOCK, self.config.head_dim)
+        if self.device.type != "cpu":
+            return torch.zeros(shape, device=self.device, dtype=self.dtype)
+        # numpy's zeros are pages that the system has not given yet; torch writes to all of its own.
+        numbers = np.zeros(shape, dtype=np.int32 if self.dtype.itemsize == 4 else np.int16)
+        return torch.from_numpy(numbers).view(self.dtype)

@@ -1,30 +1,28 @@
 """The local engine: continuous batching over the learner's own weights, read in place (law 1).
 
-Every step either prefills the prompts of sequences that the scheduler lets in (once for all that share one), and samples
-their first tokens, or decodes one token of every running sequence. A finished sequence leaves at once: the last row of
-the KV cache moves into its place. Who is let in, and when, says `engine/scheduler.py`.
-
-With `chunk_tokens` (serving) sequences stand in lanes by length (`engine/lanes.py`), so that a long one costs the others
-neither memory nor time beyond its own; without (training) one rectangle holds all.
+A step is one forward pass: the next token of every running sequence, and beside them prompts of new ones, as far as the
+step has room for them (chunked prefill). Keys and values lie in blocks (paged attention), which are taken when they are
+filled. What a step computes, and who is let in or preempted, says `engine/scheduler.py`.
 """
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from ponder.engine.attention import Part, StepAttention
 from ponder.engine.batch import Batch
+from ponder.engine.blocks import Blocks
+from ponder.engine.decode import Decode
 from ponder.engine.invariance import choose_forms
-from ponder.engine.kernels import LENGTH_BUCKET, Forms, round_up, thread_count
-from ponder.engine.kv_cache import KVCache, Slot
-from ponder.engine.lanes import Lanes, Reservation, bounds_up_to, most_tokens
+from ponder.engine.kernels import BLOCK, LENGTH_BUCKET, Forms, round_up, thread_count
+from ponder.engine.kv_cache import KVCache
 from ponder.engine.limits import Limits
-from ponder.engine.long_prompt import LongPrompt
-from ponder.engine.prefill import EXTEND_TOKENS, Prefiller
-from ponder.engine.prefix import PrefixCache
 from ponder.engine.protocol import Completion, Request
 from ponder.engine.sampler import likeliest, sample
-from ponder.engine.scheduler import Scheduler
+from ponder.engine.scheduler import Prompt, Scheduler, Step
+from ponder.engine.sequence import SequenceState, blocks_for
 from ponder.model.decoder import Decoder
 
 DEFAULT_TOKEN_BUDGET = 262_144
@@ -34,15 +32,14 @@ class LocalEngine:
     """
     Args:
         decoder: sampled from as it is at each step; nothing of it is copied
-        token_budget: most tokens whose keys and values are held at a time (rows times the longest they may become, by
-            lane): that is how many are let in. With chunk_tokens a lane may be a third larger than it needs, so a third
-            more than the budget is held at most, and one layer of a lane that is being resized
+        token_budget: most tokens whose keys and values are held at a time, in whole blocks. When they do not suffice the
+            youngest sequence is preempted, and computed again later
         max_rows: most sequences that run at a time
         rope_factors: the YaRN factors that requests may have, 1 among them; sequences of all stand in one batch
-        prefix_tokens: keys and values of this many tokens are kept for prompts that begin alike (prefix caching); 0 is
-            off. Only where the weights do not change: what is kept was computed with those of its time
-        chunk_tokens: most prompt tokens that are computed before the running sequences have their turn (chunked
-            prefill); None lets all prompts go first and whole, for throughput
+        keep_prefixes: what sequences have filled is kept, while there is room, for prompts that begin alike (prefix
+            caching). `new_weights` must then be called when the weights have changed
+        chunk_tokens: most prompt tokens that are computed in a step, beside those that run (chunked prefill); None lets
+            prompts be computed whole, for throughput
         forms: of the arithmetic; None: the fastest that hold law 4 on this machine (engine/invariance.py)
     Raises:
         ValueError: a budget that holds nothing, or a factor that the model cannot have.
@@ -54,24 +51,18 @@ class LocalEngine:
         token_budget: int = DEFAULT_TOKEN_BUDGET,
         max_rows: int = 256,
         rope_factors: Sequence[float] = (1.0,),
-        prefix_tokens: int = 0,
+        keep_prefixes: bool = False,
         chunk_tokens: int | None = None,
         forms: Forms | None = None,
     ):
-        self.decoder, self.chunk_tokens = decoder, chunk_tokens
-        self.limits = Limits.of(decoder.config, token_budget, rope_factors)
-        bounds = [self.limits.longest] if chunk_tokens is None else bounds_up_to(self.limits.longest)
-        self.prefixes: PrefixCache | None = None
-        if prefix_tokens:
-            self.prefixes = PrefixCache(decoder.config, prefix_tokens, decoder.device, decoder.dtype)
-        self.scheduler = Scheduler(bounds, token_budget, max_rows, chunk_tokens, self._kept)
+        self.decoder = decoder
+        self.limits = Limits.of(decoder.config, token_budget // BLOCK * BLOCK, rope_factors)
+        self.blocks = Blocks(token_budget // BLOCK, keep_prefixes)
         self._prepare_rotary()
         self.forms = forms or choose_forms(decoder)
-        self.lanes = Lanes(bounds, self._new_cache, self.forms, fitted=chunk_tokens is not None)
-        self.running = self.lanes.running  # lane after lane, no gaps
-        self.prefiller = Prefiller(decoder, self.prefixes, self.forms)
-        self.long: LongPrompt | None = None  # whose prompt is being computed in chunks
-        self.batch: Batch | None = None  # tensors of the running rows; None when the rows have changed
+        self.scheduler = Scheduler(self.blocks, max_rows, chunk_tokens, self.forms.exact)
+        self.cache = KVCache(decoder.config, decoder.device, decoder.dtype)
+        self.batch: Batch | None = None
 
     # ---- the protocol ----
 
@@ -96,91 +87,142 @@ class LocalEngine:
 
     @torch.inference_mode()
     def abort(self, request_id: Hashable) -> None:
-        """Drop a request wherever it is; its row is free at once."""
+        """Drop a request wherever it is; its blocks are free at once."""
         self.scheduler.drop(request_id)
-        if self.long and self.long.completion.request.id == request_id:
-            self.long.completion.finish_reason = "aborted"
-            self.long = None
-        for row in [row for row, c in enumerate(self.running) if c.request.id == request_id]:
-            self.running[row].finish_reason = "aborted"
-            self._leave(row)
 
-    @torch.inference_mode()
+    def new_weights(self) -> None:
+        """The weights have changed: nothing that is kept is true any more."""
+        self.scheduler.new_weights()
+
     def close(self) -> None:
         self.scheduler.waiting.clear()
-        self.batch = self.long = None
-        self.lanes.release()
-        if self.prefixes:
-            self.prefixes.clear()
+        for sequence in self.running[:]:
+            self.scheduler.leave(sequence)
+        self.blocks.forget()
+        self.cache.release()
+        self.batch = None
 
     # ---- what a server shows ----
 
     @property
-    def waiting(self) -> Sequence[Completion]:
+    def running(self) -> list[SequenceState]:
+        return self.scheduler.running
+
+    @property
+    def waiting(self) -> Sequence[SequenceState]:
         return self.scheduler.waiting
 
     @property
     def busy(self) -> bool:
-        return bool(self.waiting or self.running or self.long)
-
-    def reserved(self) -> Reservation:
-        """What those that have been let in may come to need."""
-        return self.scheduler.reserved([*self.running, *([self.long.completion] if self.long else [])])
+        return bool(self.waiting or self.running)
 
     # ---- one step ----
 
     @torch.inference_mode()
     def step(self) -> list[Completion]:
-        """Sample one token for every sequence that is let in, or else for every running one; returns those that
-        finished."""
+        """One forward pass; returns the sequences that finished."""
         with thread_count(self.forms.threads):
             return self._step()
 
     def _step(self) -> list[Completion]:
-        step = self.scheduler.next_step(self.running, self.long and self.long.completion)
-        finished: list[Completion] = []
-        if step.long and not self.long:
-            self.long = self._begin(step.long)
-        if step.admitted:
-            finished += self._prefill(step.admitted)
-        if step.long and self.long:
-            finished += self._prefill_chunk(self.long, step.chunk)
-        if self.running and not step.prefill:
-            finished += self._decode()
-        for row in reversed([row for row, c in enumerate(self.running) if c.finish_reason]):
-            self._leave(row)
         if not self.busy:
-            self.lanes.release()
+            return []
+        step = self.scheduler.next_step()
+        self._reserve()
+        hidden = self._forward(step)
+        places, sequences = self._advance(step)
+        finished = self._sample(sequences, hidden, places) if sequences else []
+        for sequence in [s for s in self.running if s.completion.finish_reason]:
+            self.scheduler.leave(sequence)
+        if not self.busy and not self.blocks.kept:
+            self.cache.release()
+            self.blocks.forget()
         return finished
 
-    def _prefill(self, admitted: list[Completion]) -> list[Completion]:
-        """Give new sequences rows, cache their prompts, and sample their first tokens."""
-        logits = self.prefiller(admitted, self._allocate(admitted))
-        self.batch = None
-        return self._sample(admitted, Batch(admitted, self.decoder), logits)
+    def _reserve(self) -> None:
+        """Memory for all who are here as far as they may come, or for the whole budget."""
+        if self.blocks.untouched > self.cache.blocks:
+            most = sum(blocks_for(sequence.most) for sequence in (*self.running, *self.waiting))
+            self.cache.reserve(max(self.blocks.untouched, min(most, self.blocks.count)), self.blocks.count)
 
-    def _prefill_chunk(self, long: LongPrompt, tokens: int) -> list[Completion]:
-        """One chunk of a long prompt; with its last, the first token of the sequence."""
-        logits = long.advance(tokens)
-        if logits is None:
-            return []
-        self.long = self.batch = None
-        self.lanes.insert(long.completion, long.cache)
-        return self._sample([long.completion], Batch([long.completion], self.decoder), logits)
+    def _forward(self, step: Step) -> Tensor:
+        """Hidden states # [tokens, hidden] of the step's tokens: the decoding sequences', then the parts of prompts."""
+        spans = [(sequence, sequence.cached, sequence.cached + 1) for sequence in step.decode]
+        spans += [(prompt.sequence, start, stop) for prompt in step.prompts for start, stop in prompt.parts]
+        ids = [token for sequence, start, stop in spans for token in sequence.tokens(start, stop)]
+        positions = np.concatenate([np.arange(start, stop) for _, start, stop in spans])
+        tables = [np.frombuffer(sequence.table, dtype=np.int64) for sequence, _, _ in spans]
+        blocks = np.concatenate([t[np.arange(a, b) // BLOCK] for t, (_, a, b) in zip(tables, spans, strict=True)])
+        rows = len(step.decode)
+        decode = Decode(self.cache, tables[:rows], positions[:rows]) if rows else None
+        whole = [prompt.whole for prompt in step.prompts for _ in prompt.parts]
+        parts = [
+            Part(table, start, stop, alone)
+            for table, (_, start, stop), alone in zip(tables[rows:], spans[rows:], whole, strict=True)
+        ]
+        attend = StepAttention(self.cache, decode, parts, self.forms, np.stack((blocks, positions % BLOCK), 1))
+        padding = round_up(len(ids), self.forms.row_multiple) - len(ids)
+        factors = [s.completion.request.rope_factor for s, start, stop in spans for _ in range(start, stop)]
+        device = self.decoder.device
+        return self.decoder(
+            torch.tensor(ids + [0] * padding, device=device),
+            torch.from_numpy(np.pad(positions, (0, padding))).to(device),
+            attend,
+            round_up(int(positions.max()) + 1, LENGTH_BUCKET),
+            self._factor_indices(factors + [1.0] * padding),
+            self.forms.rows,
+        )
 
-    def _decode(self) -> list[Completion]:
-        """The next token of every running sequence."""
-        if self.lanes.fitted and self.lanes.move_up():
-            self.batch = None
-        batch = self.batch = self.batch or Batch(self.running, self.decoder)
-        attend = self.lanes.decode(batch.positions, batch.longest, self._longest())
-        tile = self.forms.rows
-        hidden = self.decoder(batch.last_ids, batch.positions, attend, batch.longest, batch.factors, tile)
-        logits = self.decoder.logits(hidden, tile)[: len(self.running)].float()  # [running, vocab]
-        return self._sample(self.running, batch, logits)
+    def _advance(self, step: Step) -> tuple[list[int], list[SequenceState]]:
+        """Note what has been cached, and give followers their leader's keys and values.
 
-    def _sample(self, completions: list[Completion], batch: Batch, logits: Tensor) -> list[Completion]:
-        """Draw a token from each row of logits # [completions, vocab]; returns those that have finished."""
+        Returns:
+            of each sequence that gets a token now, where the last one it has stands in the step's stream; and these sequences
+        """
+        places, sequences = [], []
+        for place, sequence in enumerate(step.decode):
+            sequence.cached += 1
+            if sequence.cached == sequence.length:  # else it was preempted, and its next token is known
+                places.append(place)
+                sequences.append(sequence)
+        place = len(step.decode) - 1
+        for prompt in step.prompts:
+            sequence = prompt.sequence
+            place += sum(stop - start for start, stop in prompt.parts)
+            sequence.cached = prompt.parts[-1][1]
+            if sequence.cached < sequence.prefill:
+                continue
+            self.scheduler.filled(sequence)
+            self._copy(prompt)
+            for own in (sequence, *prompt.followers):
+                if own.cached == own.length:
+                    places.append(place)
+                    sequences.append(own)
+        return places, sequences
+
+    def _copy(self, prompt: Prompt) -> None:
+        lead = prompt.sequence
+        pairs = [
+            (ours, theirs)
+            for follower in prompt.followers
+            for ours, theirs in zip(lead.table, follower.table, strict=False)
+            if ours != theirs
+        ]
+        for follower in prompt.followers:
+            follower.cached = lead.cached
+        if pairs:
+            self.cache.copy(*zip(*pairs, strict=True))
+
+    def _sample(self, sequences: list[SequenceState], hidden: Tensor, places: list[int]) -> list[Completion]:
+        """Draw a token for each sequence; returns those that have finished. hidden # [tokens, hidden]"""
+        completions = [sequence.completion for sequence in sequences]
+        if self.batch is None or not self.batch.of(completions):
+            self.batch = Batch(completions, self.decoder)
+        batch = self.batch
+        filled = round_up(len(places), self.forms.row_multiple)
+        if places != list(range(len(places))) or len(hidden) != filled:
+            hidden = hidden[torch.tensor(places + [places[0]] * (filled - len(places)), device=hidden.device)]
+        logits = self.decoder.logits(hidden, self.forms.rows)[: len(places)].float()  # [sequences, vocab]
         top = likeliest(logits, batch.sampler) if any(batch.sampler.top_logprobs) else None
         tokens, logprobs = sample(
             logits, batch.next_uniforms(), batch.sampler, batch.in_prompt, batch.answer_counts, batch.allowed()
@@ -195,38 +237,11 @@ class LocalEngine:
                 completion.take(int(token), logprob)
         return [c for c in completions if c.finish_reason]
 
-    # ---- the cache ----
-
-    def _allocate(self, admitted: list[Completion]) -> list[Slot]:
-        """Rows of the KV cache that hold the prompts of new sequences."""
-        if self.lanes.fitted:
-            return self.lanes.allocate(admitted)
-        (cache,), first = self.lanes.caches, self.lanes.append(admitted)
-        longest = max(len(completion.request.prompt) for completion in admitted)
-        cache.reserve(first + len(admitted), round_up(longest, LENGTH_BUCKET), self._longest())
-        return [(cache, row) for row in range(first, len(self.running))]
-
-    def _leave(self, row: int) -> None:
-        request, ids = self.running[row].request, self.running[row].ids
-        if self.prefixes:  # the last sampled token has not been through the decoder
-            lane, own = self.lanes.slot_of(row)
-            self.prefixes.store((*request.prompt, *ids[:-1]), request.rope_factor, self.lanes.caches[lane], own)
-        self.lanes.remove(row)
-        self.batch = None
-
-    def _begin(self, completion: Completion) -> LongPrompt:
-        part = min(EXTEND_TOKENS, self.chunk_tokens or EXTEND_TOKENS)
-        return LongPrompt(completion, self.decoder, self.prefixes, self.forms, part)
-
-    def _kept(self, request: Request) -> int:
-        return self.prefixes.kept(request.prompt, request.rope_factor) if self.prefixes else 0
-
-    def _longest(self) -> int:
-        """What any running sequence may become, in tokens."""
-        return max(map(most_tokens, self.running))
-
-    def _new_cache(self) -> KVCache:
-        return KVCache(self.decoder.config, self.decoder.device, self.decoder.dtype)
+    def _factor_indices(self, factors: Sequence[float]) -> Tensor | None:
+        """# [tokens], int64, for the rotary table; None where all are 1, the common case, which needs no look-up."""
+        if all(factor == 1 for factor in factors):
+            return None
+        return torch.tensor([self.decoder.rotary.index(factor) for factor in factors], device=self.decoder.device)
 
     def _prepare_rotary(self) -> None:
         """The RoPE tables of all factors: too much to be made anew while answers run."""

@@ -1,126 +1,193 @@
-"""Continuous batching: which sequences the next step works on, who of those that wait is let in, and by which budgets.
+"""Continuous batching: what the next step computes, who of those that wait is let in, and who has to go when memory runs
+out (admission and preemption).
 
-- Requests are let in (admitted) by their order of arrival. The first that finds no room holds up those behind it until
-  there is: so none starves, and while the cache is full the queue stands.
-- A sequence is let in only where all that it may come to need fits, its longest answer included. So none is ever
-  preempted: what has been let in runs to its end.
-- Without `chunk_tokens` (training), prompts come first, as many as there is room for, and are computed whole.
-- With `chunk_tokens` (serving), prefill and decode take turns: between two tokens of a running sequence stand at most so
-  many tokens of prompts. One that is longer is computed in chunks (chunked prefill), of what the shorter ones leave; a
-  further one waits for it, and shorter ones behind pass.
+- Requests are let in by their order of arrival. The first that finds no room holds up those behind it until there is: so
+  none starves.
+- A sequence is let in by what it holds, not by what it may become: blocks for its prompt, and one to grow for each that
+  runs. When memory runs out the youngest is preempted: its blocks go, and it waits, as the first, to be computed again.
+  The oldest is never preempted, so there is always one that comes to its end.
+- A step computes the next token of every running sequence and beside them prompts of `prompt_tokens` tokens (chunked
+  prefill): the short ones whole, in order; of what they leave, the oldest of the longer ones gets a chunk, one part at
+  least. A further long one waits for it, and shorter ones behind pass.
+- Without `chunk_tokens` (training) no prompt is long.
 """
 
+import bisect
+from array import array
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, field
 
-from ponder.engine.kernels import LENGTH_BUCKET
-from ponder.engine.lanes import Reservation, first_tokens, most_tokens
-from ponder.engine.prefill import Beginning, beginning_of
-from ponder.engine.protocol import Completion, Request
+from ponder.engine.blocks import Blocks
+from ponder.engine.kernels import BLOCK, LENGTH_BUCKET
+from ponder.engine.protocol import Completion
+from ponder.engine.sequence import Beginning, SequenceState, blocks_for
 
 PREFILL_TOKENS = 8_192
+# Tokens of a part: what attends at a time to a kept or computed beginning has a mask of this many rows.
+PART_TOKENS = 256
+
+
+@dataclass
+class Prompt:
+    """What a step computes of one prompt.
+
+    Attributes:
+        parts: (start, stop) of the tokens that attend together; they depend on the prompt, and what of it was kept, alone
+        followers: sequences with the same prompt, which take over its keys and values
+    """
+
+    sequence: SequenceState
+    parts: list[tuple[int, int]]
+    followers: list[SequenceState] = field(default_factory=list)
+
+    @property
+    def whole(self) -> bool:
+        """The prompt from its first token to its last."""
+        return self.parts == [(0, self.sequence.prefill)]
 
 
 @dataclass(frozen=True)
 class Step:
-    """What one step computes: prompts (prefill), or where there are none, a token of every running sequence (decode).
-
+    """
     Attributes:
-        admitted: new sequences, whose prompts are computed whole
-        long: the sequence whose prompt is computed in chunks, new or from steps before
-        chunk: tokens of its prompt that there is room for in this step; with a long prompt one part is computed at least
+        decode: sequences whose next token is computed
+        prompts: parts of prompts; at the end of each its sequence and its followers sample their next token
     """
 
-    admitted: list[Completion]
-    long: Completion | None
-    chunk: int
-
-    @property
-    def prefill(self) -> bool:
-        return bool(self.admitted) or self.long is not None
+    decode: list[SequenceState]
+    prompts: list[Prompt]
 
 
 class Scheduler:
-    """The queue of requests, and the budgets.
-
+    """
     Args:
-        bounds: of the lanes in which sequences stand (engine/lanes.py)
-        token_budget: most tokens of keys and values that those let in may come to need
+        blocks: of the cache
         max_rows: most sequences that run at a time
-        chunk_tokens: most prompt tokens of a step; None: prompts go first and whole, PREFILL_TOKENS of them in a step
-        kept: of a request's prompt, tokens whose keys and values need not be computed (prefix cache)
+        chunk_tokens: most prompt tokens of a step; None: prompts are computed whole, PREFILL_TOKENS of them in a step
+        exact: a preempted sequence is computed again as it was computed first, token by token; else as one prompt
     """
 
-    def __init__(
-        self,
-        bounds: Sequence[int],
-        token_budget: int,
-        max_rows: int,
-        chunk_tokens: int | None,
-        kept: Callable[[Request], int],
-    ):
+    def __init__(self, blocks: Blocks, max_rows: int, chunk_tokens: int | None = None, exact: bool = True):
         if max_rows < 1:
             raise ValueError(f"the engine needs max_rows >= 1, got {max_rows}")
         if chunk_tokens is not None and chunk_tokens < LENGTH_BUCKET:
             raise ValueError(f"chunk_tokens must be at least {LENGTH_BUCKET}, got {chunk_tokens}")
-        self.bounds, self.token_budget, self.max_rows = bounds, token_budget, max_rows
-        self.chunk_tokens, self.kept = chunk_tokens, kept
-        self.waiting: deque[Completion] = deque()
-        self.prompts_next = True
+        self.blocks, self.max_rows, self.chunk_tokens, self.exact = blocks, max_rows, chunk_tokens, exact
+        self.waiting: deque[SequenceState] = deque()
+        self.running: list[SequenceState] = []  # by arrival
+        self.arrivals = self.version = self.preemptions = 0
 
     def add(self, completions: Iterable[Completion]) -> None:
-        self.waiting.extend(completions)
+        for completion in completions:
+            self.waiting.append(SequenceState(completion, self.arrivals, self.version))
+            self.arrivals += 1
 
     def drop(self, request_id: Hashable) -> None:
-        self.waiting = deque(c for c in self.waiting if c.request.id != request_id)
+        """Whoever has this id waits and runs no more."""
+        self.waiting = deque(s for s in self.waiting if s.completion.request.id != request_id)
+        for sequence in [s for s in self.running if s.completion.request.id == request_id]:
+            sequence.completion.finish_reason = "aborted"
+            self.leave(sequence)
 
-    def reserved(self, admitted: Iterable[Completion]) -> Reservation:
-        """What those that have been let in may come to need."""
-        return Reservation(self.bounds, [(first_tokens(c), most_tokens(c)) for c in admitted])
+    def leave(self, sequence: SequenceState) -> None:
+        """A sequence runs no more. What it has filled may be kept."""
+        self.running.remove(sequence)
+        self.filled(sequence)
+        self.blocks.release(sequence.table)
 
-    def next_step(self, running: Sequence[Completion], long: Completion | None) -> Step:
-        """
-        Args:
-            running: sequences that have their prompts' keys and values
-            long: the one whose prompt is being computed in chunks
-        """
-        step = Step([], None, 0)
-        if self.prompts_next or not running:
-            step = self._admit(running, long)
-        self.prompts_next = self.chunk_tokens is None or not step.prefill
-        return step
+    def filled(self, sequence: SequenceState) -> None:
+        """Let others find what it has cached so far."""
+        if self.blocks.keep and sequence.version == self.version:
+            self.blocks.name(sequence.names(sequence.cached), sequence.table)
 
-    def _admit(self, running: Sequence[Completion], long: Completion | None) -> Step:
-        """Requests in order of arrival, while rows, token budget and one step's worth of prompt tokens allow. The first
-        of them of whose prompt more than a chunk is left to compute becomes `long`."""
-        prefill_tokens = self.chunk_tokens or PREFILL_TOKENS
-        if not self.waiting:
-            return Step([], long, prefill_tokens)
-        admitted: list[Completion] = []
-        passed: list[Completion] = []  # long prompts that wait for the one being computed
-        held = self.reserved([*running, *([long] if long else [])])
-        prompts: set[Beginning] = set()
-        prompt_tokens = 0
-        while self.waiting:
+    def new_weights(self) -> None:
+        """What is kept was computed with the old ones."""
+        self.version += 1
+        self.blocks.forget()
+
+    def next_step(self) -> Step:
+        self._grow()
+        prompts = self._prompts()
+        return Step([sequence for sequence in self.running if sequence.decodes], prompts)
+
+    def _grow(self) -> None:
+        """A block for each sequence whose next token begins one, the oldest first."""
+        place = 0
+        while place < len(self.running):
+            sequence = self.running[place]
+            if sequence.decodes and sequence.cached == len(sequence.table) * BLOCK:
+                while not self.blocks.available and self.running[-1] is not sequence:
+                    self._preempt()
+                if not self.blocks.available:
+                    self._preempt()
+                    return
+                sequence.table.extend(self.blocks.take(1))
+            place += 1
+
+    def _preempt(self) -> None:
+        """The youngest gives up its blocks, and waits in front of all others to be computed again."""
+        sequence = self.running[-1]
+        self.leave(sequence)
+        sequence.table, sequence.cached = array("q"), 0
+        self.waiting.appendleft(sequence)
+        self.preemptions += 1
+
+    def _prompts(self) -> list[Prompt]:
+        """Those that are let in, and the chunk of the long one."""
+        room = self.chunk_tokens or PREFILL_TOKENS
+        long = next((sequence for sequence in self.running if not sequence.decodes), None)
+        prompts: dict[Beginning | int, Prompt] = {}
+        passed: list[SequenceState] = []  # long prompts that wait for the one being computed
+        while self.waiting and len(self.running) < self.max_rows:
             candidate = self.waiting[0]
-            prompt = beginning_of(candidate)
-            left = len(candidate.request.prompt) - self.kept(candidate.request)
+            kept = self.blocks.find(candidate.names(candidate.length - 1)) if self.blocks.keep else []
+            candidate.prefill = len(candidate.completion.request.prompt) if self.exact else candidate.length
+            left = max(candidate.prefill - len(kept) * BLOCK, 0)
             is_long = self.chunk_tokens is not None and left > self.chunk_tokens
             if is_long and long:
                 passed.append(self.waiting.popleft())
                 continue
-            held.add(first_tokens(candidate), most_tokens(candidate))
-            if held.rows > self.max_rows or (held.rows > 1 and held.tokens > self.token_budget):
+            leader = None if candidate.completion.ids else prompts.get(candidate.beginning)
+            full = not leader and not is_long and bool(prompts) and left > room
+            if full or not self._fits(candidate, kept):
                 break
-            if is_long:
-                long = self.waiting.popleft()
-                continue
-            if prompt not in prompts:
-                if prompts and prompt_tokens + left > prefill_tokens:
-                    break
-                prompts.add(prompt)
-                prompt_tokens += left
-            admitted.append(self.waiting.popleft())
+            self.waiting.popleft()
+            self._let_in(candidate, kept, leader)
+            if leader:
+                leader.followers.append(candidate)
+            elif is_long:
+                long = candidate
+            elif left:
+                parts = _parts(candidate, PART_TOKENS, left) if kept else [(0, left)]
+                prompts[candidate.arrival if candidate.completion.ids else candidate.beginning] = Prompt(candidate, parts)
+                room -= left
         self.waiting.extendleft(reversed(passed))
-        return Step(admitted, long, prefill_tokens - prompt_tokens)
+        if not long:
+            return list(prompts.values())
+        size = min(PART_TOKENS, self.chunk_tokens or PART_TOKENS)
+        return [*prompts.values(), Prompt(long, _parts(long, size, max(room // size, 1) * size))]
+
+    def _fits(self, candidate: SequenceState, kept: list[int]) -> bool:
+        need = blocks_for(candidate.length) - len(kept) + self.blocks.unused(kept)
+        return need + len(self.running) <= self.blocks.available  # each that runs can grow by one
+
+    def _let_in(self, sequence: SequenceState, kept: list[int], leader: Prompt | None) -> None:
+        """Give it its blocks: those that are kept, and new ones."""
+        if not sequence.completion.ids:
+            sequence.completion.cached_tokens = len(kept) * BLOCK
+        self.blocks.queries += sequence.length
+        self.blocks.hits += len(kept) * BLOCK
+        sequence.cached = len(kept) * BLOCK
+        if leader and self.blocks.keep:
+            kept = list(leader.sequence.table[: sequence.length // BLOCK])
+        self.blocks.share(kept)
+        sequence.table.extend(kept)
+        sequence.table.extend(self.blocks.take(blocks_for(sequence.length) - len(kept)))
+        bisect.insort(self.running, sequence, key=lambda running: running.arrival)
+
+
+def _parts(sequence: SequenceState, size: int, tokens: int) -> list[tuple[int, int]]:
+    """The next so many tokens of its prompt, in parts of one size."""
+    stop = min(sequence.cached + tokens, sequence.prefill)
+    return [(start, min(start + size, stop)) for start in range(sequence.cached, stop, size)]

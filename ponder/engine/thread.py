@@ -143,14 +143,15 @@ class ThreadedEngine:
         self._publish()
 
     def _publish(self) -> None:
-        engine, prefixes = self.engine, self.engine.prefixes
+        engine, blocks = self.engine, self.engine.blocks
         with self.changed:
             self.published = EngineLoad(
-                running=len(engine.running),
-                waiting=len(engine.waiting) + bool(engine.long),
-                cache_use=engine.reserved().tokens / self.limits.token_budget,
-                prefix_queries=prefixes.queries if prefixes else 0,
-                prefix_hits=prefixes.hits if prefixes else 0,
+                running=sum(sequence.decodes for sequence in engine.running),
+                waiting=len(engine.waiting) + sum(not sequence.decodes for sequence in engine.running),
+                cache_use=blocks.used / blocks.count,
+                prefix_queries=blocks.queries if blocks.keep else 0,
+                prefix_hits=blocks.hits,
+                preemptions=engine.scheduler.preemptions,
             )
 
 
