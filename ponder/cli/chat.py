@@ -19,6 +19,10 @@ TopK = Annotated[int | None, typer.Option(help="0 is off")]
 MaxTokens = Annotated[int, typer.Option(help="longest answer, thinking included")]
 Seed = Annotated[int | None, typer.Option(help="the same seed gives the same answers")]
 
+Exact = Annotated[
+    bool, typer.Option("--exact", help="a seed gives the same answer, bit for bit, whatever else is answered; slower")
+]
+
 
 def chat(
     where: Annotated[str | None, typer.Argument(metavar="MODEL", help=MODEL)] = None,
@@ -47,6 +51,7 @@ def chat(
     min_p: Annotated[float | None, typer.Option(min=0, max=1)] = None,
     max_tokens: Annotated[int | None, typer.Option(min=1, help="longest answer, thinking included")] = None,
     seed: Seed = None,
+    exact: Exact = False,
 ) -> None:
     """Talk to a model in the terminal: one of this machine, or one behind a server. /help lists the commands.
 
@@ -56,11 +61,13 @@ def chat(
     from ponder.clients.terminal.start import ChatOptions, chat_with_checkpoint, chat_with_server
 
     settings = Settings(system, temperature, top_p, top_k, min_p, max_tokens, seed)
-    options = ChatOptions(model, api_key_file, think, budget, hide_thinking, settings)
+    options = ChatOptions(model, api_key_file, think, budget, hide_thinking, settings, exact)
     if (where is None) == (server is None):
         raise ValueError("say whom to talk to: either MODEL or --server URL" + (", not both" if server else ""))
     if where is not None and (model or api_key_file):
         raise ValueError("--model and --api-key-file belong to --server; a checkpoint needs none of them")
+    if server and exact:
+        raise ValueError("--exact belongs to a model of this machine: a server is started with it")
     raise typer.Exit(chat_with_server(server, options) if server else chat_with_checkpoint(where, options))
 
 
@@ -73,6 +80,7 @@ def generate(
     top_k: TopK = None,
     max_tokens: MaxTokens = 4096,
     seed: Seed = None,
+    exact: Exact = False,
     json: Annotated[bool, typer.Option("--json", help="one JSON object a line: reasoning, content, tokens")] = False,
 ) -> None:
     """Answer questions for a script: the content alone, or with --json all there is to know."""
@@ -89,4 +97,4 @@ def generate(
         sampling_defaults(checkpoint), **{name: value for name, value in given.items() if value is not None}
     )
     seed = secrets.randbits(32) if seed is None else seed
-    print_answers(generate_answers(checkpoint, prompt, samples, params, seed), as_json=json)
+    print_answers(generate_answers(checkpoint, prompt, samples, params, seed, exact), as_json=json)

@@ -47,6 +47,19 @@ def serve(
             "vLLM server for each",
         ),
     ] = None,
+    exact: Annotated[
+        bool,
+        typer.Option(
+            "--exact", help="a seed gives the same answer, bit for bit, whatever else is being answered; slower"
+        ),
+    ] = False,
+    memory: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="most that weights, keys and values take, such as 6GB. Default: what fits"),
+    ] = None,
+    context: Annotated[
+        int | None, typer.Option(min=1, help="most tokens of a prompt and its answer. Default: what the model has")
+    ] = None,
     vllm_python: Annotated[
         Path | None,
         typer.Option(help="the Python of the environment that vLLM is installed in: Ponder starts and ends vLLM"),
@@ -70,11 +83,22 @@ def serve(
     from ponder.clients.page import mount
     from ponder.server.front.api_keys import Limits
     from ponder.server.start.engine_choice import EngineChoice, parse_factors
+    from ponder.server.start.memory import parse_bytes
     from ponder.server.start.serve import ServeSettings
     from ponder.server.start.serve import serve as serve_http
 
     limits = Limits(max_concurrent, requests_per_minute)
     factors = None if yarn is None else parse_factors(yarn)
-    choice = EngineChoice(engine, factors, vllm_python, tuple(vllm_url or ()), vllm_key_file, tuple(vllm_arg or ()))
+    choice = EngineChoice(
+        engine,
+        factors,
+        vllm_python,
+        tuple(vllm_url or ()),
+        vllm_key_file,
+        tuple(vllm_arg or ()),
+        exact,
+        None if memory is None else parse_bytes(memory),
+        context,
+    )
     settings = ServeSettings(host, port, name, api_key_file, tuple(cors_origin or ()), limits, choice)
     serve_http(model, settings, mount)

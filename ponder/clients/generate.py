@@ -11,30 +11,36 @@ import torch
 from ponder.chat.parser import parse_output
 from ponder.chat.renderer import Renderer
 from ponder.engine.counting import key
+from ponder.engine.kernels import FAST
 from ponder.engine.local import LocalEngine
 from ponder.engine.protocol import Request, SamplingParams
 from ponder.model.directory import tokenizer_directory
 from ponder.model.weights import load_decoder
+from ponder.server.start.memory import free_memory, plan_memory
 
 
 def generate_answers(
-    checkpoint: Path, questions: Sequence[str], samples: int, params: SamplingParams, seed: int
+    checkpoint: Path, questions: Sequence[str], samples: int, params: SamplingParams, seed: int, exact: bool = False
 ) -> Iterator[dict[str, Any]]:
-    """One record per answer, in the order of questions and samples.
+    """One record per answer, in the order of questions and samples. `exact`: the same seed gives the same answer, whatever
+    else is asked.
 
     Raises:
         ValueError: a question that does not fit the context.
     """
     renderer = Renderer.load(tokenizer_directory(checkpoint))
-    decoder = load_decoder(checkpoint, device="cuda" if torch.cuda.is_available() else "cpu")
-    params, context = replace(params, stop_ids=renderer.stop_ids), decoder.config.max_positions
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    plan = plan_memory(checkpoint, free_memory(device), (1.0,))
+    decoder = load_decoder(checkpoint, device=device)
+    params, context = replace(params, stop_ids=renderer.stop_ids), plan.context
     prompts = [renderer.render([{"role": "user", "content": question}]) for question in questions]
     requests = [
         Request((q, s), tuple(prompt.ids), _within(context, params, len(prompt.ids)), key(seed, q, s))
         for q, prompt in enumerate(prompts)
         for s in range(samples)
     ]
-    done = {completion.request.id: completion for completion in LocalEngine(decoder).generate(requests)}
+    engine = LocalEngine(decoder, plan.cache_tokens, forms=None if exact else FAST)
+    done = {completion.request.id: completion for completion in engine.generate(requests)}
     for (q, s), completion in sorted(done.items()):
         parsed = parse_output(completion.ids, renderer, prompts[q].thinking_open)
         yield {

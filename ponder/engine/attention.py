@@ -109,5 +109,7 @@ class _Extension:
         # Query heads of one key head stand as a batch: kernels that take a mask do not share keys among heads.
         grouped = q.unflatten(1, (len(keys), -1)).permute(2, 1, 0, 3)  # [group, kv_heads, width, head_dim]
         shape = (len(grouped), *keys.shape)
-        attended = F.scaled_dot_product_attention(grouped, keys.expand(shape), values.expand(shape), attn_mask=self.mask)
+        attended = F.scaled_dot_product_attention(
+            grouped, keys.expand(shape), values.expand(shape), attn_mask=self.mask
+        )
         out[own] = attended.permute(2, 1, 0, 3).reshape(self.width, -1)[: self.count]

@@ -117,4 +117,3 @@ def _layout(numbers: np.ndarray, owners: np.ndarray) -> tuple[list[tuple[int, in
 
 def _select(x: Tensor, index: Tensor | None) -> Tensor:
     return x if index is None else x.index_select(0, index)
-

@@ -17,6 +17,7 @@ class Limits:
         rope_factors: the YaRN factors that requests may have, ascending, 1 among them
         token_budget: most tokens whose keys and values are held at a time
         vocab_size: token ids are below it
+        most: most tokens of prompt and answer at any factor, where that is less than the factors offer
     Raises:
         ValueError: values with which nothing could run.
     """
@@ -25,6 +26,7 @@ class Limits:
     rope_factors: tuple[float, ...]
     token_budget: int
     vocab_size: int
+    most: int | None = None
 
     def __post_init__(self):
         if self.token_budget < LENGTH_BUCKET:
@@ -33,13 +35,16 @@ class Limits:
             raise ValueError(f"rope_factors must be at least 1, and 1 among them, got {list(self.rope_factors)}")
 
     @classmethod
-    def of(cls, config: ModelConfig, token_budget: int, rope_factors: Sequence[float] = (1.0,)) -> "Limits":
-        return cls(context_of(config), tuple(sorted(map(float, rope_factors))), token_budget, config.vocab_size)
+    def of(
+        cls, config: ModelConfig, token_budget: int, rope_factors: Sequence[float] = (1.0,), most: int | None = None
+    ) -> "Limits":
+        context, factors = context_of(config), tuple(sorted(map(float, rope_factors)))
+        return cls(min(context, most or context), factors, token_budget, config.vocab_size, most)
 
     @property
     def longest(self) -> int:
         """Most tokens of prompt and answer at the largest factor."""
-        return int(self.context * self.rope_factors[-1])
+        return min(int(self.context * self.rope_factors[-1]), self.token_budget, self.most or self.token_budget)
 
     def check(self, requests: Iterable[Request]) -> None:
         """Raises ValueError at the first request that can never run here, and says what to change."""
@@ -60,6 +65,7 @@ class Limits:
                 f"which has {len(request.prompt)}"
             )
         need, context = len(request.prompt) + request.params.max_tokens, int(self.context * request.rope_factor)
+        context = min(context, self.most or context)
         if not request.prompt:
             raise ValueError(f"request {request.id}: the prompt is empty")
         if len(request.prompt) >= context:

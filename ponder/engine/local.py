@@ -36,6 +36,7 @@ class LocalEngine:
             youngest sequence is preempted, and computed again later
         max_rows: most sequences that run at a time
         rope_factors: the YaRN factors that requests may have, 1 among them; sequences of all stand in one batch
+        context: most tokens of one sequence; None: what the factors offer
         keep_prefixes: what sequences have filled is kept, while there is room, for prompts that begin alike (prefix
             caching). `new_weights` must then be called when the weights have changed
         chunk_tokens: most prompt tokens that are computed in a step, beside those that run (chunked prefill); None lets
@@ -51,12 +52,13 @@ class LocalEngine:
         token_budget: int = DEFAULT_TOKEN_BUDGET,
         max_rows: int = 256,
         rope_factors: Sequence[float] = (1.0,),
+        context: int | None = None,
         keep_prefixes: bool = False,
         chunk_tokens: int | None = None,
         forms: Forms | None = None,
     ):
         self.decoder = decoder
-        self.limits = Limits.of(decoder.config, token_budget // BLOCK * BLOCK, rope_factors)
+        self.limits = Limits.of(decoder.config, token_budget // BLOCK * BLOCK, rope_factors, context)
         self.blocks = Blocks(token_budget // BLOCK, keep_prefixes)
         self._prepare_rotary()
         self.forms = forms or choose_forms(decoder)

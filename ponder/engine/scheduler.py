@@ -160,7 +160,9 @@ class Scheduler:
                 long = candidate
             elif left:
                 parts = _parts(candidate, PART_TOKENS, left) if kept else [(0, left)]
-                prompts[candidate.arrival if candidate.completion.ids else candidate.beginning] = Prompt(candidate, parts)
+                prompts[candidate.arrival if candidate.completion.ids else candidate.beginning] = Prompt(
+                    candidate, parts
+                )
                 room -= left
         self.waiting.extendleft(reversed(passed))
         if not long:

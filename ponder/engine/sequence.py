@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from ponder.engine.kernels import BLOCK
 from ponder.engine.protocol import Completion
 
-Beginning = tuple[float, tuple[int, ...]]  # a YaRN factor and a prompt: sequences that have both in common have equal keys
+Beginning = tuple[
+    float, tuple[int, ...]
+]  # a YaRN factor and a prompt: sequences that have both in common have equal keys
 
 
 @dataclass(eq=False)

@@ -36,6 +36,8 @@ class StreamEngine(Protocol):
     rope_factors: tuple[float, ...]  # those that a request may have, ascending
     longest: int  # most tokens of prompt and answer at any of them: the memory may hold fewer than the factors offer
     vocab_size: int
+    exact: bool  # a request with a seed gives the same answer in any company, bit for bit
+    about: str | None  # a sentence on what it takes, where it knows
 
     def check(self, request: Request) -> None:
         """Look at a request and do nothing; computes, waits for nothing, and may be called from any thread.

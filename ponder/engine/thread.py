@@ -26,11 +26,12 @@ class ThreadedEngine:
     how often Python's threads take turns, for the whole process.
     """
 
-    def __init__(self, engine: LocalEngine):
-        self.engine = engine
+    def __init__(self, engine: LocalEngine, about: str | None = None):
+        """about: a sentence on what it takes, for whoever starts it"""
+        self.engine, self.about, self.exact = engine, about, engine.forms.exact
         self.limits = engine.limits
         self.context, self.rope_factors = self.limits.context, self.limits.rope_factors
-        self.longest = min(self.limits.longest, self.limits.token_budget)
+        self.longest = self.limits.longest
         self.vocab_size = self.limits.vocab_size
         self.numbers = itertools.count()
         self.changed = threading.Condition()  # guards what follows

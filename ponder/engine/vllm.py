@@ -41,6 +41,8 @@ class VllmEngine:
         servers: those of them that are ours, and end with the engine
     """
 
+    exact, about = False, None
+
     def __init__(self, profiles: Sequence[VllmProfile], vocab_size: int, servers: Sequence[VllmServer] = ()):
         self.profiles = {profile.rope_factor: profile for profile in sorted(profiles, key=lambda p: p.rope_factor)}
         if not profiles or len(self.profiles) != len(profiles):

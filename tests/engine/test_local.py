@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from ponder.engine.counting import key
+from ponder.engine.kernels import BLOCK, FAST
 from ponder.engine.local import LocalEngine
 from ponder.engine.protocol import Request, SamplingParams
 from ponder.model.attention import score_sequences
@@ -126,10 +127,10 @@ def test_a_shared_prompt_is_prefilled_once(decoder, monkeypatch):
         type(decoder), "forward", lambda self, ids, *rest: widths.append(len(ids)) or forward(self, ids, *rest)
     )
     list(LocalEngine(decoder).generate([Request(i, prompt(0, 30), FREE, seed=i) for i in range(16)]))
-    assert widths[0] == 32, "sixteen samples of one 30-token prompt: one padded prompt"
+    assert widths[0] == 32, "sixteen samples of one 30-token prompt: one prompt, filled up to whole tiles"
 
 
-def test_rows_and_token_budget_bound_the_cache(decoder):
+def test_rows_and_blocks_bound_the_cache(decoder):
     engine = LocalEngine(decoder, token_budget=600, max_rows=8)
     wanted = requests(40)
     engine.submit(wanted)
@@ -137,10 +138,38 @@ def test_rows_and_token_budget_bound_the_cache(decoder):
     while engine.waiting or engine.running:
         done += len(engine.step())
         assert len(engine.running) <= 8
-        longest = max((len(c.request.prompt) + c.request.params.max_tokens for c in engine.running), default=0)
-        assert len(engine.running) * longest <= 600
+        assert sum(len(sequence.table) for sequence in engine.running) == engine.blocks.used <= 600 // BLOCK
+        assert len(engine.cache.keys[0]) <= 600 // BLOCK
     assert done == 40
-    assert engine.lanes.caches[0].keys[0].numel() == 0, "an idle engine holds no cache"
+    assert engine.blocks.used == 0 and engine.cache.keys[0].numel() == 0, "an idle engine holds no cache"
+
+
+@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_who_is_preempted_is_computed_again_bit_for_bit(decoder, dtype, keep):
+    """Twelve sequences of up to eleven blocks in a cache of 13."""
+    decoder = load_copy(decoder, dtype)
+    params = dataclasses.replace(FREE, max_tokens=150)
+    wanted = [Request(i, prompt(i // 2, 5 + 9 * i), params, seed=i) for i in range(12)]
+    expected = run(LocalEngine(decoder), wanted)
+    engine = LocalEngine(decoder, token_budget=13 * BLOCK, keep_prefixes=keep)
+    found = run(engine, wanted)
+    assert engine.scheduler.preemptions > 5 and engine.blocks.used == 0
+    for i, completion in expected.items():
+        assert (found[i].ids, found[i].logprobs) == (completion.ids, completion.logprobs)
+
+
+def test_what_is_fast_is_the_same_to_rounding(decoder):
+    """Beside each other, preempted, with prompts in chunks beside decoding rows."""
+    params = dataclasses.replace(FREE, max_tokens=60)
+    wanted = [Request(i, prompt(i, 5 + 29 * i), params, seed=i) for i in range(9)]
+    expected = run(LocalEngine(decoder, forms=FAST), wanted[:1]) | run(LocalEngine(decoder), wanted[1:])
+    engine = LocalEngine(decoder, token_budget=15 * BLOCK, chunk_tokens=64, keep_prefixes=True, forms=FAST)
+    found = run(engine, wanted)
+    assert engine.scheduler.preemptions
+    for i, completion in expected.items():
+        assert found[i].ids == completion.ids
+        torch.testing.assert_close(torch.tensor(found[i].logprobs), torch.tensor(completion.logprobs), atol=1e-4, rtol=0)
 
 
 def test_stop_token_is_kept_and_ends(decoder):

@@ -10,6 +10,7 @@ import uvicorn
 
 from ponder.server.front.api_keys import Keys
 from ponder.server.front.app import create_app
+from ponder.server.start.engine_choice import EngineChoice
 from ponder.server.start.gateway_for import open_gateway
 
 
@@ -20,8 +21,8 @@ class LocalServer:
         ValueError: the checkpoint is broken or does not fit into memory.
     """
 
-    def __init__(self, checkpoint: Path, name: str):
-        gateway = open_gateway(checkpoint, name)
+    def __init__(self, checkpoint: Path, name: str, exact: bool = False):
+        gateway = open_gateway(checkpoint, name, EngineChoice(exact=exact))
         self.api_key = secrets.token_urlsafe(32)
         self._listener = socket.create_server(("127.0.0.1", 0))  # whoever comes before the server is ready waits
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/v1"

@@ -21,7 +21,7 @@ MOST_NAMES = 20  # of models that are listed
 
 @dataclass(frozen=True)
 class ChatOptions:
-    """What `ponder chat` is told. `model`, `key_file`: of a server that runs already."""
+    """What `ponder chat` is told. `model`, `key_file`: of a server that runs already. `exact`: of a model of this machine."""
 
     model: str | None = None
     key_file: Path | None = None
@@ -29,6 +29,7 @@ class ChatOptions:
     budget: int | None = None
     folded: bool = False
     settings: Settings = field(default_factory=Settings)
+    exact: bool = False
 
 
 def chat_with_checkpoint(where: str | Path, options: ChatOptions) -> int:
@@ -45,7 +46,7 @@ def chat_with_checkpoint(where: str | Path, options: ChatOptions) -> int:
             screen.live(f"Loading {where}...")
         from ponder.clients.terminal.local import LocalServer  # torch takes its time
 
-        server = LocalServer(found.directory, found.name)
+        server = LocalServer(found.directory, found.name, options.exact)
         stack.callback(server.close)
         greeting = f"This is {found.hub or found.directory}."
         return _chat(Client(server.url, found.name, server.api_key), greeting, reader, screen, options)

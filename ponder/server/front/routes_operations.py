@@ -60,5 +60,6 @@ def _card(gateway: Gateway) -> dict[str, Any]:
             "structured_outputs": True,
             "rope_factors": list(gateway.lengths.factors),
             "context_at_factor_1": gateway.lengths.context,
+            "same_answer_in_any_batch": gateway.engine.exact,
         },
     }

@@ -26,6 +26,9 @@ class EngineChoice:
         urls: with vLLM, servers that run instead, one for each factor, in their order
         key_file: holds the API key of those; without it the environment variable VLLM_API_KEY has it, where there is one
         arguments: more of vLLM's own for servers that are started, a word each, such as "--dtype=float32"
+        exact: with local, the same numbers for a sequence in any batch (law 4), which costs speed
+        memory: with local, bytes that weights, keys and values may take
+        context: with local, most tokens of one sequence
     Raises:
         ValueError: a combination that cannot be, with what to write instead.
     """
@@ -36,11 +39,15 @@ class EngineChoice:
     urls: tuple[str, ...] = ()
     key_file: Path | None = None
     arguments: tuple[str, ...] = ()
+    exact: bool = False
+    memory: int | None = None
+    context: int | None = None
 
     def __post_init__(self):
         if self.kind == "local":
             self._refuse_vllm_options()
         elif self.kind == "vllm":
+            self._refuse_local_options()
             self._check_vllm()
         else:
             raise ValueError(f"--engine {self.kind}: there are local and vllm")
@@ -78,6 +85,16 @@ class EngineChoice:
         for name, value in given.items():
             if value:
                 raise ValueError(f"{name} belongs to vLLM: add --engine vllm, or leave {name} out")
+
+    def _refuse_local_options(self) -> None:
+        given = {
+            "--exact": (self.exact, "vLLM has no such mode"),
+            "--memory": (self.memory, "vLLM takes --vllm-arg=--gpu-memory-utilization=0.8, and on a CPU a variable"),
+            "--context": (self.context, "write --vllm-arg=--max-model-len=8192"),
+        }
+        for name, (value, instead) in given.items():
+            if value:
+                raise ValueError(f"{name} belongs to the local engine: leave it out ({instead})")
 
     def _check_vllm(self) -> None:
         if self.python is None and not self.urls:

@@ -153,6 +153,8 @@ def _announce(gateway: Gateway, listener: socket.socket, keys: Keys | None) -> N
         f"context {lengths.context} tokens{longer}; temperature {params.temperature:g}, top_p {params.top_p:g}, "
         f"top_k {params.top_k}, min_p {params.min_p:g} where a request says nothing"
     )
+    if gateway.engine.about:
+        console.print(gateway.engine.about)
     if keys is not None:
         console.print(f"{len(keys)} API keys")
     elif not is_loopback(listener.getsockname()[0]):
