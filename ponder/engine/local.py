@@ -91,6 +91,7 @@ class LocalEngine:
     def abort(self, request_id: Hashable) -> None:
         """Drop a request wherever it is; its blocks are free at once."""
         self.scheduler.drop(request_id)
+        self._release_when_idle()
 
     def new_weights(self) -> None:
         """The weights have changed: nothing that is kept is true any more."""
@@ -136,10 +137,13 @@ class LocalEngine:
         finished = self._sample(sequences, hidden, places) if sequences else []
         for sequence in [s for s in self.running if s.completion.finish_reason]:
             self.scheduler.leave(sequence)
+        self._release_when_idle()
+        return finished
+
+    def _release_when_idle(self) -> None:
         if not self.busy and not self.blocks.kept:
             self.cache.release()
             self.blocks.forget()
-        return finished
 
     def _reserve(self) -> None:
         """Memory for all who are here as far as they may come, or for the whole budget."""

@@ -6,13 +6,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from ponder.engine import prefill
+from ponder.engine import scheduler
 from ponder.engine.build import SamplingEngine
-from ponder.engine.kv_cache import KVCache
+from ponder.engine.kernels import BLOCK
 from ponder.engine.local import LocalEngine
-from ponder.engine.prefix import BLOCK, PrefixCache
 from ponder.engine.protocol import Request
-from ponder.model.config import ModelConfig, RopeConfig
 from ponder.model.weights import load_decoder
 from ponder.recipe.schema import EngineSettings
 from tests.engine.test_local import FREE, load_copy, prompt, run
@@ -36,8 +34,8 @@ def assert_same(found, expected):
 @pytest.mark.parametrize("at_a_time", [256, 64])
 def test_turns_of_conversations_equal_a_full_prefill(decoder, at_a_time, monkeypatch):
     """Six conversations of four turns with a system prompt in common, of two YaRN factors, three samples of each turn."""
-    monkeypatch.setattr(prefill, "EXTEND_TOKENS", at_a_time)
-    kept = LocalEngine(decoder, rope_factors=(1.0, 2.0), prefix_tokens=20_000)
+    monkeypatch.setattr(scheduler, "PART_TOKENS", at_a_time)
+    kept = LocalEngine(decoder, rope_factors=(1.0, 2.0), keep_prefixes=True)
     plain = LocalEngine(decoder, rope_factors=(1.0, 2.0))
     params = replace(FREE, max_tokens=20)
     kept_before = dict.fromkeys(range(6), 0)
@@ -63,13 +61,13 @@ def test_turns_of_conversations_equal_a_full_prefill(decoder, at_a_time, monkeyp
 
 
 def test_a_prompt_is_never_taken_whole_and_another_factor_finds_nothing(decoder):
-    engine = LocalEngine(decoder, rope_factors=(1.0, 2.0), prefix_tokens=4096)
+    engine = LocalEngine(decoder, rope_factors=(1.0, 2.0), keep_prefixes=True)
     request = Request(0, prompt(3, 4 * BLOCK), replace(FREE, max_tokens=1), seed=0)
     found = [run(engine, [r])[0].cached_tokens for r in (request, request, replace(request, rope_factor=2.0))]
     assert found == [0, 3 * BLOCK, 0]
     longer = replace(request, prompt=(*request.prompt, 1))
     assert run(engine, [longer])[0].cached_tokens == 4 * BLOCK
-    assert (engine.prefixes.queries, engine.prefixes.hits) == (3 * 4 * BLOCK + 4 * BLOCK + 1, 7 * BLOCK)
+    assert (engine.blocks.queries, engine.blocks.hits) == (3 * 4 * BLOCK + 4 * BLOCK + 1, 7 * BLOCK)
 
 
 @pytest.mark.parametrize(("chunk", "dtype"), [(1280, torch.float32), (1280, torch.bfloat16), (64, torch.float32)])
@@ -79,8 +77,8 @@ def test_a_kept_beginning_gives_the_same_numbers_in_any_batch(decoder, chunk, dt
     params = replace(FREE, max_tokens=8)
 
     def answers(together: bool) -> dict:
-        engine = LocalEngine(decoder, prefix_tokens=8192, chunk_tokens=chunk)
-        kept = {i: prompt(i, length) for i, length in enumerate((16, 48, 208, 64, 304, 400))}
+        engine = LocalEngine(decoder, keep_prefixes=True, chunk_tokens=chunk)
+        kept = {i: prompt(i, length) for i, length in enumerate((32, 64, 224, 96, 320, 416))}
         run(engine, [Request(i, (*history, 1), replace(params, max_tokens=1), 0) for i, history in kept.items()])
         wanted = [Request(i, history + prompt(50 + i, 31 + i % 2), params, i) for i, history in kept.items()]
         wanted += [Request(10 + i, history + prompt(60 + i, 70), params, i) for i, history in kept.items()]
@@ -94,22 +92,21 @@ def test_a_kept_beginning_gives_the_same_numbers_in_any_batch(decoder, chunk, dt
 def test_kept_tokens_are_not_charged_to_the_chunk(decoder):
     """A conversation of several chunks, of which all but its last turn is kept, is no long prompt, and many start at
     once."""
-    engine = LocalEngine(decoder, prefix_tokens=8192, chunk_tokens=128)
+    engine = LocalEngine(decoder, keep_prefixes=True, chunk_tokens=128)
     histories = [prompt(i, 320) for i in range(8)]
     list(engine.generate([Request(i, h, replace(FREE, max_tokens=1), 0) for i, h in enumerate(histories)]))
-    hits, queries = engine.prefixes.hits, engine.prefixes.queries
+    hits, queries = engine.blocks.hits, engine.blocks.queries
     completions = engine.submit([Request(i, (*h, 1, 2, 3), FREE, 0) for i, h in enumerate(histories)])
     engine.step()
     assert all(completion.ids and completion.cached_tokens == 320 for completion in completions)
-    assert (engine.prefixes.hits - hits, engine.prefixes.queries - queries) == (8 * 320, 8 * 323), "counted once"
+    assert (engine.blocks.hits - hits, engine.blocks.queries - queries) == (8 * 320, 8 * 323), "counted once"
     (cold,) = engine.submit([Request(9, prompt(9, 320), FREE, 0)])
     engine.step()
-    engine.step()
-    assert engine.long and engine.long.completion is cold
+    assert engine.running[-1].completion is cold and not cold.ids, "a long one"
 
 
 def test_an_aborted_sequence_is_kept_too(decoder):
-    engine = LocalEngine(decoder, prefix_tokens=4096)
+    engine = LocalEngine(decoder, keep_prefixes=True)
     first = Request(0, prompt(5, 20), replace(FREE, max_tokens=100), seed=1)
     (completion,) = engine.submit([first])
     for _ in range(31):
@@ -118,7 +115,7 @@ def test_an_aborted_sequence_is_kept_too(decoder):
     again = Request(1, first.prompt + tuple(completion.ids) + prompt(6, 9), FREE, seed=2)
     assert len(completion.ids) == 31
     assert_same(run(engine, [again])[1], run(LocalEngine(decoder), [again])[1])
-    assert engine.prefixes.hits == 50 // BLOCK * BLOCK
+    assert engine.blocks.hits == 50 // BLOCK * BLOCK
 
 
 def test_the_load_tells_of_the_prefix_cache(decoder):
@@ -127,70 +124,26 @@ def test_the_load_tells_of_the_prefix_cache(decoder):
         await collect(engine, request)
         stream = engine.stream(request)
         pieces = [piece async for piece in stream]
-        assert pieces[0].cached_tokens == 3 * BLOCK and not any(piece.cached_tokens for piece in pieces[1:])
+        assert pieces[0].cached_tokens == BLOCK and not any(piece.cached_tokens for piece in pieces[1:])
         return engine.load()
 
-    load = with_engine(LocalEngine(decoder, prefix_tokens=1024), body)
-    assert (load.prefix_queries, load.prefix_hits) == (100, 3 * BLOCK)
+    load = with_engine(LocalEngine(decoder, keep_prefixes=True), body)
+    assert (load.prefix_queries, load.prefix_hits) == (100, BLOCK)
 
 
 def test_training_keeps_nothing(decoder):
-    assert SamplingEngine(decoder, EngineSettings(workers=0)).engine.prefixes is None
-    with pytest.raises(ValueError, match="prefix_tokens"):
-        LocalEngine(decoder, prefix_tokens=BLOCK - 1)
+    """Its weights change between steps."""
+    assert not SamplingEngine(decoder, EngineSettings(workers=0)).engine.blocks.keep
 
 
-def marked_cache(config: ModelConfig, sequences: list[tuple[int, ...]]) -> KVCache:
-    """Row i holds, at each position of sequence i, a number that only its tokens up to there give."""
-    cache = KVCache(config, torch.device("cpu"), torch.float64)
-    cache.reserve(len(sequences), max(map(len, sequences)), 0)
-    for row, tokens in enumerate(sequences):
-        marks = torch.tensor([float(hash(tokens[: n + 1]) % 2**40) for n in range(len(tokens))], dtype=torch.float64)
-        for layer in range(config.num_layers):
-            cache.keys[layer][row, :, : len(tokens)] = (marks + layer)[:, None]
-            cache.values[layer][row, :, : len(tokens)] = -(marks + layer)[:, None]
-    return cache
-
-
-def test_what_is_found_is_what_was_stored_and_the_budget_holds():
-    """A thousand random stores and look-ups over sequences that share beginnings, in a cache that holds a few."""
-    config = ModelConfig("qwen2", 10, 8, 8, 2, 2, 2, 4, True, False, False, False, 1e-6, 512, RopeConfig())
-    rng = random.Random(0)
-    trunk = [rng.randrange(10) for _ in range(200)]
-    sequences = [tuple(trunk[: rng.randrange(200)] + [rng.randrange(10) for _ in range(60)]) for _ in range(30)]
-    cache = marked_cache(config, sequences)
-    kept = PrefixCache(config, 40 * BLOCK, torch.device("cpu"), torch.float64)
-    found_tokens = 0
-    for _ in range(1000):
-        row = rng.randrange(30)
-        tokens = sequences[row][: rng.randrange(1, len(sequences[row]) + 1)]
-        if rng.random() < 0.5:
-            kept.store(tokens, 1.0, cache, row)
-            assert len(kept.find((*tokens, 0), 1.0)) == len(tokens) // BLOCK, "the newest is there, whole"
-        blocks = kept.find(tokens, 1.0)
-        target = marked_cache(config, [(0,) * 300])
-        length = len(blocks) * BLOCK
-        assert length == kept.kept(tokens, 1.0)
-        if blocks:
-            kept.load(blocks, target, 0)
-        found_tokens += length
-        assert length < len(tokens)
-        for layer in range(config.num_layers):
-            assert torch.equal(target.keys[layer][0, :, :length], cache.keys[layer][row, :, :length])
-            assert torch.equal(target.values[layer][0, :, :length], cache.values[layer][row, :, :length])
-        assert len(kept.blocks) + len(kept.free) == 40 and len(set(kept.blocks.values()) | set(kept.free)) == 40
-    assert found_tokens > 10_000
-
-
-def test_the_least_recently_used_goes_first_ends_before_beginnings():
-    config = ModelConfig("qwen2", 10, 8, 8, 1, 2, 2, 4, True, False, False, False, 1e-6, 512, RopeConfig())
-    a, b, c = (tuple([digit] * 2 * BLOCK) for digit in (1, 2, 3))
-    cache = marked_cache(config, [a, b, c])
-    kept = PrefixCache(config, 4 * BLOCK, torch.device("cpu"), torch.float64)
-    kept.store(a, 1.0, cache, 0)
-    kept.store(b, 1.0, cache, 1)
-    kept.find((*a, 0), 1.0)
-    kept.store(c[:BLOCK], 1.0, cache, 2)
-    assert [len(kept.find((*tokens, 0), 1.0)) for tokens in (a, b, c)] == [2, 1, 1]
-    kept.store(tuple([4] * 9 * BLOCK), 1.0, marked_cache(config, [tuple([4] * 9 * BLOCK)]), 0)
-    assert len(kept.blocks) == 4, "a sequence longer than the cache leaves its beginning"
+def test_nothing_that_old_weights_computed_is_found(decoder):
+    decoder = load_copy(decoder, torch.float32)
+    engine = LocalEngine(decoder, keep_prefixes=True)
+    request = Request(0, prompt(3, 100), FREE, seed=0)
+    run(engine, [request])
+    with torch.no_grad():
+        decoder.layers[0].mlp.down_proj.weight.mul_(1.5)
+    engine.new_weights()
+    found = run(engine, [request])[0]
+    assert found.cached_tokens == 0
+    assert (found.ids, found.logprobs) == ((c := run(LocalEngine(decoder), [request])[0]).ids, c.logprobs)

@@ -34,7 +34,7 @@ def with_engine(engine: LocalEngine, body):
             await threaded.close()
             assert not threaded.thread.is_alive()
             assert not engine.running and not engine.waiting
-            assert all(cache.keys[0].numel() == 0 for cache in engine.lanes.caches)
+            assert engine.blocks.used == 0 and engine.cache.blocks == 0
 
     return asyncio.run(main())
 
@@ -65,8 +65,8 @@ def test_streams_equal_the_engine_alone(decoder):
         assert one == (other.ids, other.logprobs, other.finish_reason)
 
 
-@pytest.mark.parametrize("prefix_tokens", [0, 2048])
-def test_cancels_anywhere_free_rows_and_leave_the_others_alone(decoder, prefix_tokens):
+@pytest.mark.parametrize("keep", [False, True])
+def test_cancels_anywhere_free_rows_and_leave_the_others_alone(decoder, keep):
     """60 streams, half of them given up after a random number of pieces, some before the first, by aclose or by cancel."""
     wanted = requests(60, dataclasses.replace(FREE, max_tokens=60))
     expected = run(LocalEngine(decoder), wanted)
@@ -101,7 +101,7 @@ def test_cancels_anywhere_free_rows_and_leave_the_others_alone(decoder, prefix_t
         again = await collect(engine, wanted[0])
         return found, again
 
-    found, again = with_engine(LocalEngine(decoder, max_rows=8, prefix_tokens=prefix_tokens), body)
+    found, again = with_engine(LocalEngine(decoder, max_rows=8, keep_prefixes=keep), body)
     assert again[0] == expected[0].ids
     cut = 0
     for request in wanted:
@@ -135,7 +135,7 @@ def test_a_closed_stream_is_dropped_between_two_steps_waiting_or_running(decoder
         first = engine.stream(Request(0, prompt(0, 5), long, 0))
         gate.release()
         await anext(first)
-        completion = local.running[0]
+        completion = local.running[0].completion
         second = asyncio.create_task(collect(engine, Request(1, prompt(1, 5), long, 0)))
         for _ in range(3):  # a piece of a later step shows that commands from before it have been taken
             gate.release()
@@ -305,7 +305,7 @@ def test_streams_of_two_event_loops(decoder):
     stream = threaded.stream(Request(0, prompt(0, 5), long, 0))
     gate.release()
     loop.run_until_complete(anext(stream))
-    completion = local.running[0]
+    completion = local.running[0].completion
     loop.close()
     gate.release(1000)
 

@@ -35,7 +35,7 @@ def give_birth(directory, context: int = CONTEXT) -> None:
 
 
 def engine_of(directory, **options) -> ThreadedEngine:
-    options = {"max_rows": 16, "rope_factors": (1.0, 2.0), "prefix_tokens": 4096} | options
+    options = {"max_rows": 16, "rope_factors": (1.0, 2.0), "keep_prefixes": True} | options
     return ThreadedEngine(LocalEngine(load_decoder(directory), **options))
 
 
