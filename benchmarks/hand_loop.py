@@ -24,9 +24,10 @@ torch.set_num_threads(1)
 dtype = getattr(torch, args.dtype)
 config = json.loads((args.model / "config.json").read_text())
 W = {name: tensor.to(dtype) for name, tensor in load_file(args.model / "model.safetensors").items()}
+rope = config.get("rope_parameters") or config
 L, H, KV = config["num_hidden_layers"], config["num_attention_heads"], config["num_key_value_heads"]
 D = config.get("head_dim") or config["hidden_size"] // H
-EPS, THETA = config["rms_norm_eps"], config["rope_parameters"]["rope_theta"]
+EPS, THETA = config["rms_norm_eps"], rope["rope_theta"]
 head = W["model.embed_tokens.weight"] if config["tie_word_embeddings"] else W["lm_head.weight"]
 fused = []
 for i in range(L):
@@ -36,7 +37,7 @@ for i in range(L):
         (
             W[p + "input_layernorm.weight"],
             torch.cat([W[a + ".weight"] for a in attention]),
-            torch.cat([W[a + ".bias"] for a in attention]),
+            torch.cat([W[a + ".bias"] for a in attention]) if attention[0] + ".bias" in W else None,
             W[p + "self_attn.o_proj.weight"],
             W[p + "post_attention_layernorm.weight"],
             torch.cat([W[p + "mlp.gate_proj.weight"], W[p + "mlp.up_proj.weight"]]),

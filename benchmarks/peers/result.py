@@ -27,22 +27,30 @@ def read_prompts(path: Path) -> list:
 def time_runs(generate: Callable[[], int], runs: int = 2) -> dict:
     """Time `generate`, which returns the number of tokens it sampled, after one warm-up run of it.
 
-    `seconds` and `tokens_per_s` are those of the best run, which is fair to a peer on a machine that others use too.
+    `seconds`, `cpu_seconds` and `tokens_per_s` are those of the best run, which is fair to a peer on a machine that others use too.
     """
     generate()
-    seconds = []
+    seconds, cpu = [], []
     for _ in range(runs):
-        start = time.perf_counter()
+        start, used = time.perf_counter(), cpu_seconds()
         sampled = generate()
         seconds.append(time.perf_counter() - start)
+        cpu.append(cpu_seconds() - used)
     best, median = min(seconds), statistics.median(seconds)
     return {
         "sampled_tokens": sampled,
         "seconds": round(best, 3),
         "seconds_median": round(median, 3),
+        "cpu_seconds": round(min(cpu), 3),
         "tokens_per_s": round(sampled / best, 1),
         "tokens_per_s_median": round(sampled / median, 1),
     }
+
+
+def cpu_seconds() -> float:
+    """Of this process and its living descendants."""
+    me = psutil.Process()
+    return sum(sum(process.cpu_times()[:2]) for process in [me, *me.children(recursive=True)])
 
 
 def peak_rss_gb() -> float:
