@@ -15,6 +15,7 @@ VLLM_NAMES = {
     "kv_cache_usage_perc",
     "prefix_cache_queries",
     "prefix_cache_hits",
+    "num_preemptions",
     "prompt_tokens",
     "generation_tokens",
     "request_success",
@@ -109,6 +110,7 @@ class _Load:
             (gauge, "kv_cache_usage_perc", "Part of the key-value cache in use, 0 to 1", load.cache_use),
             (counter, "prefix_cache_queries", "Tokens of prompts that were looked up", load.prefix_queries),
             (counter, "prefix_cache_hits", "Tokens of them that were found", load.prefix_hits),
+            (counter, "num_preemptions", "Sequences that gave up their blocks, to be computed again", load.preemptions),
         )
         for kind, name, text, value in families:
             family = kind(PREFIX + name, text, labels=["model_name"])
