@@ -136,6 +136,16 @@ async def endless(body: Body) -> AsyncIterator[bytes]:
     await asyncio.Event().wait()
 
 
+def one_token_and_then_nothing(token: int) -> Script:
+    """What of it is shown depends on the token: a client that waits for text must know which one it is."""
+
+    async def script(body):
+        yield event([token])
+        await asyncio.Event().wait()
+
+    return script
+
+
 async def silent(body: Body) -> AsyncIterator[bytes]:
     await asyncio.Event().wait()
     yield b""

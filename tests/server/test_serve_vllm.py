@@ -19,7 +19,7 @@ from ponder.server.start.engine_choice import EngineChoice, parse_factors
 from ponder.server.start.gateway_for import open_gateway
 from ponder.server.start.loading import loading
 from tests.engine.test_vllm_process import left_of, python, started_by  # noqa: F401 (a fixture)
-from tests.engine.vllm_fake import endless
+from tests.engine.vllm_fake import one_token_and_then_nothing
 from tests.sandbox.waiting import wait_until
 from tests.server.test_clients_go import run
 from tests.shared.born import ASK, CONTEXT, NAME
@@ -28,6 +28,8 @@ from tests.shared.terminal_in_pty import Typist
 
 URL = "http://127.0.0.1:8001"
 PYTHON = Path(sys.executable)
+# Ids of the small tokenizer: text that is shown at once, and the first of the two bytes of a character.
+WORD, HALF_A_CHARACTER = 40, 126
 
 
 # ---- what is refused ----
@@ -150,15 +152,18 @@ def test_requests_go_to_the_server_of_their_factor_with_its_key(checkpoint, fake
         EngineChoice("vllm", urls=(URL,), key_file=key).key()
 
 
-def test_a_server_that_breaks_off_ends_its_streams_with_an_error(checkpoint, fake):
-    """Ponder stays up, and says at /health what is the matter."""
-    behind = fake(endless)
+@pytest.mark.parametrize(("token", "told"), [(WORD, 2), (HALF_A_CHARACTER, 1)])
+def test_a_server_that_breaks_off_ends_its_streams_with_an_error(checkpoint, fake, token, told):
+    """Ponder stays up, and says at /health what is the matter. Half a character shows nothing: it waits for its rest,
+    and ends with the server too."""
+    behind = fake(one_token_and_then_nothing(token))
     with ServeProcess(checkpoint, "--name", NAME, "--engine", "vllm", "--vllm-url", behind.url) as server:
         assert server.http.get("/health").status_code == 200
         client = openai.OpenAI(base_url=server.url, api_key="any", max_retries=0)
         stream = client.chat.completions.create(model=NAME, messages=ASK, stream=True)
-        for _ in range(2):
+        for _ in range(told):
             next(stream)
+        assert behind.begun.acquire(timeout=60)
         behind.close()
         with pytest.raises(openai.APIError, match=r"vLLM broke off: .+") as caught:
             list(stream)
