@@ -2,6 +2,7 @@
 weights is read; vLLM works that out itself.
 """
 
+import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from ponder.engine.local import DEFAULT_TOKEN_BUDGET, LocalEngine
 from ponder.engine.model_defaults import sampling_defaults
 from ponder.engine.thread import ThreadedEngine
 from ponder.engine.vllm import VllmEngine
+from ponder.engine.vllm_cpu import cpu_memory, has_gpu
 from ponder.engine.vllm_process import VllmServer, start_vllm
 from ponder.engine.vllm_profile import VllmProfile, connect_vllm, follows_grammars
 from ponder.engine.yarn import DEFAULT_FACTORS, context_of, offered_factors
@@ -129,18 +131,32 @@ def _start_all(checkpoint: Path, choice: EngineChoice, factors: Sequence[float])
     """One after the other, since each measures the memory that it may take. All of them, or none."""
     assert choice.python is not None
     console = Console(soft_wrap=True, highlight=False)
-    share = [f"--gpu-memory-utilization={VLLM_SHARE / len(factors):.2f}"] if len(factors) > 1 else []
+    on_cpu = not has_gpu() and not torch.cuda.is_available()
+    share = [f"--gpu-memory-utilization={VLLM_SHARE / len(factors):.2f}"] if len(factors) > 1 and not on_cpu else []
     servers: list[VllmServer] = []
     with ExitStack() as started:
         for factor in factors:
             what = "vLLM" if len(factors) == 1 else f"vLLM with YaRN factor {factor:g}"
+            planned: tuple[str, ...] = ()
+            environment: dict[str, str] = {}
+            if on_cpu:
+                memory = cpu_memory(
+                    checkpoint,
+                    free_memory("cpu"),
+                    rope_factor=factor,
+                    arguments=choice.arguments,
+                    environment=os.environ,
+                )
+                planned, environment = memory.arguments, memory.environment
+                console.print(f"{what} on a CPU: {memory.why}")
             with loading(console, what) as progress:
                 try:
                     server = start_vllm(
                         checkpoint,
                         choice.python,
                         rope_factor=factor,
-                        arguments=(*share, *choice.arguments),
+                        arguments=(*share, *planned, *choice.arguments),
+                        environment=environment,
                         progress=progress,
                     )
                 except RuntimeError as error:
