@@ -166,6 +166,9 @@ print("loading", *sys.argv[3:], flush=True)
 if "dies" in does:
     print("RuntimeError: no such model\\nnanobind: leaked 514 functions!\\n - leaked function \\"f\\"\\n - ... skipped remainder")
     sys.exit(1)
+if "fails" in does:
+    print(open(os.environ["LOG"]).read())
+    sys.exit(1)
 if "unscaled" in does and "--hf-overrides" in sys.argv:
     sys.exit("no scaling here")
 if "stubborn" in does:
