@@ -17,7 +17,7 @@ GIB = 2**30
 CACHE_VARIABLE = "VLLM_CPU_KVCACHE_SPACE"
 # With these its user says what is taken.
 MEMORY_FLAGS = ("--kv-cache-memory-bytes", "--gpu-memory-utilization")
-PROCESSES_BYTES = 4 * GIB  # its four processes, beside weights, keys and values
+PROCESSES_BYTES = 4 * GIB  # its processes, beside weights, keys and values: 2.8 were seen, and compiling takes more
 CACHE_SHARE = 0.5  # of what is left: activations grow with prompts, and others live here too
 CONTEXTS = 8  # of the whole length side by side: more is seldom used, and all of it is taken at the start
 BLOCK = 128  # tokens, of its cache on a CPU

@@ -127,8 +127,12 @@ def test_no_more_are_asked_at_a_time_than_said(fake):
     async def evaluate(engine):
         return [outcome.answer.text async for outcome in engine.answers([ASK] * 20)]
 
-    server = fake(act)
-    assert asking(server, evaluate, concurrent=3) == ["fine"] * 20 and server.most == 3
+    async def all_at_once(engine):
+        return [answer.text for answer in await asyncio.gather(*(engine.chat(ASK) for _ in range(20)))]
+
+    for ask in (evaluate, all_at_once):
+        server = fake(act)
+        assert asking(server, ask, concurrent=3) == ["fine"] * 20 and server.most == 3
 
 
 # ---- limits ----
@@ -303,6 +307,23 @@ def test_an_engine_of_tokens_needs_tokens(fake, choice, message):
     request = Request("r", (1, 2), SamplingParams(max_tokens=4, stop_ids=frozenset({9})), seed=1)
     with pytest.raises(OpenAiFailure, match=message):
         list(engine.generate([request]))
+
+
+def test_an_engine_of_tokens_that_nobody_reads_any_more_hangs_up(fake):
+    choice = {"text": "a", "token_ids": [7], "logprobs": {"tokens": ["a"], "token_logprobs": [-1]}}
+
+    async def act(asked, writer):
+        if asked.number:
+            await asyncio.Event().wait()
+        writer.write(response({"choices": [choice | {"finish_reason": "length"}]}))
+
+    engine = OpenAiTokenEngine(OpenAiProfile(fake(act).url, "m"), concurrent=4, patience=QUICK)
+    completions = engine.generate(Request(n, (1, 2), SamplingParams(max_tokens=1), seed=1) for n in range(9))
+    begun = time.monotonic()
+    assert next(completions).ids == [7]
+    completions.close()
+    assert time.monotonic() - begun < QUICK.answer_s / 2
+    assert not [thread for thread in threading.enumerate() if thread.name == "openai"]
 
 
 JSON = st.recursive(
