@@ -67,10 +67,16 @@ def test_a_stream_is_asked_again_only_before_its_first_piece(fake):
     pieces = asking(server, lambda engine: collected(engine.stream_chat(ASK)))
     assert [piece.text for piece in pieces] == ["fi", "ne", ""] and pieces[-1].answer.text == "fine"
     assert server.asked[1].body["stream_options"] == {"include_usage": True}
-    server = fake(in_turn(STREAM + delta(content="fi")))
-    with pytest.raises(OpenAiFailure, match="broke off: its answer has no finish_reason"):
-        asking(server, lambda engine: collected(engine.stream_chat(ASK)))
-    assert len(server.asked) == 1
+    piece = delta(content="fi")
+    in_chunks = STREAM[:-2] + b"Transfer-Encoding: chunked\r\n\r\n" + f"{len(piece):x}\r\n".encode() + piece + b"\r\n"
+    for broken, message in (
+        (STREAM + piece, "broke off: its answer has no finish_reason"),
+        (in_chunks, "broke off: peer"),
+    ):
+        server = fake(in_turn(broken, whole))
+        with pytest.raises(OpenAiFailure, match=message):
+            asking(server, lambda engine: collected(engine.stream_chat(ASK)))
+        assert len(server.asked) == 1
 
 
 def test_it_is_not_asked_for_ever(fake):
