@@ -42,6 +42,9 @@ class CpuMemory:
         return {} if self.cache_gib is None else {CACHE_VARIABLE: str(self.cache_gib)}
 
 
+LEFT_TO_VLLM = CpuMemory(None, None, "")
+
+
 def has_gpu(devices: Path = Path("/dev")) -> bool:
     """Whether this machine has one that vLLM could run on; its own packages say the rest."""
     return any((devices / name).exists() for name in GPU_DEVICES)

@@ -49,7 +49,9 @@ def test_what_was_caught_is_not_the_cause():
     warned = "(EngineCore pid=7) WARNING 11-29 00:48:59 [a.py:1] "
     failed = "(EngineCore pid=7) ERROR 11-29 00:48:59 [core.py:2] "
     log = "".join(warned + line + "\n" for line in (TRACE + "ImportError: no plugin").splitlines())
-    log += "".join(failed + line + "\n" for line in (TRACE + "ValueError: no room\nfor it").splitlines())
+    # What the same process logs next is not of the message.
+    further = "(EngineCore pid=7) ERROR 11-29 00:48:59 [core.py:3] EngineCore failed to start.\n"
+    log += "".join(failed + line + "\n" for line in (TRACE + "ValueError: no room\nfor it").splitlines()) + further
     assert root_cause(log + TRACE + "RuntimeError: the engine has failed\n") == "ValueError: no room\nfor it"
 
 

@@ -17,7 +17,7 @@ from ponder.engine.local import DEFAULT_TOKEN_BUDGET, LocalEngine
 from ponder.engine.model_defaults import sampling_defaults
 from ponder.engine.thread import ThreadedEngine
 from ponder.engine.vllm import VllmEngine
-from ponder.engine.vllm_cpu import cpu_memory, has_gpu
+from ponder.engine.vllm_cpu import LEFT_TO_VLLM, cpu_memory, has_gpu
 from ponder.engine.vllm_process import VllmServer, start_vllm
 from ponder.engine.vllm_profile import VllmProfile, connect_vllm, follows_grammars
 from ponder.engine.yarn import DEFAULT_FACTORS, context_of, offered_factors
@@ -137,26 +137,19 @@ def _start_all(checkpoint: Path, choice: EngineChoice, factors: Sequence[float])
     with ExitStack() as started:
         for factor in factors:
             what = "vLLM" if len(factors) == 1 else f"vLLM with YaRN factor {factor:g}"
-            planned: tuple[str, ...] = ()
-            environment: dict[str, str] = {}
+            memory = LEFT_TO_VLLM
             if on_cpu:
-                memory = cpu_memory(
-                    checkpoint,
-                    free_memory("cpu"),
-                    rope_factor=factor,
-                    arguments=choice.arguments,
-                    environment=os.environ,
-                )
-                planned, environment = memory.arguments, memory.environment
-                console.print(f"{what} on a CPU: {memory.why}")
+                free, told = free_memory("cpu"), choice.arguments
+                memory = cpu_memory(checkpoint, free, rope_factor=factor, arguments=told, environment=os.environ)
+                console.print(f"{what} on a CPU: {memory.why}", markup=False)
             with loading(console, what) as progress:
                 try:
                     server = start_vllm(
                         checkpoint,
                         choice.python,
                         rope_factor=factor,
-                        arguments=(*share, *planned, *choice.arguments),
-                        environment=environment,
+                        arguments=(*share, *memory.arguments, *choice.arguments),
+                        environment=memory.environment,
                         progress=progress,
                     )
                 except RuntimeError as error:
