@@ -11,6 +11,7 @@ the answer's beginning. (vLLM also refuses temperatures above 2, and takes those
 import asyncio
 import json
 import logging
+import socket
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, suppress
@@ -25,6 +26,13 @@ from ponder.engine.vllm_process import VllmServer
 from ponder.engine.vllm_profile import CONNECT_S, VllmProfile
 from ponder.engine.vllm_wire import completion_body, failure_of, lines_of, read_answer, read_metrics
 
+KEEP_ALIVE_S = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 6))
+# An answer may be waited for without limit, but not one of a machine that is gone and could not say so: after 30 s of
+# silence the kernel asks whether the other end is there, and gives up a minute later.
+KEEP_ALIVE = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    *((socket.IPPROTO_TCP, getattr(socket, name), value) for name, value in KEEP_ALIVE_S if hasattr(socket, name)),
+)
 WATCH_S = 1.0  # between two looks at a server's metrics
 SILENCE_S = 15.0  # a server that answers not even these within this time counts as failed
 
@@ -142,8 +150,9 @@ class VllmEngine:
         return profile
 
     def _client(self, profile: VllmProfile, timeout: httpx.Timeout) -> httpx.AsyncClient:
+        transport = httpx.AsyncHTTPTransport(verify=self._ssl, trust_env=False, socket_options=KEEP_ALIVE)
         return httpx.AsyncClient(
-            base_url=profile.url, headers=profile.headers, verify=self._ssl, timeout=timeout, trust_env=False
+            base_url=profile.url, headers=profile.headers, transport=transport, timeout=timeout, trust_env=False
         )
 
     def _require_open(self) -> None:

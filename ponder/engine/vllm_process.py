@@ -21,6 +21,7 @@ from pathlib import Path
 
 import httpx
 
+from ponder.engine.vllm_log import root_cause
 from ponder.engine.vllm_profile import VllmProfile, blocking_client, connect_vllm
 from ponder.model.config import RopeConfig, load_config
 
@@ -29,6 +30,7 @@ NAME = "ponder"
 POLL_S = 0.2
 GRACE_S = 10.0  # a server that is told to end may take so long
 TAIL_LINES, TAIL_BYTES = 20, 65_536
+LOG_BYTES = 4 * 2**20  # in which the cause of a failed start is looked for
 # At the end of a Python that has loaded Triton's bindings, many lines that hide what it had to say.
 NOISE = re.compile(r"nanobind: |See https://nanobind| - (leaked (instance|type|function|keep_alive)|\.\.\. skipped)")
 ARGUMENTS = (
@@ -73,10 +75,14 @@ class VllmServer:
 
     def last_words(self, lines: int = TAIL_LINES) -> str:
         """The end of its log."""
-        with self._log.open("rb") as log:
-            log.seek(max(0, self._log.stat().st_size - TAIL_BYTES))
-            said = log.read().decode(errors="replace").splitlines()
+        said = self.log_text(TAIL_BYTES).splitlines()
         return "\n".join([line for line in said if line.strip() and not NOISE.match(line)][-lines:])
+
+    def log_text(self, most_bytes: int = LOG_BYTES) -> str:
+        """Its log, without the beginning where it is longer."""
+        with self._log.open("rb") as log:
+            log.seek(max(0, self._log.stat().st_size - most_bytes))
+            return log.read(most_bytes).decode(errors="replace")
 
     def close(self) -> None:
         """Ends the server and all that it has started, and waits for it. Where the wait is interrupted (Ctrl+C again) the
@@ -167,7 +173,9 @@ def _wait(server: VllmServer, timeout_s: float, progress: Callable[[float, str],
     with blocking_client(server.profile) as client:
         while (seconds := time.monotonic() - begun) < timeout_s:
             if ended := server.ended():
-                raise RuntimeError(f"{ended} before it was ready; it said last:\n{server.last_words()}")
+                cause = root_cause(server.log_text())
+                said = f"because of\n{cause}" if cause else f"it said last:\n{server.last_words()}"
+                raise RuntimeError(f"{ended} before it was ready; {said}")
             try:
                 if client.get("/health").status_code == 200:
                     return

@@ -66,11 +66,15 @@ def completion_body(request: Request, model: str) -> dict[str, Any]:
     return body
 
 
-async def lines_of(blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+class LineTooLong(RuntimeError):
+    pass
+
+
+async def lines_of(blocks: AsyncIterator[bytes], sender: str = "vLLM") -> AsyncIterator[bytes]:
     """Lines end with a line feed and with nothing else: text inside the JSON may hold what str.splitlines cuts at.
 
     Raises:
-        RuntimeError: a line of more than MAX_LINE bytes.
+        LineTooLong: a line of more than MAX_LINE bytes.
     """
     line = bytearray()
     async for block in blocks:
@@ -80,7 +84,7 @@ async def lines_of(blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
             line.clear()
         line += rest
         if len(line) > MAX_LINE:
-            raise RuntimeError(f"vLLM sent a line of more than {MAX_LINE} bytes")
+            raise LineTooLong(f"{sender} sent a line of more than {MAX_LINE} bytes")
 
 
 async def read_answer(lines: AsyncIterator[bytes], request: Request, vocab_size: int) -> AsyncIterator[Tokens]:

@@ -4,6 +4,8 @@ import asyncio
 import dataclasses
 import random
 import threading
+from contextlib import aclosing
+from pathlib import Path
 
 import pytest
 
@@ -51,6 +53,26 @@ def test_cancelling_a_reader_closes_its_connection(fake, script):
         other.cancel()
         await asyncio.gather(other, return_exceptions=True)
         await asyncio.to_thread(server.left.acquire)
+
+    with_engine([connect_vllm(server.url)], body)
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="Linux tells of its connections")
+def test_a_machine_that_vanishes_without_a_word_is_noticed(fake):
+    """Nothing comes from it any more, not even an end: the kernel asks it while the stream is quiet."""
+    server = fake(endless)
+
+    async def body(engine):
+        port = f":{server.listener.getsockname()[1]:04X}"
+
+        def timers():
+            rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+            # Of those to the server: local address, remote address, state, queues, timer.
+            return [row[5][:2] for row in rows if row[2].endswith(port) and row[3] == "01"]
+
+        async with aclosing(engine.stream(REQUEST)) as stream:
+            await anext(stream)
+            await until(lambda: "02" in timers())  # 02: the timer of TCP's keep-alive
 
     with_engine([connect_vllm(server.url)], body)
 

@@ -13,6 +13,7 @@ import pytest
 from ponder.engine.vllm_process import start_vllm, yarn_arguments
 from ponder.engine.vllm_profile import connect_vllm
 from ponder.model.config import load_config
+from tests.engine.test_vllm_log import LOGS
 from tests.engine.vllm_fake import fake_interpreter
 from tests.model.families import make_checkpoint
 
@@ -82,6 +83,15 @@ def test_a_server_that_ignores_the_request_to_end_is_killed(python, monkeypatch)
 def test_a_server_that_ends_before_it_is_ready_says_why(python):
     with pytest.raises(RuntimeError, match=r"(?s)exit code 1 before it was ready.*loading.*no such model$"):
         start(python, "dies")
+
+
+def test_a_server_that_ends_with_tracebacks_says_the_first_cause(python, monkeypatch):
+    monkeypatch.setenv("LOG", str(LOGS / "memory.log"))
+    with pytest.raises(
+        RuntimeError, match=r"before it was ready; because of\nValueError: Available memory on node 0"
+    ) as caught:
+        start(python, "fails")
+    assert "Traceback" not in str(caught.value) and "Engine core" not in str(caught.value)
 
 
 def test_a_server_that_is_not_ready_in_time_is_ended(python):

@@ -136,6 +136,16 @@ async def endless(body: Body) -> AsyncIterator[bytes]:
     await asyncio.Event().wait()
 
 
+def one_token_and_then_nothing(token: int) -> Script:
+    """What of it is shown depends on the token: a client that waits for text must know which one it is."""
+
+    async def script(body):
+        yield event([token])
+        await asyncio.Event().wait()
+
+    return script
+
+
 async def silent(body: Body) -> AsyncIterator[bytes]:
     await asyncio.Event().wait()
     yield b""
@@ -155,6 +165,9 @@ child.stdout.readline()
 print("loading", *sys.argv[3:], flush=True)
 if "dies" in does:
     print("RuntimeError: no such model\\nnanobind: leaked 514 functions!\\n - leaked function \\"f\\"\\n - ... skipped remainder")
+    sys.exit(1)
+if "fails" in does:
+    print(open(os.environ["LOG"]).read())
     sys.exit(1)
 if "unscaled" in does and "--hf-overrides" in sys.argv:
     sys.exit("no scaling here")

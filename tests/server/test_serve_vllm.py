@@ -15,11 +15,12 @@ import psutil
 import pytest
 from rich.console import Console
 
+from ponder.engine.vllm_cpu import has_gpu
 from ponder.server.start.engine_choice import EngineChoice, parse_factors
 from ponder.server.start.gateway_for import open_gateway
 from ponder.server.start.loading import loading
-from tests.engine.test_vllm_process import left_of, python, started_by  # noqa: F401 (a fixture)
-from tests.engine.vllm_fake import endless
+from tests.engine.test_vllm_process import environment_of, left_of, python, started_by  # noqa: F401 (a fixture)
+from tests.engine.vllm_fake import one_token_and_then_nothing
 from tests.sandbox.waiting import wait_until
 from tests.server.test_clients_go import run
 from tests.shared.born import ASK, CONTEXT, NAME
@@ -28,6 +29,8 @@ from tests.shared.terminal_in_pty import Typist
 
 URL = "http://127.0.0.1:8001"
 PYTHON = Path(sys.executable)
+# Ids of the small tokenizer: text that is shown at once, and the first of the two bytes of a character.
+WORD, HALF_A_CHARACTER = 40, 126
 
 
 # ---- what is refused ----
@@ -150,15 +153,18 @@ def test_requests_go_to_the_server_of_their_factor_with_its_key(checkpoint, fake
         EngineChoice("vllm", urls=(URL,), key_file=key).key()
 
 
-def test_a_server_that_breaks_off_ends_its_streams_with_an_error(checkpoint, fake):
-    """Ponder stays up, and says at /health what is the matter."""
-    behind = fake(endless)
+@pytest.mark.parametrize(("token", "told"), [(WORD, 2), (HALF_A_CHARACTER, 1)])
+def test_a_server_that_breaks_off_ends_its_streams_with_an_error(checkpoint, fake, token, told):
+    """Ponder stays up, and says at /health what is the matter. Half a character shows nothing: it waits for its rest,
+    and ends with the server too."""
+    behind = fake(one_token_and_then_nothing(token))
     with ServeProcess(checkpoint, "--name", NAME, "--engine", "vllm", "--vllm-url", behind.url) as server:
         assert server.http.get("/health").status_code == 200
         client = openai.OpenAI(base_url=server.url, api_key="any", max_retries=0)
         stream = client.chat.completions.create(model=NAME, messages=ASK, stream=True)
-        for _ in range(2):
+        for _ in range(told):
             next(stream)
+        assert behind.begun.acquire(timeout=60)
         behind.close()
         with pytest.raises(openai.APIError, match=r"vLLM broke off: .+") as caught:
             list(stream)
@@ -199,7 +205,9 @@ def processes_of_vllm(python, ponder: int) -> list[psutil.Process]:  # noqa: F81
 def test_a_start_that_fails_says_what_vllm_said_last(serve):
     server = serve("dies")
     err = server.ended()
-    assert server.process.returncode == 1 and server.process.stdout.read() == "vLLM is starting\n"
+    *planned, starting = server.process.stdout.read().splitlines()
+    assert server.process.returncode == 1 and starting == "vLLM is starting"
+    assert has_gpu() or f"vLLM on a CPU: a context of {CONTEXT} tokens, all that the model has; 1 GiB for" in planned[0]
     assert "vLLM did not start. vLLM ended with exit code 1" in err and err.endswith("RuntimeError: no such model\n")
     assert "Traceback" not in err
 
@@ -207,12 +215,22 @@ def test_a_start_that_fails_says_what_vllm_said_last(serve):
 def test_profiles_are_started_one_after_the_other_and_end_with_ponder(serve, python):  # noqa: F811
     server = serve("", "--yarn", "1,2", "--vllm-arg=--dtype=float32")
     assert server.http.get("/v1/models").json()["data"][0]["capabilities"]["rope_factors"] == [1, 2]
-    assert server.said[:2] == ["vLLM with YaRN factor 1 is starting\n", "vLLM with YaRN factor 2 is starting\n"]
+    starting = [line for line in server.said if line.endswith("is starting\n")]
+    assert starting == ["vLLM with YaRN factor 1 is starting\n", "vLLM with YaRN factor 2 is starting\n"]
     commands = [process.cmdline() for process in processes_of_vllm(python, server.process.pid)]
     commands = [command for command in commands if command[2:4] == ["-m", "vllm.entrypoints.openai.api_server"]]
     assert len(commands) == 2 and sum("--hf-overrides" in command for command in commands) == 1
     for command in commands:
-        assert command[-2:] == ["--gpu-memory-utilization=0.45", "--dtype=float32"]
+        # On a CPU each is told what its keys and values may take instead.
+        assert command[-1] == "--dtype=float32" and ("--gpu-memory-utilization=0.45" in command) == has_gpu()
+    if not has_gpu():
+        planned = [line.partition(";")[0] for line in server.said if "on a CPU" in line]
+        assert planned == [
+            f"vLLM with YaRN factor {factor} on a CPU: a context of {factor * CONTEXT} tokens, all that the model has"
+            for factor in (1, 2)
+        ]
+        environments = [environment_of(process) for process in processes_of_vllm(python, server.process.pid)]
+        assert sum("VLLM_CPU_KVCACHE_SPACE=1" in environment for environment in environments) >= 2
     server.stop()
     assert not left_of(python)
 

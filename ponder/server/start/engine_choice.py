@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from ponder.engine.openai_profile import read_key
 from ponder.engine.vllm_profile import VllmProfile
 from ponder.engine.yarn import offered_factors
 from ponder.model.config import ModelConfig
@@ -70,10 +71,7 @@ class EngineChoice:
         """The API key of the servers that run. Raises ValueError for a file that holds none."""
         if self.key_file is None:
             return os.environ.get(KEY_VARIABLE) or None
-        words = self.key_file.read_text(encoding="utf-8").split()
-        if len(words) != 1:
-            raise ValueError(f"{self.key_file} must hold one API key and nothing else")
-        return words[0]
+        return read_key(self.key_file)
 
     def _refuse_vllm_options(self) -> None:
         given = {

@@ -1,5 +1,6 @@
 """From a checkpoint to a gateway, over the local engine or vLLM."""
 
+import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,6 +14,7 @@ from ponder.engine.local import LocalEngine
 from ponder.engine.model_defaults import sampling_defaults
 from ponder.engine.thread import ThreadedEngine
 from ponder.engine.vllm import VllmEngine
+from ponder.engine.vllm_cpu import LEFT_TO_VLLM, cpu_memory, has_gpu
 from ponder.engine.vllm_process import VllmServer, start_vllm
 from ponder.engine.vllm_profile import VllmProfile, connect_vllm, follows_grammars
 from ponder.engine.yarn import context_of
@@ -90,18 +92,25 @@ def _start_all(checkpoint: Path, choice: EngineChoice, factors: Sequence[float])
     """One after the other, since each measures the memory that it may take. All of them, or none."""
     assert choice.python is not None
     console = Console(soft_wrap=True, highlight=False)
-    share = [f"--gpu-memory-utilization={VLLM_SHARE / len(factors):.2f}"] if len(factors) > 1 else []
+    on_cpu = not has_gpu() and not torch.cuda.is_available()
+    share = [f"--gpu-memory-utilization={VLLM_SHARE / len(factors):.2f}"] if len(factors) > 1 and not on_cpu else []
     servers: list[VllmServer] = []
     with ExitStack() as started:
         for factor in factors:
             what = "vLLM" if len(factors) == 1 else f"vLLM with YaRN factor {factor:g}"
+            memory = LEFT_TO_VLLM
+            if on_cpu:
+                free, told = free_memory("cpu"), choice.arguments
+                memory = cpu_memory(checkpoint, free, rope_factor=factor, arguments=told, environment=os.environ)
+                console.print(f"{what} on a CPU: {memory.why}", markup=False)
             with loading(console, what) as progress:
                 try:
                     server = start_vllm(
                         checkpoint,
                         choice.python,
                         rope_factor=factor,
-                        arguments=(*share, *choice.arguments),
+                        arguments=(*share, *memory.arguments, *choice.arguments),
+                        environment=memory.environment,
                         progress=progress,
                     )
                 except RuntimeError as error:
