@@ -31,13 +31,15 @@ def ponder(model: Path, requests: Path, out_tokens: int, dtype: str, exact: bool
     sys.path.insert(0, str(HERE / "peers"))
     from result import time_runs
 
-    from ponder.engine.kernels import FAST
+    from ponder.engine.invariance import fast_forms
     from ponder.engine.local import LocalEngine
+    from ponder.engine.packed import pack
     from ponder.engine.protocol import Request, rl_sampling
     from ponder.model.weights import DTYPES, load_decoder
 
     (ids,) = json.loads(requests.read_text())["prompts"]
-    engine = LocalEngine(load_decoder(model).to(DTYPES[dtype]), forms=None if exact else FAST)
+    decoder = load_decoder(model).to(DTYPES[dtype])
+    engine = LocalEngine(decoder) if exact else LocalEngine(pack(decoder), forms=fast_forms(decoder))
     request = Request(0, tuple(ids), rl_sampling(out_tokens, frozenset()), seed=0)
     print(json.dumps(time_runs(lambda: sum(len(c.ids) for c in engine.generate([request])))))
 
@@ -81,8 +83,8 @@ def compare(console: Console, model: Path, dtype: str, tokens: int, vllm: Path |
     size = sum(file.stat().st_size for file in model.glob("*.safetensors"))
     stored = 4 if config.get("dtype", config.get("torch_dtype")) == "float32" else 2
     read = size / stored * (4 if dtype == "float32" else 2)
-    if not config["tie_word_embeddings"]:
-        read -= config["vocab_size"] * config["hidden_size"] * (4 if dtype == "float32" else 2)  # one row of these is read
+    if not config["tie_word_embeddings"]:  # one row of these is read
+        read -= config["vocab_size"] * config["hidden_size"] * (4 if dtype == "float32" else 2)
     limit = rate / read
     ours = rows["Ponder"]
     if ours is None:

@@ -11,8 +11,9 @@ import torch
 from ponder.chat.parser import parse_output
 from ponder.chat.renderer import Renderer
 from ponder.engine.counting import key
-from ponder.engine.kernels import FAST
+from ponder.engine.invariance import fast_forms
 from ponder.engine.local import LocalEngine
+from ponder.engine.packed import pack
 from ponder.engine.protocol import Request, SamplingParams
 from ponder.model.directory import tokenizer_directory
 from ponder.model.weights import load_decoder
@@ -32,6 +33,7 @@ def generate_answers(
     device = "cuda" if torch.cuda.is_available() else "cpu"
     plan = plan_memory(checkpoint, free_memory(device), (1.0,))
     decoder = load_decoder(checkpoint, device=device)
+    decoder = decoder if exact else pack(decoder)
     params, context = replace(params, stop_ids=renderer.stop_ids), plan.context
     prompts = [renderer.render([{"role": "user", "content": question}]) for question in questions]
     requests = [
@@ -39,7 +41,7 @@ def generate_answers(
         for q, prompt in enumerate(prompts)
         for s in range(samples)
     ]
-    engine = LocalEngine(decoder, plan.cache_tokens, forms=None if exact else FAST)
+    engine = LocalEngine(decoder, plan.cache_tokens, forms=None if exact else fast_forms(decoder))
     done = {completion.request.id: completion for completion in engine.generate(requests)}
     for (q, s), completion in sorted(done.items()):
         parsed = parse_output(completion.ids, renderer, prompts[q].thinking_open)

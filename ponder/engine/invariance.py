@@ -35,6 +35,7 @@ from torch import Tensor
 from ponder.engine.decode import Decode
 from ponder.engine.kernels import (
     BLOCK,
+    FAST,
     LENGTH_BUCKET,
     ROW_TILE,
     SAFE,
@@ -43,12 +44,18 @@ from ponder.engine.kernels import (
     thread_count,
 )
 from ponder.engine.kv_cache import KVCache
+from ponder.engine.packed import LEAST_ROWS
 from ponder.model.config import ModelConfig
 from ponder.model.decoder import Decoder, in_tiles, swiglu
 from ponder.model.rope import rotate
 
 TRIED_POSITIONS = (5, 31, 32, 200, 415, 1500, 4000)  # of the tokens that decode side by side
 TILES = (2, 4, 7, 20)  # of rows side by side
+
+
+def fast_forms(decoder: Decoder) -> Forms:
+    """Those of serving, where last digits may depend on what is computed beside a sequence."""
+    return FAST if decoder.packed_head is None else replace(FAST, row_multiple=LEAST_ROWS)
 
 
 def choose_forms(decoder: Decoder, threads: int | None = None) -> Forms:
@@ -79,7 +86,7 @@ def try_forms(config: ModelConfig, dtype: torch.dtype, threads: int) -> Forms:
         with thread_count(count):
             found = [next((f for f in forms if holds(config, dtype, f)), ...) for forms, holds in trials]
             if ... not in found and decode_holds(config, dtype):
-                return Forms(count, True, *found)
+                return Forms(count, rows=found[0], prompts=found[1])
     warnings.warn(
         f"{dtype} on this processor: the last digits of a sequence may depend on what is computed beside it, since its "
         "kernels give other numbers for equal shapes",

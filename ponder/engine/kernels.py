@@ -24,25 +24,22 @@ class Forms:
     Attributes:
         threads: of each step; None: all
         exact: a sequence gets the same numbers in any batch (law 4)
+        row_multiple: to which the rows of a step are filled up
         rows: of the token stream that go through the decoder's kernels at a time (`in_tiles`)
         prompts: prompts of one width that attend at a time
     """
 
     threads: int | None = 1
     exact: bool = True
+    row_multiple: int = ROW_TILE
     rows: int | None = None
     prompts: int | None = None
-
-    @property
-    def row_multiple(self) -> int:
-        """To which the rows of a step are filled up."""
-        return ROW_TILE if self.exact else 1
 
 
 # Equal shapes only, whatever the batch.
 SAFE = Forms(threads=1, rows=ROW_TILE, prompts=1)
 # Whatever is fastest: last digits depend on what is computed beside a sequence.
-FAST = Forms(threads=None, exact=False)
+FAST = Forms(threads=None, exact=False, row_multiple=1)
 
 
 def round_up(n: int, multiple: int) -> int:

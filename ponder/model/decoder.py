@@ -161,6 +161,7 @@ class Decoder(nn.Module):
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.lm_head = None if config.tie_embeddings else nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         self.rotary = RotaryTable(config.rope, config.head_dim, config.max_positions)
+        self.packed_head: nn.Module | None = None  # instead of the output matrix, where it is packed (engine/packed.py)
 
     def forward(
         self,
@@ -197,6 +198,8 @@ class Decoder(nn.Module):
 
     def logits(self, hidden: Tensor, tile: int | None = None) -> Tensor:
         """hidden # [tokens, hidden] -> [tokens, vocab]"""
+        if self.packed_head is not None:
+            return in_tiles(self.packed_head, tile, hidden)
         head = self.embed if self.lm_head is None else self.lm_head
         return in_tiles(lambda rows: F.linear(rows, head.weight), tile, hidden)
 

@@ -44,7 +44,7 @@ def test_nothing_is_lost_and_what_is_found_is_what_was_filled(rng, keep):
             blocks.name(gone.names(gone.cached), gone.table)
             blocks.release(gone.table)
         else:
-            one = sequence(trunk[: rng.randrange(1, 8 * BLOCK)] + [rng.randrange(9)])
+            one = sequence([*trunk[: rng.randrange(1, 8 * BLOCK)], rng.randrange(9)])
             found = blocks.find(one.names(one.length - 1))
             need = -(-one.length // BLOCK) - len(found)
             if need + blocks.unused(found) > blocks.available:
@@ -105,4 +105,6 @@ def test_names_are_the_same_however_a_sequence_came_to_its_tokens():
         grown.completion.ids.append(token)
         grown.names(grown.length)
     assert grown.names(100) == sequence(tokens).names(100) and len(grown.names(100)) == 100 // BLOCK
-    assert grown.tokens(5, 60) == tokens[5:60] and [grown.token(n) for n in (3, 9, 10, 99)] == [tokens[n] for n in (3, 9, 10, 99)]
+    assert grown.tokens(5, 60) == tokens[5:60] and [grown.token(n) for n in (3, 9, 10, 99)] == [
+        tokens[n] for n in (3, 9, 10, 99)
+    ]

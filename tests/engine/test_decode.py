@@ -93,7 +93,9 @@ def test_sequences_may_share_blocks():
     q = torch.randn(3, 4, 16, generator=torch.Generator().manual_seed(1))
     together = Decode(cache, tables, positions)(0, q)
     for row in range(3):
-        assert torch.equal(Decode(cache, tables[row : row + 1], positions[row : row + 1])(0, q[row : row + 1])[0], together[row])
+        assert torch.equal(
+            Decode(cache, tables[row : row + 1], positions[row : row + 1])(0, q[row : row + 1])[0], together[row]
+        )
 
 
 @pytest.mark.parametrize("group", [1, 3, 7])

@@ -169,7 +169,9 @@ def test_what_is_fast_is_the_same_to_rounding(decoder):
     assert engine.scheduler.preemptions
     for i, completion in expected.items():
         assert found[i].ids == completion.ids
-        torch.testing.assert_close(torch.tensor(found[i].logprobs), torch.tensor(completion.logprobs), atol=1e-4, rtol=0)
+        torch.testing.assert_close(
+            torch.tensor(found[i].logprobs), torch.tensor(completion.logprobs), atol=1e-4, rtol=0
+        )
 
 
 def test_stop_token_is_kept_and_ends(decoder):

@@ -1,6 +1,5 @@
 """Kept prefixes: the same numbers as a full prefill, within a budget, the least recently used out first."""
 
-import random
 from dataclasses import replace
 
 import pytest

@@ -37,7 +37,7 @@ def test_sizes(text, size):
 
 @pytest.mark.parametrize("text", ["6", "GB", "-1GB", "0GB", "1e999GB", "nanGB", "six GB", ""])
 def test_what_is_no_size(text):
-    with pytest.raises(ValueError, match="--memory .*write a number and its unit, such as 6GB"):
+    with pytest.raises(ValueError, match=r"--memory .*write a number and its unit, such as 6GB"):
         parse_bytes(text)
 
 

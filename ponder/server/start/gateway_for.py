@@ -9,9 +9,10 @@ import torch
 from rich.console import Console
 
 from ponder.chat.renderer import Renderer
-from ponder.engine.kernels import FAST
+from ponder.engine.invariance import fast_forms
 from ponder.engine.local import LocalEngine
 from ponder.engine.model_defaults import sampling_defaults
+from ponder.engine.packed import pack
 from ponder.engine.thread import ThreadedEngine
 from ponder.engine.vllm import VllmEngine
 from ponder.engine.vllm_cpu import LEFT_TO_VLLM, cpu_memory, has_gpu
@@ -57,14 +58,15 @@ def _open_local(checkpoint: Path, choice: EngineChoice, factors: Sequence[float]
     """On the GPU where there is one."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     plan = plan_memory(checkpoint, free_memory(device), factors, choice.memory, choice.context)
+    decoder = load_decoder(checkpoint, device=device)
     engine = LocalEngine(
-        load_decoder(checkpoint, device=device),
+        decoder if choice.exact else pack(decoder),
         token_budget=plan.cache_tokens,
         rope_factors=factors,
         context=plan.context,
         keep_prefixes=True,
         chunk_tokens=CHUNK_TOKENS[device],
-        forms=None if choice.exact else FAST,
+        forms=None if choice.exact else fast_forms(decoder),
     )
     return ThreadedEngine(engine, plan.sentence)
 
