@@ -1,6 +1,6 @@
 """The sampler alone, from logits to tokens with log-probabilities, against torch.topk and torch.softmax on the same logits.
 
-    python benchmarks/sampler.py [--threads N] [--quick]
+    python benchmarks/sampler.py [--threads N ...] [--vocabs N ...] [--rows N ...] [--turns N]
 
 Logits are normal numbers, float32, five times their standard deviation so that at temperature 1 some hundred tokens have most of
 the mass, as in a sampled text's less certain places. `topk` and `softmax` are torch's own, alone and into new memory, as one would
@@ -25,7 +25,6 @@ SETTINGS = {
     "greedy": SamplingParams(temperature=0.0),
     "T = 1, untruncated": SamplingParams(temperature=1.0, top_k=0, top_p=1.0),
 }
-VOCABS, ROWS = (49_152, 151_936), (1, 16, 64)
 
 
 def best_of(turns: int, base: torch.Tensor, uniform: torch.Tensor) -> dict[str, float]:
@@ -59,7 +58,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, nargs="+", default=sorted({1, CORES}))
     parser.add_argument("--turns", type=int, default=15)
-    parser.add_argument("--quick", action="store_true", help="the smaller vocabulary alone")
+    parser.add_argument("--vocabs", type=int, nargs="+", default=(49_152, 151_936))
+    parser.add_argument("--rows", type=int, nargs="+", default=(1, 16, 64))
     arguments = parser.parse_args()
     console = Console(width=140)
     console.print(headline())
@@ -67,8 +67,8 @@ def main() -> None:
     columns = ("vocabulary", "rows", "threads", *SETTINGS, "likeliest 20", "torch.topk 40", "torch.softmax")
     for column in columns:
         table.add_column(column, justify="right")
-    for vocab in VOCABS[:1] if arguments.quick else VOCABS:
-        for rows in ROWS:
+    for vocab in arguments.vocabs:
+        for rows in arguments.rows:
             generator = torch.Generator().manual_seed(0)
             base = torch.randn(rows, vocab, generator=generator) * 5
             uniform = torch.rand(rows, generator=generator)

@@ -136,9 +136,7 @@ def _softmax_in_place(logits: Tensor) -> Tensor:
     """Probabilities in the memory of the logits: new memory of this size costs a CPU more than the exponentials."""
     if logits.device.type != "cpu":
         return torch.softmax(logits, -1)
-    for some in logits.split(ROWS_AT_ONCE):
-        torch.softmax(some, -1, out=some)
-    return logits
+    return torch.softmax(logits, -1, out=logits)
 
 
 def _draw(probs: Tensor, uniform: Tensor, state: SamplerState) -> Tensor:

@@ -9,7 +9,8 @@ from torch import Tensor
 NARROW = 1024  # rows with a greater top_k are drawn apart
 FIRST_WIDTHS = (64, 512, 4096)  # how many tokens are sorted, one after the other, where no top_k bounds them
 CHUNK = 64  # of a row, whose maximum is taken at once
-ROWS_AT_ONCE = 16  # so many have their intermediates in the same memory, which is cheaper than new memory for all
+# Memory that is used again is cheaper than new memory for all rows; more pieces are dearer where threads wait for each other.
+ROWS_AT_ONCE, LEAST_ROWS_AT_ONCE, CANDIDATES_AT_ONCE = 16, 8, 2**18
 
 
 @dataclass
@@ -108,7 +109,8 @@ def first(values: Tensor, width: int) -> Tensor:
     Args:
         values: # [rows, vocab], float32, no NaN
     """
-    return torch.cat([_first_of_chunks(some, width) for some in values.split(ROWS_AT_ONCE)])
+    at_once = max(LEAST_ROWS_AT_ONCE, CANDIDATES_AT_ONCE // (width * CHUNK))
+    return torch.cat([_first_of_chunks(some, width) for some in values.split(at_once)])
 
 
 def _first_of_chunks(values: Tensor, width: int) -> Tensor:
