@@ -29,6 +29,7 @@ from ponder.engine.build import SamplingEngine
 from ponder.engine.kernels import LENGTH_BUCKET, ROW_TILE, round_up
 from ponder.engine.local import LocalEngine
 from ponder.engine.protocol import Request, rl_sampling
+from ponder.model.attention import attends_as_rows
 from ponder.model.config import LoraConfig, ModelConfig, load_preset
 from ponder.model.decoder import Decoder, build_empty
 from ponder.model.lora import initialise_adapters
@@ -207,7 +208,8 @@ def step_memory(config: ModelConfig, sizes: Sizes) -> float:
     fixed = training_bytes(config, BFLOAT16)
     width = sizes.prompt + sizes.answer
     sampling = cache_bytes(config, sizes.prompts * GROUP, width)
-    one_layer = 3 * activation_bytes(replace(config, num_layers=1), TOKEN_BUDGET, width, BFLOAT16)
+    weights_kept = 0 if attends_as_rows(sizes.prompt, sizes.answer) else width
+    one_layer = 3 * activation_bytes(replace(config, num_layers=1), TOKEN_BUDGET, weights_kept, BFLOAT16)
     kept = 2 * TOKEN_BUDGET * config.hidden_size * config.num_layers
     logits = 4 * LOGITS_AT_ONCE * 4 + 2 * KEPT
     return fixed + max(sampling, one_layer + kept + logits)

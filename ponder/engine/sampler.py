@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ponder.engine.protocol import SamplingParams
+from ponder.engine.truncation import NARROW, ROWS_AT_ONCE, Truncation, draw_nucleus, draw_ranked, first, invert_rows
 
 
 @dataclass
@@ -15,19 +16,13 @@ class SamplerState:
     """The sampling parameters of a batch as tensors, each # [rows]; made anew when the batch changes."""
 
     temperature: Tensor
-    greedy: Tensor
-    top_k: Tensor
-    top_p: Tensor
-    min_p: Tensor
     presence: Tensor
     frequency: Tensor
     repetition: Tensor
-    truncated: Tensor
-    any_greedy: bool
-    any_truncated: bool
-    all_truncated: bool
+    any_scaled: bool
     any_penalised: bool
-    widest_top_k: int  # 0 where some row that truncates has no top_k
+    truncations: list[Truncation]
+    untruncated: Tensor | None  # rows, int64; None: all
     # logit_bias of all rows as triplets, each # [biases]; values are divided by the row's temperature
     bias_rows: Tensor
     bias_tokens: Tensor
@@ -39,30 +34,44 @@ class SamplerState:
         def column(values: Sequence[float], dtype: torch.dtype = torch.float32) -> Tensor:
             return torch.tensor(values, dtype=dtype, device=device)
 
-        truncating = [p for p in params if p.truncates]
+        def all_or(rows: list[int]) -> Tensor | None:
+            return None if len(rows) == len(params) else column(rows, torch.int64)
+
+        def truncation(rows: list[int]) -> Truncation:
+            ks = [_top_k(params[row]) for row in rows]
+            # The likeliest token is greedy's, whatever the other parameters say.
+            of = [SamplingParams(top_p=1.0) if params[row].temperature == 0 else params[row] for row in rows]
+            width = max(ks) or None
+            top_p, min_p = column([p.top_p for p in of]), column([p.min_p for p in of])
+            return Truncation(all_or(rows), width, column(ks, torch.int64), top_p, min_p)
+
+        # Apart, so that rows which need little do not pay for those which need much.
+        narrow = [row for row, p in enumerate(params) if 0 < _top_k(p) <= NARROW]
+        wide = [row for row, p in enumerate(params) if _top_k(p) > NARROW]
+        nucleus = [row for row, p in enumerate(params) if p.truncates and not p.top_k]
+        truncated = {*narrow, *wide, *nucleus}
         biases = [
             (row, token, bias / (p.temperature or 1.0)) for row, p in enumerate(params) for token, bias in p.logit_bias
         ]
         return cls(
             temperature=column([p.temperature or 1.0 for p in params]),
-            greedy=column([p.temperature == 0 for p in params], torch.bool),
-            top_k=column([p.top_k if p.truncates and p.top_k else 2**31 - 1 for p in params], torch.int64),
-            top_p=column([p.top_p if p.truncates else 1.0 for p in params]),
-            min_p=column([p.min_p if p.truncates else 0.0 for p in params]),
             presence=column([p.presence_penalty for p in params]),
             frequency=column([p.frequency_penalty for p in params]),
             repetition=column([p.repetition_penalty for p in params]),
-            truncated=column([p.truncates for p in params], torch.bool),
-            any_greedy=any(p.temperature == 0 for p in params),
-            any_truncated=bool(truncating),
-            all_truncated=len(truncating) == len(params),
+            any_scaled=any(p.temperature not in (0, 1) for p in params),
             any_penalised=any(p.penalises for p in params),
-            widest_top_k=max((p.top_k for p in truncating), default=0) if all(p.top_k for p in truncating) else 0,
+            truncations=[truncation(rows) for rows in (narrow, wide, nucleus) if rows],
+            untruncated=all_or([row for row in range(len(params)) if row not in truncated]),
             bias_rows=column([row for row, _, _ in biases], torch.int64),
             bias_tokens=column([token for _, token, _ in biases], torch.int64),
             bias_values=column([value for _, _, value in biases]),
             top_logprobs=[p.top_logprobs for p in params],
         )
+
+
+def _top_k(params: SamplingParams) -> int:
+    """0 is off; greedy keeps one."""
+    return 1 if params.temperature == 0 else params.top_k
 
 
 def sample(
@@ -85,20 +94,20 @@ def sample(
         tokens: # [rows], int64
         logprobs: # [rows], float32, under softmax(logits / temperature): untruncated, unpenalised, unbiased, unmasked
     """
-    logits /= state.temperature.unsqueeze(1)
-    probs = torch.softmax(logits, -1)
-    chosen = probs
-    if state.any_penalised or len(state.bias_rows) or allowed is not None:
-        chosen = torch.softmax(_changed(logits, state, in_prompt, answer_counts, allowed), -1)
-    tokens = _draw_truncated(chosen, uniform, state) if state.any_truncated else _invert(chosen, uniform)
-    if state.any_greedy:
-        tokens = torch.where(state.greedy, chosen.argmax(-1), tokens)
+    if state.any_scaled:
+        logits /= state.temperature.unsqueeze(1)
+    if not (state.any_penalised or len(state.bias_rows) or allowed is not None):
+        probs = _softmax_in_place(logits)
+        tokens = _draw(probs, uniform, state)
+        return tokens, probs.gather(1, tokens.unsqueeze(1)).squeeze(1).log()
+    changed = _changed(logits, state, in_prompt, answer_counts, allowed)
+    tokens = _draw(_softmax_in_place(changed), uniform, state)
+    chosen, most = logits.gather(1, tokens.unsqueeze(1)).squeeze(1), logits.amax(-1)
+    probs = _softmax_in_place(logits)
     logprobs = probs.gather(1, tokens.unsqueeze(1)).squeeze(1).log()
-    if chosen is not probs:
-        # A forced token's probability may be below what float32 holds; its logarithm is not.
-        exact = logits.gather(1, tokens.unsqueeze(1)).squeeze(1) - logits.logsumexp(-1)
-        logprobs = torch.where(torch.isinf(logprobs), exact, logprobs)
-    return tokens, logprobs
+    # A forced token's probability may be below what float32 holds; its logarithm is not.
+    exact = chosen - (most - probs.amax(-1).log())
+    return tokens, torch.where(torch.isinf(logprobs), exact, logprobs)
 
 
 def likeliest(logits: Tensor, state: SamplerState) -> list[tuple[tuple[int, float], ...]]:
@@ -108,54 +117,44 @@ def likeliest(logits: Tensor, state: SamplerState) -> list[tuple[tuple[int, floa
     Args:
         logits: # [rows, vocab], float32, before `sample` has overwritten them
     """
-    logprobs = torch.log_softmax(logits / state.temperature.unsqueeze(1), -1)
-    ids = _first(2**31 - 1 - logprobs.abs().view(torch.int32), min(max(state.top_logprobs), logprobs.shape[1]))
-    values = logprobs.gather(1, ids)
-    found = torch.stack((ids.double(), values.double()), 2).tolist()  # [rows, most, 2], one way from a GPU
-    return [tuple((int(i), v) for i, v in best[:count]) for best, count in zip(found, state.top_logprobs, strict=True)]
+    asking = [row for row, count in enumerate(state.top_logprobs) if count]
+    best: list[tuple[tuple[int, float], ...]] = [()] * len(logits)
+    if not asking:
+        return best
+    width, found = min(max(state.top_logprobs), logits.shape[1]), []
+    for some in torch.tensor(asking, device=logits.device).split(ROWS_AT_ONCE):
+        scaled = logits.index_select(0, some).div_(state.temperature[some].unsqueeze(1))
+        logprobs = torch.log_softmax(scaled, -1)
+        ids = first(logprobs, width)
+        found.append(torch.stack((ids.double(), logprobs.gather(1, ids).double()), 2))
+    for row, pairs in zip(asking, torch.cat(found).tolist(), strict=True):  # one way from a GPU
+        best[row] = tuple((int(i), v) for i, v in pairs[: state.top_logprobs[row]])
+    return best
 
 
-def _invert(probs: Tensor, uniform: Tensor) -> Tensor:
-    """First index whose cumulative sum exceeds uniform * total; never an index of probability 0."""
-    cumulative = probs.cumsum(-1)
-    total = cumulative[:, -1:].contiguous()
-    index = torch.searchsorted(cumulative, uniform.unsqueeze(1) * total, right=True)
-    # Rounding can carry uniform * total up to the total itself; the first index that reaches it is the last possible.
-    last = torch.searchsorted(cumulative, total)
-    return torch.minimum(index, last).squeeze(1)
+def _softmax_in_place(logits: Tensor) -> Tensor:
+    """Probabilities in the memory of the logits: new memory of this size costs a CPU more than the exponentials."""
+    if logits.device.type != "cpu":
+        return torch.softmax(logits, -1)
+    return torch.softmax(logits, -1, out=logits)
 
 
-def _draw_truncated(probs: Tensor, uniform: Tensor, state: SamplerState) -> Tensor:
-    """top_k, then top_p over what it keeps, then min_p relative to the likeliest: the order of transformers.
-
-    A row's token depends on nothing of the batch: rows without truncation are drawn as they are alone, in the order of
-    the vocabulary, and sums run along the row, where the zeros of a batch's greater width change nothing.
-    """
-    vocab = probs.shape[1]
-    width = min(state.widest_top_k or vocab, vocab)
-    order = _first(probs.view(torch.int32), width)
-    values = probs.gather(1, order)
-    rank = torch.arange(width, device=probs.device)
-    values = values.masked_fill(rank >= state.top_k.unsqueeze(1), 0.0)
-    cumulative = values.cumsum(-1)
-    values = values.masked_fill(cumulative - values > state.top_p.unsqueeze(1) * cumulative[:, -1:], 0.0)
-    values = values.masked_fill(values < state.min_p.unsqueeze(1) * values[:, :1], 0.0)
-    tokens = order.gather(1, _invert(values, uniform).unsqueeze(1)).squeeze(1)
-    return tokens if state.all_truncated else torch.where(state.truncated, tokens, _invert(probs, uniform))
-
-
-def _first(ranks: Tensor, width: int) -> Tensor:
-    """Where the `width` greatest of each row stand # [rows, width], greatest first, and equals by their index: the same
-    whatever the width, which belongs to the batch (law 4). Logits of bfloat16 have many equals.
-
-    Args:
-        ranks: # [rows, vocab], int32, at least 0; the bits of a float32 that is not negative have its order
-    """
-    vocab = ranks.shape[1]
-    keys = ranks.to(torch.int64).bitwise_left_shift_(32)
-    keys |= torch.arange(vocab - 1, -1, -1, device=ranks.device)
-    keys = keys.topk(width, dim=-1).values if width < vocab else keys.sort(dim=-1, descending=True).values
-    return vocab - 1 - (keys & (2**32 - 1))
+def _draw(probs: Tensor, uniform: Tensor, state: SamplerState) -> Tensor:
+    """A row's token depends on nothing of the batch: each is drawn by its own way, and sums run along the row, where the
+    zeros of a batch's greater width change nothing."""
+    if state.untruncated is None:
+        return invert_rows(probs, uniform)
+    tokens = torch.zeros(len(probs), dtype=torch.int64, device=probs.device)
+    if len(state.untruncated):
+        rows = state.untruncated
+        tokens[rows] = invert_rows(probs[rows], uniform[rows])
+    for truncation in state.truncations:
+        draw = draw_ranked if truncation.width else draw_nucleus
+        rows = truncation.rows
+        if rows is None:
+            return draw(probs, uniform, truncation)
+        tokens[rows] = draw(probs[rows], uniform[rows], truncation)
+    return tokens
 
 
 def _changed(

@@ -7,7 +7,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from ponder.model.attention import PackedCausal, SharedPrompts
+from ponder.model.attention import PackedCausal, SharedPrompts, attends_as_rows
 
 
 @dataclass(frozen=True)
@@ -168,6 +168,16 @@ def pack(samples: Sequence[Sample], device: torch.device) -> MicroBatch:
         sample_of=tensor(sample_of, torch.int64),
         old_logprobs=tensor(old, torch.float32) if old else None,
     )
+
+
+def kept_weights(samples: Sequence[Sample]) -> int:
+    """How many attention weights each token of a micro-batch keeps for the backward pass, for each head; 0 where a fused
+    kernel keeps none."""
+    if len({sample.prompt for sample in samples}) == len(samples):
+        return 0
+    prompt = max(sample.prompt_length for sample in samples)
+    answer = max(len(sample.ids) - sample.prompt_length for sample in samples)
+    return 0 if attends_as_rows(prompt, answer) else prompt + answer
 
 
 def _bundles(samples: Sequence[Sample]) -> list[list[Sample]]:

@@ -12,7 +12,7 @@ from ponder.model.decoder import Decoder
 from ponder.model.shared import flat_views
 from ponder.model.tensor_files import write_safetensors
 from ponder.recipe.stages import Optimizer
-from ponder.training.batch import Sample, divide, micro_batches, pack
+from ponder.training.batch import Sample, divide, kept_weights, micro_batches, pack
 from ponder.training.goals import Goal, learnable
 from ponder.training.gradients import Accumulator, OneProcess, TokenScores
 from ponder.training.gradients import norm as gradient_norm
@@ -108,7 +108,7 @@ class Learner:
         config, dtype = self.decoder.config, self.decoder.dtype
         needed = 0
         for share in shares:
-            sizes = ((sum(len(s.ids) for s in micro), max(len(s.ids) for s in micro)) for micro in share)
+            sizes = ((sum(len(s.ids) for s in micro), kept_weights(micro)) for micro in share)
             needed += max((activation_bytes(config, tokens, width, dtype) for tokens, width in sizes), default=0)
         return needed > free_memory(self.decoder.device.type) / 2
 

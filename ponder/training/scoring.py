@@ -74,7 +74,11 @@ class _LogProbs(torch.autograd.Function):
 
 
 def activation_bytes(config: ModelConfig, tokens: int, width: int, dtype: torch.dtype) -> int:
-    """About what the layers keep for a backward pass over so many tokens, each of which attends to `width` at most."""
+    """About what the layers keep for a backward pass over so many tokens.
+
+    Args:
+        width: how many attention weights each token keeps for each head (`kept_weights` of a micro-batch); 0: none
+    """
     q_size, kv_size = config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim
     # Two inputs, two norms and what was attended to; q, k, v before and after rotation; gate, up and their product; weights.
     layer = (

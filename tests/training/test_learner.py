@@ -7,12 +7,13 @@ from dataclasses import replace
 import pytest
 import torch
 
+from ponder.model.attention import LONG_ANSWER
 from ponder.model.config import ModelConfig, RopeConfig
-from ponder.model.decoder import build_random, swiglu
+from ponder.model.decoder import Decoder, build_random, swiglu
 from ponder.recipe.stages import Optimizer
 from ponder.training import gradients, scoring
 from ponder.training import learner as learner_module
-from ponder.training.batch import Sample, divide, micro_batches, pack
+from ponder.training.batch import MicroBatch, Sample, divide, kept_weights, micro_batches, pack
 from ponder.training.goals import Imitation, Reinforcement
 from ponder.training.learner import Learner, learning_rate
 from ponder.training.master import MasterWeights
@@ -20,6 +21,9 @@ from ponder.training.objectives import OBJECTIVES
 from ponder.training.replicas import Replicas
 
 CONFIG = ModelConfig("qwen3", 50, 32, 48, 2, 4, 2, 8, False, False, True, True, 1e-6, 128, RopeConfig())
+
+
+LONG_CONFIG = replace(CONFIG, max_positions=1024)
 
 
 def samples() -> list[Sample]:
@@ -37,6 +41,19 @@ def samples() -> list[Sample]:
     return made
 
 
+def long_samples() -> list[Sample]:
+    """Two groups of four answers, the longest of which make whole rows (`attends_as_rows`)."""
+    rng = random.Random(1)
+    made = []
+    for length in (3, 12):
+        prompt = [rng.randrange(50) for _ in range(length)]
+        for size in (LONG_ANSWER + 30, 20, LONG_ANSWER, 1):
+            answer = [rng.randrange(50) for _ in range(size)]
+            logprobs = [-rng.random() * 4 for _ in answer]
+            made.append(Sample(prompt + answer, [0] * length + [1] * size, logprobs, rng.gauss(0, 1)))
+    return made
+
+
 def reinforce(one: Learner, made: list[Sample], name: str, step: int) -> dict[str, float]:
     return one.learn(made, Reinforcement.of(made, OBJECTIVES[name], 30), step).metrics
 
@@ -49,9 +66,9 @@ def one_by_one(made: list[Sample]) -> list[list[Sample]]:
     return [[sample] for sample in made]
 
 
-def learner(budget: int, replicas: Replicas | None = None, decoder=None) -> Learner:
+def learner(budget: int, replicas: Replicas | None = None, decoder=None, reference=None) -> Learner:
     decoder = decoder or build_random(CONFIG, 1)
-    reference = build_random(CONFIG, 2)
+    reference = reference or build_random(CONFIG, 2)
     # A gradient as it is, unclipped, so that what is compared is the gradient.
     return Learner(MasterWeights.of(decoder), Optimizer(lr=1e-3, max_grad_norm=1e9), 10, budget, reference, replicas)
 
@@ -135,26 +152,48 @@ def test_layers_computed_again_give_the_same_gradient_bit_for_bit(monkeypatch, h
         assert torch.equal(again.gradients, kept.gradients)
 
 
-def test_less_is_kept_where_layers_are_computed_again():
-    """Tensors of a layer that wait for the backward pass."""
-    decoder, (*_, largest) = build_random(CONFIG, 1).requires_grad_(True), micro_batches(samples(), 10_000)
+def kept_bytes(decoder: Decoder, batch: MicroBatch, recompute: bool) -> int:
+    """Of all tensors that wait for the backward pass, but for the weights."""
+    sizes: dict[int, int] = {}
+    own = {p.untyped_storage().data_ptr() for p in decoder.parameters()}
+
+    def keep(tensor):
+        if tensor.untyped_storage().data_ptr() not in own:
+            sizes[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        scoring.score(decoder, batch, recompute)
+    return sum(sizes.values())
+
+
+@pytest.mark.parametrize("long", [False, True])
+def test_less_is_kept_where_layers_are_computed_again(long):
+    """Tensors of a layer that wait for the backward pass, and what the learner thinks that they take."""
+    config, made = (LONG_CONFIG, long_samples()) if long else (CONFIG, samples())
+    decoder, (*_, largest) = build_random(config, 1).requires_grad_(True), micro_batches(made, 10_000)
     batch = pack(largest, torch.device("cpu"))
-    kept = {}
-    for recompute in (False, True):
-        sizes: dict[int, int] = {}
-        own = {p.untyped_storage().data_ptr() for p in decoder.parameters()}
-
-        def keep(tensor, sizes=sizes, own=own):
-            if tensor.untyped_storage().data_ptr() not in own:
-                sizes[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-            return tensor
-
-        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-            scoring.score(decoder, batch, recompute)
-        kept[recompute] = sum(sizes.values())
+    kept = {recompute: kept_bytes(decoder, batch, recompute) for recompute in (False, True)}
     assert kept[True] < kept[False] / 2
-    estimate = scoring.activation_bytes(CONFIG, len(batch.ids), batch.attend.width, torch.float32)
+    estimate = scoring.activation_bytes(config, len(batch.ids), kept_weights(largest), torch.float32)
     assert kept[False] / 3 < estimate < 3 * kept[False]
+
+
+def test_long_answers_give_the_same_gradient_for_any_micro_batch():
+    """In rows with their prompts, few or many at once, and each alone; layers kept, and computed again."""
+    found = []
+    for budget in (400, 800, 10_000):
+        one = learner(budget, decoder=build_random(LONG_CONFIG, 1), reference=build_random(LONG_CONFIG, 2))
+        made = long_samples()
+        metrics = reinforce(one, made, "dapo", 1)
+        found.append((one.gradients.clone(), metrics))
+    for gradient, metrics in found[1:]:
+        torch.testing.assert_close(gradient, found[0][0], atol=1e-5, rtol=1e-4)
+        assert metrics == pytest.approx(found[0][1], rel=1e-3, abs=1e-5)
+    again = learner(10_000, decoder=build_random(LONG_CONFIG, 1), reference=build_random(LONG_CONFIG, 2))
+    again._recomputes = lambda shares: True
+    reinforce(again, long_samples(), "dapo", 1)
+    assert torch.equal(again.gradients, found[-1][0])
 
 
 def test_log_probabilities_and_entropy_are_those_of_log_softmax():
