@@ -25,9 +25,9 @@ class EngineLoad:
     running: int = 0  # sequences in the batch
     waiting: int = 0
     cache_use: float = 0.0  # part of the cache's blocks that running sequences hold, 0 to 1
-    preemptions: int = 0  # so far: sequences that gave up their blocks, to be computed again
     prefix_queries: int = 0  # tokens of all prompts so far, where a prefix cache is on
     prefix_hits: int = 0  # those of them that the cache held
+    preemptions: int = 0  # so far: sequences that gave up their blocks, to be computed again
     failure: str | None = None  # why the engine takes no more requests
 
 

@@ -108,6 +108,7 @@ class VllmEngine:
             cache_use=max((load.cache_use for load in seen), default=0.0),
             prefix_queries=sum(load.prefix_queries for load in seen),
             prefix_hits=sum(load.prefix_hits for load in seen),
+            preemptions=sum(load.preemptions for load in seen),
             failure="the engine is closed" if self._closed else next(filter(None, failures), None),
         )
 

@@ -17,7 +17,7 @@ MOST = 2.0**63  # a metric beyond it is none
 TOKEN = "token_id:"  # how vLLM writes a token as its id where a string is due
 _METRIC = re.compile(
     r"^vllm:(num_requests_running|num_requests_waiting|kv_cache_usage_perc|prefix_cache_queries_total"
-    r"|prefix_cache_hits_total)(?:\{[^\n]*\})? (\S+)$",
+    r"|prefix_cache_hits_total|num_preemptions_total)(?:\{[^\n]*\})? (\S+)$",
     re.MULTILINE,
 )
 
@@ -161,6 +161,7 @@ def read_metrics(text: str) -> EngineLoad:
         cache_use=max(found.get("kv_cache_usage_perc", ()), default=0.0),
         prefix_queries=int(sum(found.get("prefix_cache_queries_total", ()))),
         prefix_hits=int(sum(found.get("prefix_cache_hits_total", ()))),
+        preemptions=int(sum(found.get("num_preemptions_total", ()))),
     )
 
 

@@ -204,6 +204,7 @@ vllm:kv_cache_usage_perc{engine="1",model_name="ponder"} 0.5
 vllm:prefix_cache_queries_total{engine="0",model_name="ponder"} 1.2e+03
 vllm:prefix_cache_queries_created{engine="0",model_name="ponder"} 1.7e+09
 vllm:prefix_cache_hits_total{engine="0",model_name="ponder"} 640.0
+vllm:num_preemptions_total{engine="0",model_name="ponder"} 7.0
 """
 
 
@@ -217,7 +218,7 @@ def test_load_is_the_sum_of_what_the_servers_metrics_say(fake, monkeypatch):
     async def body(engine):
         assert engine.load() == EngineLoad()
         await until(lambda: engine.load().running == 9)
-        assert engine.load() == EngineLoad(9, 2, 0.75, 1200, 640)
+        assert engine.load() == EngineLoad(9, 2, 0.75, 1200, 640, 7)
         other.metrics = ""
         await until(lambda: engine.load().running == 4)
 

@@ -15,7 +15,7 @@ CHAT = "/v1/chat/completions"
 
 @pytest.fixture(scope="module")
 def narrow(checkpoint):
-    """Memory for 600 tokens: more than the context of 512, fewer than the 1,024 of factor 2."""
+    """Memory for 608 tokens: more than the context of 512, fewer than the 1,024 of factor 2."""
     engine = engine_of(checkpoint, token_budget=608)
     server = Server(Gateway(engine, Renderer.load(checkpoint), NAME))
     yield server
@@ -25,10 +25,10 @@ def narrow(checkpoint):
 
 def test_memory_for_fewer_tokens_than_the_factors_offer(narrow):
     assert narrow.gateway.engine.longest == 608 and narrow.gateway.lengths.context == CONTEXT
-    assert narrow.http.get("/v1/models").json()["data"][0]["max_model_len"] == 600
+    assert narrow.http.get("/v1/models").json()["data"][0]["max_model_len"] == 608
     generate = {"token_ids": [1] * 540, "sampling_params": {"ignore_eos": True}}
     told = narrow.http.post("/inference/v1/generate", json=generate).json()
-    assert len(told["choices"][0]["token_ids"]) == 60 and told["usage"]["rope_factor"] == 2
+    assert len(told["choices"][0]["token_ids"]) == 68 and told["usage"]["rope_factor"] == 2
     for fields in ({"max_tokens": 900}, {"messages": [{"role": "user", "content": "xy" * 400}]}):
         for stream in (False, True):
             body = {"model": NAME, "messages": ASK, "stream": stream} | fields

@@ -13,6 +13,8 @@ class Scripted:
     model ends its turn, but not after the text in its attribute `without_end`. `piece`: tokens in each piece. `pause`: awaited before each piece, where a test wants to hold it.
     """
 
+    exact, about = False, None
+
     def __init__(self, renderer: Renderer, reply: Callable[[str], str], piece: int = 1, context: int = 4096):
         self.renderer, self.reply, self.piece = renderer, reply, piece
         self.context, self.rope_factors, self.vocab_size = context, (1.0, 2.0), renderer.vocab_size
