@@ -24,6 +24,7 @@ from ponder.engine.sampler import likeliest, sample
 from ponder.engine.scheduler import Prompt, Scheduler, Step
 from ponder.engine.sequence import SequenceState, blocks_for
 from ponder.model.decoder import Decoder
+from ponder.model.rope import yarn_for
 
 DEFAULT_TOKEN_BUDGET = 262_144
 
@@ -60,7 +61,8 @@ class LocalEngine:
         self.decoder = decoder
         self.limits = Limits.of(decoder.config, token_budget // BLOCK * BLOCK, rope_factors, context)
         self.blocks = Blocks(token_budget // BLOCK, keep_prefixes)
-        self._prepare_rotary()
+        for factor in self.limits.rope_factors:
+            yarn_for(decoder.config.rope, factor, decoder.rotary.context)  # its tables are made when they are asked for
         self.forms = forms or choose_forms(decoder)
         self.scheduler = Scheduler(self.blocks, max_rows, chunk_tokens, self.forms.exact)
         self.cache = KVCache(decoder.config, decoder.device, decoder.dtype)
@@ -248,11 +250,3 @@ class LocalEngine:
         if all(factor == 1 for factor in factors):
             return None
         return torch.tensor([self.decoder.rotary.index(factor) for factor in factors], device=self.decoder.device)
-
-    def _prepare_rotary(self) -> None:
-        """The RoPE tables of all factors: too much to be made anew while answers run."""
-        rotary, factors = self.decoder.rotary, self.limits.rope_factors
-        for factor in factors:
-            rotary.index(factor)
-        if len(factors) > 1:
-            rotary.reserve(self.limits.longest + LENGTH_BUCKET, self.decoder.device, self.decoder.dtype)

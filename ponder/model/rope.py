@@ -100,10 +100,6 @@ class RotaryTable:
             self.factors.append(factor)
         return self.factors.index(factor)
 
-    def reserve(self, longest: int, device: torch.device, dtype: torch.dtype) -> None:
-        """Make the tables of all factors for `longest` positions now, so that no call has to before it asks for more."""
-        self._grow(max(longest, self.cos.shape[1]), device, dtype)
-
     def __call__(
         self, positions: Tensor, longest: int, dtype: torch.dtype, factors: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:

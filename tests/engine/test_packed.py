@@ -58,7 +58,9 @@ def test_products_with_adapters_and_heads(dtype, tied):
         x = torch.randn(rows, config.hidden_size, generator=generator).to(dtype)
         close = {"atol": 1e-4, "rtol": 1e-4} if dtype == torch.float32 else {"atol": 0.1, "rtol": 0.05}
         torch.testing.assert_close(packed.logits(x), plain.logits(x), **close)
-        torch.testing.assert_close(packed.layers[0].attention.qkv_proj(x), plain.layers[0].attention.qkv_proj(x), **close)
+        torch.testing.assert_close(
+            packed.layers[0].attention.qkv_proj(x), plain.layers[0].attention.qkv_proj(x), **close
+        )
         torch.testing.assert_close(packed.layers[0].mlp(x), plain.layers[0].mlp(x), **close)
 
 

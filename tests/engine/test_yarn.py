@@ -97,13 +97,11 @@ def test_smallest_factor_that_covers():
         smallest_factor(400, 1, 100, FACTORS)
 
 
-def test_tables_for_the_longest_sequence_are_there_before_the_first(model_and_path):
+def test_the_tables_of_a_factor_are_made_when_a_request_has_it(model_and_path):
     decoder = load_decoder(model_and_path[1])
     engine = LocalEngine(decoder, rope_factors=FACTORS, chunk_tokens=512)
-    cos = decoder.rotary.cos
-    assert cos.shape[:2] == (3, 4 * 512 + 32)
-    run(
-        engine,
-        [*mixed_requests(), Request("longest", prompt(0, 2040), replace(FREE, max_tokens=8), 0, rope_factor=4.0)],
-    )
-    assert decoder.rotary.cos is cos
+    assert decoder.rotary.cos.numel() == 0
+    run(engine, [Request("short", prompt(0, 20), replace(FREE, max_tokens=8), 0)])
+    assert decoder.rotary.cos.shape[:2] == (1, 512)
+    run(engine, [Request("long", prompt(0, 2000), replace(FREE, max_tokens=8), 0, rope_factor=4.0)])
+    assert len(decoder.rotary.cos) == 2 and 2008 <= decoder.rotary.cos.shape[1] <= 4096

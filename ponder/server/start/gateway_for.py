@@ -25,7 +25,7 @@ from ponder.model.weights import load_decoder
 from ponder.server.answer.gateway import Gateway
 from ponder.server.start.engine_choice import EngineChoice
 from ponder.server.start.loading import loading
-from ponder.server.start.memory import free_memory, plan_memory
+from ponder.server.start.memory import free_memory, give_back_unused, plan_memory
 
 CHUNK_TOKENS = {"cpu": 1024, "cuda": 2048}  # of prompts, between two tokens of whoever is being answered
 VLLM_SHARE = 0.9  # of a device's memory, vLLM's default, for all the servers that we start together
@@ -68,6 +68,7 @@ def _open_local(checkpoint: Path, choice: EngineChoice, factors: Sequence[float]
         chunk_tokens=CHUNK_TOKENS[device],
         forms=None if choice.exact else fast_forms(decoder),
     )
+    give_back_unused()
     return ThreadedEngine(engine, plan.sentence)
 
 
