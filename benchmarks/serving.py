@@ -34,11 +34,14 @@ from rich.table import Table
 from ponder.chat.birth import train_tokenizer, write_tokenizer
 from ponder.chat.renderer import Renderer
 from ponder.engine.vllm_process import start_vllm
+from ponder.model.config import load_config
 from ponder.model.decoder import build_random
+from ponder.model.describe import describe
 from ponder.model.weights import DTYPES, save_decoder
 
 HERE = Path(__file__).parent
 WARM_UP_S = 10.0
+CACHE_TOKENS = 65_536
 SETTLE_S = 15.0  # after a load, until nothing runs
 MOST_GROWTH = (0.05, 48 * 2**20)  # of the second load over the first: a share of the memory, or bytes if that is more
 ROWS = (
@@ -91,7 +94,11 @@ def write_checkpoint(name: str, dtype: str, directory: Path) -> Path:
 
 @contextmanager
 def ponder(checkpoint: Path) -> Iterator[Server]:
+    """With room for the keys and values of CACHE_TOKENS, which one load fills: what is kept grows no further."""
+    about = describe(load_config(checkpoint))
+    memory = about.weight_bytes + CACHE_TOKENS * about.kv_bytes_per_token
     command = [sys.executable, "-m", "ponder.cli.main", "serve", str(checkpoint), "--port", "0", "--name", "it"]
+    command += ["--memory", f"{memory / 1e6:.1f}MB"]
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
         try:

@@ -24,7 +24,7 @@ class Forms:
     Attributes:
         threads: of each step; None: all
         exact: a sequence gets the same numbers in any batch (law 4)
-        row_multiple: to which the rows of a step are filled up
+        row_multiple: to which the rows of a step are filled up, at least
         rows: of the token stream that go through the decoder's kernels at a time (`in_tiles`)
         prompts: prompts of one width that attend at a time
     """
@@ -34,6 +34,13 @@ class Forms:
     row_multiple: int = ROW_TILE
     rows: int | None = None
     prompts: int | None = None
+
+    def filled(self, rows: int) -> int:
+        """As many rows are computed for so many. Where packed weights are used, eight sizes between a number and its double:
+        oneDNN makes and keeps a kernel for each."""
+        if self.exact or self.row_multiple == 1:
+            return round_up(rows, self.row_multiple)
+        return round_up(rows, max(self.row_multiple, 2 ** max(rows.bit_length() - 4, 0)))
 
 
 # Equal shapes only, whatever the batch.

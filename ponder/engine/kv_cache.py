@@ -1,8 +1,9 @@
 """The KV cache: keys and values of all sequences, in blocks of `BLOCK` tokens."""
 
+import math
+import mmap
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -54,8 +55,9 @@ class KVCache:
     def _zeros(self, blocks: int) -> Tensor:
         # Zeros, not anything: hidden positions get weight 0, and 0 * NaN would still be NaN.
         shape = (blocks, self.config.num_kv_heads, BLOCK, self.config.head_dim)
-        if self.device.type != "cpu":
+        if self.device.type != "cpu" or not blocks:
             return torch.zeros(shape, device=self.device, dtype=self.dtype)
-        # numpy's zeros are pages that the system has not given yet; torch writes to all of its own.
-        numbers = np.zeros(shape, dtype=np.int32 if self.dtype.itemsize == 4 else np.int16)
-        return torch.from_numpy(numbers).view(self.dtype)
+        # Pages of our own, which are zero, not there before they are written to, and gone with the tensor; torch would write
+        # to all of them, and the C library keep them.
+        pages = mmap.mmap(-1, math.prod(shape) * self.dtype.itemsize)
+        return torch.frombuffer(pages, dtype=self.dtype).view(shape)

@@ -169,7 +169,7 @@ class LocalEngine:
             for table, (_, start, stop), alone in zip(tables[rows:], spans[rows:], whole, strict=True)
         ]
         attend = StepAttention(self.cache, decode, parts, self.forms, np.stack((blocks, positions % BLOCK), 1))
-        padding = round_up(len(ids), self.forms.row_multiple) - len(ids)
+        padding = self.forms.filled(len(ids)) - len(ids)
         factors = [s.completion.request.rope_factor for s, start, stop in spans for _ in range(start, stop)]
         device = self.decoder.device
         return self.decoder(
@@ -227,7 +227,7 @@ class LocalEngine:
         if self.batch is None or not self.batch.of(completions):
             self.batch = Batch(completions, self.decoder)
         batch = self.batch
-        filled = round_up(len(places), self.forms.row_multiple)
+        filled = self.forms.filled(len(places))
         if places != list(range(len(places))) or len(hidden) != filled:
             hidden = hidden[torch.tensor(places + [places[0]] * (filled - len(places)), device=hidden.device)]
         logits = self.decoder.logits(hidden, self.forms.rows)[: len(places)].float()  # [sequences, vocab]

@@ -15,7 +15,7 @@ from ponder.engine.stream import EngineLoad, Tokens
 
 # The engine lets go of the interpreter with every operation on tensors, and wants it back at once. Python's own 5 ms, in
 # which an event loop that is busy need not give it, made steps twice as long.
-SWITCH_S = 0.001
+SWITCH_S = 0.0002
 
 
 class ThreadedEngine:

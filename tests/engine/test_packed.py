@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ponder.engine.invariance import fast_forms
-from ponder.engine.kernels import FAST
+from ponder.engine.kernels import FAST, Forms
 from ponder.engine.local import LocalEngine
 from ponder.engine.packed import LEAST_ROWS, PackedLinear, can_pack, pack
 from ponder.engine.protocol import Request
@@ -77,3 +77,12 @@ def test_elsewhere_nothing_is_packed(monkeypatch):
     decoder = build_random(shape(2, 16), seed=1)
     assert not can_pack(decoder) and pack(decoder) is decoder and decoder.packed_head is None
     assert fast_forms(decoder) == FAST
+
+
+def test_few_sizes_are_computed_where_each_has_a_kernel_of_its_own():
+    decoder = build_random(shape(2, 16), seed=1)
+    forms = dataclasses.replace(FAST, row_multiple=LEAST_ROWS)
+    sizes = {forms.filled(rows) for rows in range(1, 2049)}
+    assert len(sizes) < 70 and all(rows <= forms.filled(rows) <= max(4, rows * 1.2 + 4) for rows in range(1, 2049))
+    assert forms.filled(1) == LEAST_ROWS and fast_forms(decoder).filled(3) == 3
+    assert [Forms().filled(rows) for rows in (1, 16, 17, 1000)] == [16, 16, 32, 1008]
