@@ -96,7 +96,7 @@ class _Extension:
     def __init__(self, part: Part, first: int, device: torch.device, dtype: torch.dtype):
         self.first, self.count = first, part.stop - part.start
         self.width, length = (round_up(n, LENGTH_BUCKET) for n in (self.count, part.stop))
-        self.table = torch.from_numpy(part.table[: length // LENGTH_BUCKET]).to(device)
+        self.table = torch.from_numpy(part.table[: length // LENGTH_BUCKET].copy()).to(device)
         positions = torch.arange(part.start, part.start + self.width, device=device)
         hidden = torch.arange(length, device=device) > positions.unsqueeze(1)
         # [width, length], added to the scores

@@ -59,8 +59,8 @@ class LocalEngine:
         forms: Forms | None = None,
     ):
         self.decoder = decoder
-        self.limits = Limits.of(decoder.config, token_budget // BLOCK * BLOCK, rope_factors, context)
-        self.blocks = Blocks(token_budget // BLOCK, keep_prefixes)
+        self.limits = Limits.of(decoder.config, token_budget, rope_factors, context)
+        self.blocks = Blocks(blocks_for(token_budget), keep_prefixes)
         for factor in self.limits.rope_factors:
             yarn_for(decoder.config.rope, factor, decoder.rotary.context)  # its tables are made when they are asked for
         self.forms = forms or choose_forms(decoder)
