@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ponder.engine.decode import Decode
+from ponder.engine.decode import Decode, DecodeByLength
 from ponder.engine.kernels import LENGTH_BUCKET, Forms, attend_whole, round_up
 from ponder.engine.kv_cache import KVCache
 
@@ -33,7 +33,14 @@ class Part:
 class StepAttention:
     """An `Attend` for the flat stream of one step: the decoding rows first, then the parts of prompts, then padding."""
 
-    def __init__(self, cache: KVCache, decode: Decode | None, parts: Sequence[Part], forms: Forms, places: np.ndarray):
+    def __init__(
+        self,
+        cache: KVCache,
+        decode: Decode | DecodeByLength | None,
+        parts: Sequence[Part],
+        forms: Forms,
+        places: np.ndarray,
+    ):
         """places: # [tokens, 2], int64, the block and the offset in it of each token of the stream, without padding"""
         self.cache, self.decode, self.forms = cache, decode, forms
         device = cache.device

@@ -15,6 +15,8 @@ from ponder.engine.kv_cache import KVCache
 # Blocks in use that lie together are read in place, a few others between them included; what lies scattered is copied
 # together first, layer by layer.
 MOST_STRETCHES, MOST_BETWEEN = 8, 16
+# Times the blocks that rows have, up to which all rows are as wide as the longest.
+MOST_PADDING = 4
 
 
 class Decode:
@@ -86,6 +88,36 @@ class Decode:
             return block_products(rows, blocks[0])
         parts = rows.split([len(some) for some in blocks])
         return torch.cat([block_products(few, some) for few, some in zip(parts, blocks, strict=True)])
+
+
+class DecodeByLength:
+    """Rows of very different lengths, those of like length together: scores are as wide as the longest row's.
+
+    Args: as `Decode`
+    """
+
+    def __init__(self, cache: KVCache, tables: Sequence[np.ndarray], positions: np.ndarray):
+        self.rows = len(tables)
+        classes = np.frexp(positions // BLOCK + 1)[1]  # from a power of two blocks to the next
+        self.parts: list[tuple[Tensor, Decode]] = []
+        for one in np.unique(classes):
+            rows = np.flatnonzero(classes == one)
+            part = Decode(cache, [tables[row] for row in rows], positions[rows])
+            self.parts.append((torch.from_numpy(rows).to(cache.device), part))
+
+    def __call__(self, layer: int, q: Tensor) -> Tensor:
+        """q # [rows, heads, head_dim] -> [rows, heads * head_dim]"""
+        out = q.new_empty(self.rows, q.shape[1] * q.shape[2])
+        for rows, part in self.parts:
+            out[rows] = part(layer, q[rows])
+        return out
+
+
+def decode_rows(cache: KVCache, tables: Sequence[np.ndarray], positions: np.ndarray) -> Decode | DecodeByLength:
+    """What is quicker for these rows; the numbers are the same."""
+    counts = positions // BLOCK + 1
+    ragged = len(counts) * counts.max() > MOST_PADDING * counts.sum()
+    return (DecodeByLength if ragged else Decode)(cache, tables, positions)
 
 
 def _layout(numbers: np.ndarray, owners: np.ndarray) -> tuple[list[tuple[int, int]], np.ndarray, np.ndarray]:

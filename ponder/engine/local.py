@@ -14,7 +14,7 @@ from torch import Tensor
 from ponder.engine.attention import Part, StepAttention
 from ponder.engine.batch import Batch
 from ponder.engine.blocks import Blocks
-from ponder.engine.decode import Decode
+from ponder.engine.decode import decode_rows
 from ponder.engine.invariance import choose_forms
 from ponder.engine.kernels import BLOCK, LENGTH_BUCKET, Forms, round_up, thread_count
 from ponder.engine.kv_cache import KVCache
@@ -162,7 +162,7 @@ class LocalEngine:
         tables = [np.frombuffer(sequence.table, dtype=np.int64) for sequence, _, _ in spans]
         blocks = np.concatenate([t[np.arange(a, b) // BLOCK] for t, (_, a, b) in zip(tables, spans, strict=True)])
         rows = len(step.decode)
-        decode = Decode(self.cache, tables[:rows], positions[:rows]) if rows else None
+        decode = decode_rows(self.cache, tables[:rows], positions[:rows]) if rows else None
         whole = [prompt.whole for prompt in step.prompts for _ in prompt.parts]
         parts = [
             Part(table, start, stop, alone)

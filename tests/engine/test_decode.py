@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ponder.engine.decode import MOST_BETWEEN, MOST_STRETCHES, Decode
+from ponder.engine.decode import MOST_BETWEEN, MOST_STRETCHES, Decode, DecodeByLength, decode_rows
 from ponder.engine.invariance import decode_holds
 from ponder.engine.kernels import BLOCK
 from ponder.engine.kv_cache import KVCache
@@ -96,6 +96,25 @@ def test_sequences_may_share_blocks():
         assert torch.equal(
             Decode(cache, tables[row : row + 1], positions[row : row + 1])(0, q[row : row + 1])[0], together[row]
         )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_very_long_row_makes_the_others_no_wider_and_changes_nothing(dtype):
+    config, positions = shape(4, 16), np.array([70, 3000, 5, 90, 33, 40, 2500, 7])
+    tables = tables_for(positions)
+    cache = filled(config, dtype, sum(map(len, tables)))
+    q = torch.randn(len(tables), 8, 16, generator=torch.Generator().manual_seed(1)).to(dtype)
+    by_length = decode_rows(cache, tables, positions[:])
+    few = decode_rows(cache, tables[:1] + tables[3:4], positions[[0, 3]])
+    assert isinstance(few, Decode) and isinstance(decode_rows(cache, tables[:6], positions[:6]), DecodeByLength)
+    assert torch.equal(by_length(0, q), Decode(cache, tables, positions)(0, q))
+    grouped = DecodeByLength(cache, tables, positions)
+    assert [part.widest for _, part in grouped.parts] == [1, 3, 94] and [len(rows) for rows, _ in grouped.parts] == [
+        2,
+        4,
+        2,
+    ]
+    assert torch.equal(grouped(0, q), Decode(cache, tables, positions)(0, q))
 
 
 @pytest.mark.parametrize("group", [1, 3, 7])
