@@ -149,10 +149,10 @@ def decode(decoder: Decoder, batch: int, sizes: Sizes) -> tuple[float, float]:
     params = rl_sampling(sizes.decoded, frozenset())
     prompts = prompts_of(decoder.config, batch, sizes.prompt)
     engine.submit([Request(i, tuple(prompt), params, i) for i, prompt in enumerate(prompts)])
-    while engine.waiting or len(engine.running[0].ids) < sizes.decoded - sizes.timed:
+    while engine.waiting or len(engine.running[0].completion.ids) < sizes.decoded - sizes.timed:
         engine.step()  # prompts, and what kernels are chosen for
     wait(decoder.device)
-    first, began = len(engine.running[0].ids), time.perf_counter()
+    first, began = len(engine.running[0].completion.ids), time.perf_counter()
     for _ in range(sizes.timed - 1):
         engine.step()
     seconds = time.perf_counter() - began  # every step ends with its tokens on the host
