@@ -39,13 +39,13 @@ class StepAttention:
         decode: Decode | DecodeByLength | None,
         parts: Sequence[Part],
         forms: Forms,
-        places: np.ndarray,
+        blocks: np.ndarray,
+        offsets: np.ndarray,
     ):
-        """places: # [tokens, 2], int64, the block and the offset in it of each token of the stream, without padding"""
+        """blocks, offsets: # [tokens], int64, where each token of the stream is cached, without padding"""
         self.cache, self.decode, self.forms = cache, decode, forms
         device = cache.device
-        self.tokens = len(places)
-        self.blocks, self.offsets = torch.from_numpy(places).to(device).unbind(1)
+        self.tokens, self.places = len(blocks), cache.places(blocks, offsets)
         first = decode.rows if decode else 0
         self.wholes: list[_Whole] = []
         self.extensions: list[_Extension] = []
@@ -61,7 +61,7 @@ class StepAttention:
 
     def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         # All are written before any is read: parts of one prompt see each other.
-        self.cache.write(layer, self.blocks, self.offsets, k[: self.tokens], v[: self.tokens])
+        self.cache.write(layer, self.places, k[: self.tokens], v[: self.tokens])
         if self.decode and self.decode.rows == len(q):
             return self.decode(layer, q)
         out = torch.zeros(len(q), q.shape[1] * q.shape[2], device=q.device, dtype=q.dtype)  # padding sees nothing

@@ -4,6 +4,7 @@ import math
 import mmap
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -36,10 +37,16 @@ class KVCache:
         self.blocks = 0
         self.keys, self.values = ([self._zeros(0) for _ in range(self.config.num_layers)] for _ in range(2))
 
-    def write(self, layer: int, blocks: Tensor, offsets: Tensor, k: Tensor, v: Tensor) -> None:
-        """k, v # [tokens, kv_heads, head_dim], each token to its place in its block; blocks, offsets # [tokens]"""
-        self.keys[layer][blocks, :, offsets] = k
-        self.values[layer][blocks, :, offsets] = v
+    def places(self, blocks: np.ndarray, offsets: np.ndarray) -> Tensor:
+        """Where the heads of some tokens lie in a layer, for `write` # [tokens * kv_heads]; blocks, offsets # [tokens], int64"""
+        heads = self.config.num_kv_heads
+        first = blocks * (heads * BLOCK) + offsets
+        return torch.from_numpy((first[:, None] + np.arange(heads) * BLOCK).reshape(-1)).to(self.device)
+
+    def write(self, layer: int, places: Tensor, k: Tensor, v: Tensor) -> None:
+        """k, v # [tokens, kv_heads, head_dim], each head of a token to its place"""
+        for kept, new in ((self.keys[layer], k), (self.values[layer], v)):
+            kept.view(-1, kept.shape[-1]).index_copy_(0, places, new.reshape(-1, new.shape[-1]))
 
     def read(self, layer: int, table: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values of one sequence, as copies # [kv_heads, blocks * BLOCK, head_dim]; table # [blocks]"""

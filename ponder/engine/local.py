@@ -155,22 +155,25 @@ class LocalEngine:
 
     def _forward(self, step: Step) -> Tensor:
         """Hidden states # [tokens, hidden] of the step's tokens: the decoding sequences', then the parts of prompts."""
-        spans = [(sequence, sequence.cached, sequence.cached + 1) for sequence in step.decode]
-        spans += [(prompt.sequence, start, stop) for prompt in step.prompts for start, stop in prompt.parts]
-        ids = [token for sequence, start, stop in spans for token in sequence.tokens(start, stop)]
-        positions = np.concatenate([np.arange(start, stop) for _, start, stop in spans])
-        tables = [np.frombuffer(sequence.table, dtype=np.int64) for sequence, _, _ in spans]
-        blocks = np.concatenate([t[np.arange(a, b) // BLOCK] for t, (_, a, b) in zip(tables, spans, strict=True)])
-        rows = len(step.decode)
-        decode = decode_rows(self.cache, tables[:rows], positions[:rows]) if rows else None
-        whole = [prompt.whole for prompt in step.prompts for _ in prompt.parts]
-        parts = [
-            Part(table, start, stop, alone)
-            for table, (_, start, stop), alone in zip(tables[rows:], spans[rows:], whole, strict=True)
-        ]
-        attend = StepAttention(self.cache, decode, parts, self.forms, np.stack((blocks, positions % BLOCK), 1))
+        rows = step.decode
+        tables = [np.frombuffer(sequence.table, dtype=np.int64) for sequence in rows]
+        ids = [sequence.token(sequence.cached) for sequence in rows]
+        positions = np.fromiter((sequence.cached for sequence in rows), np.int64, len(rows))
+        blocks = np.fromiter((s.table[s.cached // BLOCK] for s in rows), np.int64, len(rows))
+        factors = [sequence.completion.request.rope_factor for sequence in rows]
+        decode = decode_rows(self.cache, tables, positions) if rows else None
+        parts = []
+        for prompt in step.prompts:
+            table = np.frombuffer(prompt.sequence.table, dtype=np.int64)
+            for start, stop in prompt.parts:
+                parts.append(Part(table, start, stop, prompt.whole))
+                ids += prompt.sequence.tokens(start, stop)
+                places = np.arange(start, stop)
+                positions = np.concatenate((positions, places))
+                blocks = np.concatenate((blocks, table[places // BLOCK]))
+                factors += [prompt.sequence.completion.request.rope_factor] * (stop - start)
+        attend = StepAttention(self.cache, decode, parts, self.forms, blocks, positions % BLOCK)
         padding = self.forms.filled(len(ids)) - len(ids)
-        factors = [s.completion.request.rope_factor for s, start, stop in spans for _ in range(start, stop)]
         device = self.decoder.device
         return self.decoder(
             torch.tensor(ids + [0] * padding, device=device),
