@@ -6,6 +6,7 @@ import typer
 
 from ponder import __version__
 from ponder.cli import chat, doctor, model, report, sandbox, serve, train, verify
+from ponder.cli import eval as evals
 
 app = typer.Typer(
     name="ponder",
@@ -22,6 +23,7 @@ app.command("generate")(chat.generate)
 app.command("serve")(serve.serve)
 app.command("verify")(verify.verify)
 app.command("doctor")(doctor.doctor)
+app.add_typer(evals.app, name="eval")
 app.add_typer(model.app, name="model")
 app.add_typer(sandbox.app, name="sandbox")
 

@@ -5,6 +5,7 @@ Thoughts come as `reasoning_content` (Ponder, DashScope, SGLang) or as `reasonin
 says the same twice. A whole answer is read as a stream of one chunk.
 """
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -75,6 +76,8 @@ class Answer:
     logprobs: tuple[TokenLogprob, ...] | None = None  # of thought and text; None where there are none
     token_ids: tuple[int, ...] | None = None
     model: str = ""  # what the server says it was
+    # {"name": ..., "arguments": ...}: a JSON object, or the text that is none
+    tool_calls: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,7 @@ class AnswerReader:
         self._reasoning: list[str] = []
         self._logprobs: list[TokenLogprob] | None = None
         self._ids: list[int] | None = None
+        self._calls: dict[int, list[str]] = {}  # by index: name, arguments so far
         self.finish_reason, self._model, self._usage = "", "", Usage()
         self.begun = False  # there was a choice
 
@@ -144,6 +148,13 @@ class AnswerReader:
         )
         self._text.append(piece.text)
         self._reasoning.append(piece.reasoning)
+        for at, call in enumerate(said.get("tool_calls") or []):
+            name, arguments = self._calls.setdefault(_count(call.get("index", at)), ["", ""])
+            function = call.get("function") or {}
+            self._calls[call.get("index", at)] = [
+                name + _text(function.get("name")),
+                arguments + _text(function.get("arguments")),
+            ]
         if told := choice.get("logprobs"):
             self._logprobs = [] if self._logprobs is None else self._logprobs
             self._logprobs += _logprobs(told)
@@ -163,7 +174,15 @@ class AnswerReader:
             None if self._logprobs is None else tuple(self._logprobs),
             None if self._ids is None else tuple(self._ids),
             self._model,
+            tuple({"name": name, "arguments": _arguments(said)} for _, (name, said) in sorted(self._calls.items())),
         )
+
+
+def _arguments(said: str) -> Any:
+    try:
+        return json.loads(said or "{}")
+    except (ValueError, RecursionError):
+        return said
 
 
 def _logprobs(told: Mapping[str, Any]) -> list[TokenLogprob]:

@@ -36,9 +36,9 @@ class Problem:
 class Sample:
     """One answer and its verdict.
 
-    status, score, reason, parsed, parts: of the verdict (ponder.verifiers.verdict); status "error" where nothing was said
-        of it, because the verifier failed or no answer was got (`failure` says why): such a sample is asked again when
-        the evaluation is resumed, and never counted as wrong
+    status, score, reason, parsed, parts: of the verdict (ponder.verifiers.verdict); "error" where nothing was said of it,
+        which is never counted as wrong
+    failure: why there is no answer (the engine, the server); such a sample is asked again when the evaluation goes on
     finish_reason: "stop", "length", "tool_calls", or "" where there was no answer
     messages: what this sample was asked, where it differs from the problem's (choices in another order)
     cost: in the currency of the prices that were given; None without prices

@@ -1,0 +1,127 @@
+"""`ponder eval`: a model, its engine or its server, and benchmarks; what comes of it lies in a directory."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ponder import __version__
+from ponder.engine.openai_profile import OpenAiProfile, read_key
+from ponder.evals.asking import Answerer
+from ponder.evals.evaluate import Bench, Wanted, prepare, weights_hash
+from ponder.evals.records import Manifest
+from ponder.evals.running import Prices, run
+from ponder.evals.server_answers import ServerAnswers
+from ponder.evals.store import Evaluation, Store, read
+from ponder.evals.view import viewing
+from ponder.runs.processor import processor
+from ponder.server.start.engine_choice import EngineChoice
+from ponder.verifiers.verification import Verification
+
+KEY_VARIABLE = "OPENAI_API_KEY"
+MOST_NAME = 60
+
+
+@dataclass(frozen=True)
+class Asking:
+    """How the model is reached. `name`, `key_file`, `concurrent`: of a server; `engine`: of a checkpoint."""
+
+    engine: EngineChoice = field(default_factory=lambda: EngineChoice(exact=True))
+    name: str | None = None
+    key_file: Path | None = None
+    concurrent: int | None = None
+    prices: Prices = Prices()
+
+
+def evaluate(
+    model: str, wanted: Wanted, to: Path | None, asking: Asking, say: Callable[[str], None]
+) -> tuple[Path, Evaluation]:
+    """Asks what the directory `to` has no answers to yet, judges, and reads it all back.
+
+    Raises:
+        ValueError: what was asked for cannot be: an unknown benchmark, missing data, another evaluation in `to`.
+        ConnectionError: a server that has stopped answering; what was answered is kept.
+    """
+    benches = prepare(wanted)
+    for bench in benches:
+        if bench.notice:
+            say(f"{bench.asked.name}: {bench.notice}")
+    with Verification() as verification:
+        verification.prepare([one.task for bench in benches if not bench.notice for one in bench.questions])
+        return asyncio.run(_evaluate(model, benches, wanted, to, asking, verification, say))
+
+
+async def _evaluate(
+    model: str,
+    benches: list[Bench],
+    wanted: Wanted,
+    to: Path | None,
+    asking: Asking,
+    verification: Verification,
+    say: Callable[[str], None],
+) -> tuple[Path, Evaluation]:
+    answerer, about, engine = _server(model, asking) if "://" in model else _checkpoint(model, asking, benches)
+    try:
+        manifest = Manifest(
+            model=about,
+            engine=engine,
+            benchmarks={bench.asked.protocol.name: bench.asked for bench in benches},
+            seed=wanted.seed,
+            started=datetime.now(UTC).isoformat(timespec="seconds"),
+            ponder=__version__,
+            processor=processor(),
+        )
+        directory = to or Path("evals") / _name(about["name"], benches)
+        store = Store(directory, manifest, [problem for bench in benches for problem in bench.problems])
+        try:
+            questions = [question for bench in benches for question in bench.questions]
+            there = sum((one.problem.bench, one.problem.id, one.sample) in store.done for one in questions)
+            going_on = f", {there} of them are there" if there else ""
+            say(f"{about['name']}: {len(questions)} answers{going_on}; they are kept in {directory}")
+            try:
+                with viewing(len(questions) - there) as view:
+                    await run(answerer, questions, store, verification, asking.prices, view.told)
+            except asyncio.CancelledError:
+                say(
+                    f"stopped: {len(store.done)} of {len(questions)} answers are kept in {directory}; the same command goes on"
+                )
+                raise
+        finally:
+            store.close()
+    finally:
+        await answerer.close()
+    return directory, read(directory)
+
+
+def _server(url: str, asking: Asking) -> tuple[Answerer, dict[str, Any], dict[str, Any]]:
+    if asking.name is None:
+        raise ValueError(f"say which model {url} is to be asked for: --model NAME, as its /models lists it")
+    key = read_key(asking.key_file) if asking.key_file else os.environ.get(KEY_VARIABLE) or None
+    profile = OpenAiProfile(url, asking.name, key)
+    answerer = ServerAnswers(profile, asking.concurrent) if asking.concurrent else ServerAnswers(profile)
+    return answerer, {"name": asking.name, "kind": "server", "at": profile.url}, {"kind": "openai"}
+
+
+def _checkpoint(model: str, asking: Asking, benches: list[Bench]) -> tuple[Answerer, dict[str, Any], dict[str, Any]]:
+    from ponder.evals.engine_answers import EngineAnswers
+    from ponder.server.start.checkpoint import find_checkpoint
+    from ponder.server.start.gateway_for import open_gateway
+
+    found = find_checkpoint(model)
+    gateway = open_gateway(found.directory, found.name, asking.engine)
+    answerer = EngineAnswers(gateway.engine, gateway.renderer, asking.concurrent or 64)
+    for bench in benches:
+        answerer.refuse_too_long(bench.asked.protocol.name, bench.questions[0].question.sampling.max_tokens)
+    weights = weights_hash(found.directory)
+    about = {"name": found.name, "kind": "checkpoint", "at": found.lasting, "weights": weights}
+    return answerer, about, {"kind": asking.engine.kind, "exact": gateway.engine.exact}
+
+
+def _name(model: str, benches: list[Bench]) -> str:
+    named = "+".join(bench.asked.protocol.name for bench in benches)
+    variant = benches[0].asked.protocol.variant
+    name = f"{model.replace('/', '--')}-{named[:MOST_NAME]}-{variant}"
+    return "".join(letter if letter.isalnum() or letter in "-_.+" else "_" for letter in name)

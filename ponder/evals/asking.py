@@ -1,0 +1,48 @@
+"""What an evaluation asks of a model, whatever engine or server answers."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from ponder.evals.protocol import Sampling
+from ponder.verifiers.response import Response
+
+
+@dataclass(frozen=True)
+class Question:
+    """One sample that is wanted. `budget`: most tokens of thought, None without a bound."""
+
+    messages: tuple[dict, ...]
+    sampling: Sampling
+    seed: int
+    tools: tuple[dict, ...] = ()
+    budget: int | None = None
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back. Tokens are None where a server does not count them."""
+
+    response: Response
+    finish_reason: str
+    prompt_tokens: int | None
+    tokens: int | None
+    reasoning_tokens: int | None
+
+
+class NoReply(RuntimeError):
+    """Nothing was answered, and why; no fault of the model's, so it is no wrong answer."""
+
+
+class Answerer(Protocol):
+    """`concurrent`: how many questions it likes to have at a time."""
+
+    concurrent: int
+
+    async def answer(self, question: Question) -> Reply:
+        """
+        Raises:
+            NoReply: the engine or server has failed, or refuses the question.
+        """
+        ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,73 @@
+"""Answers of a model whose engine takes token ids: the local one, or vLLM."""
+
+from ponder.agents.turn.ends import FinishReason
+from ponder.agents.turn.generation import Generation
+from ponder.agents.turn.lengths import Lengths
+from ponder.agents.turn.planning import plan_turn
+from ponder.chat.deltas import Delta
+from ponder.chat.parser import OutputParser, parsed_output
+from ponder.chat.renderer import Renderer
+from ponder.chat.thinking import ThinkingPolicy
+from ponder.engine.protocol import SamplingParams
+from ponder.engine.stream import StreamEngine
+from ponder.evals.asking import NoReply, Question, Reply
+from ponder.verifiers.response import Response
+
+
+class EngineAnswers:
+    """An `Answerer`. The turn is planned as the server plans it, without its defaults: the protocol says how to sample."""
+
+    def __init__(self, engine: StreamEngine, renderer: Renderer, concurrent: int = 64):
+        self.engine, self.renderer, self.concurrent = engine, renderer, concurrent
+        self.lengths = Lengths(engine.context, engine.rope_factors, engine.longest)
+
+    async def answer(self, question: Question) -> Reply:
+        sampling = question.sampling
+        params = SamplingParams(
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            top_k=sampling.top_k,
+            stop_ids=self.renderer.stop_ids,
+        )
+        deltas: list[Delta] = []
+        try:
+            plan = plan_turn(
+                self.renderer,
+                self.lengths,
+                question.messages,
+                tools=question.tools,
+                policy=ThinkingPolicy(budget=question.budget),
+                params=params,
+                max_tokens=sampling.max_tokens,
+                seed=question.seed,
+            )
+            parser = OutputParser(self.renderer, plan.prompt.thinking_open, question.tools)
+            generation = Generation(self.engine, self.renderer, plan, parser, "eval")
+            async for piece in generation.pieces():
+                deltas += piece.deltas
+        except (ValueError, RuntimeError) as error:
+            raise NoReply(str(error)) from error
+        parsed, answer = parsed_output(deltas, parser), generation.answer
+        response = Response(
+            reasoning=parsed.reasoning,
+            content=parsed.content,
+            thinking_closed=parsed.thinking_closed,
+            truncated=answer.finish_reason is FinishReason.LENGTH,
+            tool_calls=tuple({"name": call.name, "arguments": call.arguments} for call in parsed.tool_calls),
+            tokens=len(answer.ids),
+        )
+        return Reply(
+            response, str(answer.finish_reason), len(plan.prompt.ids), len(answer.ids), answer.reasoning_tokens
+        )
+
+    def refuse_too_long(self, name: str, max_tokens: int) -> None:
+        """ValueError where the context cannot hold the answers that a protocol allows."""
+        longest = self.lengths.longest
+        if max_tokens >= longest:
+            raise ValueError(
+                f"{name} allows answers of {max_tokens} tokens, and this model's context is {longest}: say "
+                f"--max-tokens {longest // 2} (it will stand beside the number), or --protocol greedy"
+            )
+
+    async def close(self) -> None:
+        await self.engine.close()

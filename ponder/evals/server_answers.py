@@ -1,0 +1,67 @@
+"""Answers of a server that speaks OpenAI's API."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ponder.engine.openai import OpenAiEngine
+from ponder.engine.openai_http import OpenAiFailure
+from ponder.engine.openai_profile import OpenAiProfile, Patience
+from ponder.engine.openai_wire import TextSampling
+from ponder.evals.asking import NoReply, Question, Reply
+from ponder.verifiers.response import Response, split_response
+
+CONCURRENT = 16
+
+
+class ServerAnswers:
+    """An `Answerer`. Rate limits and failures are waited out as `Patience` says.
+
+    Args:
+        fields: more of the request's body, by the server's own names
+    """
+
+    def __init__(
+        self,
+        profile: OpenAiProfile,
+        concurrent: int = CONCURRENT,
+        patience: Patience = Patience(),  # noqa: B008 (frozen)
+        fields: Mapping[str, Any] | None = None,
+    ):
+        self.concurrent, self._fields = concurrent, dict(fields or {})
+        self.engine = OpenAiEngine(profile, concurrent=concurrent, patience=patience)
+
+    async def answer(self, question: Question) -> Reply:
+        sampling = question.sampling
+        fields: dict[str, Any] = dict(self._fields)
+        if sampling.top_k and sampling.temperature:
+            fields.setdefault("top_k", sampling.top_k)
+        if question.tools:
+            fields["tools"] = list(question.tools)
+        if question.budget is not None:
+            fields["thinking_budget"] = question.budget
+        asked = TextSampling(
+            max_tokens=sampling.max_tokens,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            seed=question.seed % 2**31,  # many servers take no more
+            fields=fields,
+        )
+        try:
+            answer = await self.engine.chat(question.messages, asked)
+        except (ValueError, OpenAiFailure) as error:
+            raise NoReply(str(error)) from error
+        # A server without a parser of thoughts leaves them in the text.
+        split = split_response(answer.text, truncated=answer.finish_reason == "length")
+        response = Response(
+            reasoning=answer.reasoning or split.reasoning,
+            content=split.content,
+            thinking_closed=split.thinking_closed,
+            truncated=split.truncated,
+            tool_calls=answer.tool_calls,
+            tokens=answer.usage.completion,
+        )
+        usage = answer.usage
+        return Reply(response, answer.finish_reason, usage.prompt, usage.completion, usage.reasoning)
+
+    async def close(self) -> None:
+        await self.engine.close()
