@@ -33,7 +33,7 @@ class Asking:
     name: str | None = None
     key_file: Path | None = None
     concurrent: int | None = None
-    prices: Prices = Prices()
+    prices: Prices = field(default_factory=Prices)
 
 
 def evaluate(
