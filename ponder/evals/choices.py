@@ -28,12 +28,10 @@ def shuffled(task: Task, seed: int, sample: int) -> Task:
         )
     order = sorted(range(len(choices)), key=lambda place: key(seed, "choices", task.id, sample, place))
     after = [choices[place] for place in order]
-    # The last of them: a question may quote the block before it shows it.
-    ahead, _, behind = last["content"].rpartition(before)
     right = order.index(ascii_uppercase.index(task.reference))
     return replace(
         task,
-        messages=(*first, last | {"content": ahead + shown_options(after) + behind}),
+        messages=(*first, last | {"content": last["content"].replace(before, shown_options(after))}),
         reference=ascii_uppercase[right],
         metadata=task.metadata | {"choices": after},
     )

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from hashlib import sha256
@@ -64,7 +64,7 @@ def load_problems(protocol: Protocol, directories: Sequence[str | Path] = ()) ->
     searched = [Path(directory).expanduser() for directory in directories] + data_directories()
     read = _from_files(protocol, searched) or _from_hub(protocol, searched)
     data = protocol.data
-    tests = _tests(data, searched)
+    tests = _tests(data, searched, {str(row.get(data.tests_key)) for _, _, row in read.rows})
     judged = protocol.verifier != "code" or not read.rows or _has_tests(read.rows[0][2], protocol, read.fields) or tests
     tasks, categories, faults = [], [], []
     reader = None
@@ -263,17 +263,15 @@ def _has_tests(row: Mapping[str, Any], protocol: Protocol, fields: Mapping[str, 
     return any(row.get(name) for name in known) or (own not in (None, "", []) and not named_elsewhere)
 
 
-def _tests(data: Data, searched: Iterable[Path]) -> dict[str, dict[str, Any]]:
-    """Rows with tests by their key; of the first directory that has all the files."""
+def _tests(data: Data, searched: Iterable[Path], wanted: set[str]) -> dict[str, dict[str, Any]]:
+    """Rows with tests by their key, those that are wanted (the files have gigabytes); of the first directory that has all
+    the files."""
     for directory in searched:
         files = [directory / name for name in data.tests]
         if files and all(file.is_file() for file in files):
-            return {str(row.get(data.tests_key)): row for row in _rows_of(files)}
+            rows = (row for file in files for _, row in read_file(file))
+            return {key: row for row in rows if (key := str(row.get(data.tests_key))) in wanted}
     return {}
-
-
-def _rows_of(files: Iterable[Path]) -> Iterator[dict[str, Any]]:
-    return (row for file in files for _, row in read_file(file))
 
 
 def _with_tests(row: dict[str, Any], tests: Mapping[str, dict[str, Any]], data: Data, place: str) -> dict[str, Any]:
@@ -282,6 +280,7 @@ def _with_tests(row: dict[str, Any], tests: Mapping[str, dict[str, Any]], data: 
         raise ValueError(
             f"{place}: no tests for {data.tests_key} {row.get(data.tests_key)!r} in {', '.join(data.tests)}"
         )
+    # Not its question_content: the question stays as the protocol's own file words it.
     names = ("public_test_cases", "private_test_cases", "starter_code", "metadata")
     return row | {name: found[name] for name in names if name in found}
 

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from ponder.evals.protocol import Protocol
 from ponder.recipe.complaints import complaints
 from ponder.recipe.yaml_text import read_yaml
+from ponder.tasks.prompts import check_prompt
 from ponder.tasks.suggest import unknown_name
 
 PROTOCOLS = Path(__file__).parent / "protocols"
@@ -18,6 +19,8 @@ LEFT_OUT = {
     "does not copy. Run LiveBench's own script (github.com/LiveBench/LiveBench, run_livebench.py) against `ponder serve`; "
     "for maths, code and instructions here, use math500, livecodebench and ifeval",
 }
+# What judges by a row alone; a function of one's own (python) is told by a recipe, not by a suite.
+SCORERS = ("choice", "code", "format", "function_calls", "instructions", "length", "math")
 OWN = "own"  # the variant of a suite without variants
 
 
@@ -77,13 +80,9 @@ def _own_suite(path: Path, variant: str | None) -> Protocol:
         "name": path.stem,
         "title": str(tree.get("name", path.stem)),
         "source": f"a suite of one's own, {path.name}",
-        "domain": tree.get("verifier"),
+        "domain": verifier if isinstance(verifier := tree.get("verifier"), str) else "own",
     }
     protocol = _protocol(defaults | tree | {"variants": variants}, variant, str(path))
-    if not protocol.data.files and protocol.data.hub is None:
-        raise ValueError(
-            f"{path}: data: say where the rows are: data: {{file: NAME.jsonl}}, or data: {{hub: OWNER/NAME}}"
-        )
     files = tuple(str(beside) if (beside := path.parent / file).is_file() else file for file in protocol.data.files)
     return protocol.model_copy(update={"data": protocol.data.model_copy(update={"file": files or None})})
 
@@ -96,11 +95,38 @@ def _protocol(tree: dict[str, Any], variant: str | None, where: str) -> Protocol
     shared = {name: value for name, value in tree.items() if name != "variants"}
     whole = _over(shared, variants[chosen] or {}) | {"variant": chosen}
     try:
-        return Protocol.model_validate(whole)
+        protocol = Protocol.model_validate(whole)
     except ValidationError as error:
-        lines = [f"  {complaint}" for complaint in complaints(whole, error.errors(), Protocol)]
-        count = f"{len(lines)} problem{'s' if len(lines) > 1 else ''}"
-        raise ValueError(f"{where} has {count}:\n" + "\n".join(lines)) from None
+        lines = complaints(whole, error.errors(), Protocol)
+    else:
+        lines = _faults(protocol)
+        if not lines:
+            return protocol
+    count = f"{len(lines)} problem{'s' if len(lines) > 1 else ''}"
+    raise ValueError(f"{where} has {count}:\n" + "\n".join(f"  {line}" for line in lines))
+
+
+def _faults(protocol: Protocol) -> list[str]:
+    """What the schema cannot see, by the path of the field."""
+    faults = []
+    if protocol.verifier not in SCORERS:
+        faults.append(f"verifier: {unknown_name('verifier', protocol.verifier, SCORERS)}")
+    try:
+        check_prompt(protocol.prompt)
+    except ValueError as error:
+        faults.append(f"prompt: {error}")
+    if not protocol.data.files and protocol.data.hub is None:
+        faults.append("data: say where the rows are: data: {file: NAME.jsonl}, or data: {hub: OWNER/NAME}")
+    if protocol.window is not None:
+        if protocol.window[0] > protocol.window[1]:
+            faults.append("window: its first day comes after its last; write window: [FIRST, LAST]")
+        if protocol.data.date is None:
+            faults.append(
+                "data.date: a window needs the name of the rows' field that holds the day, such as contest_date"
+            )
+    if protocol.shuffle_choices and protocol.verifier != "choice":
+        faults.append(f"shuffle_choices: only choice tasks have choices, and the verifier is {protocol.verifier}")
+    return faults
 
 
 def _over(shared: Any, changes: Any) -> Any:
