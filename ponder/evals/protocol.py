@@ -27,18 +27,35 @@ class Sampling(_Plain):
 
 
 class Data(_Plain):
-    """Where a benchmark's rows are: a file of a data directory, or a data set of the hub at a revision."""
+    """Where a benchmark's rows are: files of a data directory, or a data set of the hub at a revision."""
 
-    file: str | None = Field(None, description="name in a data directory, such as gsm8k_test.jsonl")
+    file: str | tuple[str, ...] | None = Field(
+        None, description="name in a data directory, such as gsm8k_test.jsonl, or several that are one benchmark"
+    )
     hub: str | None = Field(None, description="data set on the hub, such as openai/gsm8k")
     config: str | None = None
     split: str = "test"
     revision: str | None = Field(None, description="commit of the data set")
     fields: dict[str, str] = Field(default_factory=dict, description="names of the rows' fields, as in recipes")
+    hub_fields: dict[str, str] = Field(default_factory=dict, description="the same where the rows come from the hub")
+    category: str | None = Field(
+        None, description="the rows' field that divides the benchmark, such as subject; file: the name of their file"
+    )
     only: dict[str, tuple[int, int]] = Field(
         default_factory=dict, description="rows whose field lies in a range, ends included: {task_id: [11, 510]}"
     )
+    date: str | None = Field(None, description="the rows' field that a window looks at, such as contest_date")
+    tests: tuple[str, ...] = Field(
+        (), description="files of a data directory that hold the tests of rows without any, found by tests_key"
+    )
+    tests_key: str = Field("question_id", description="the field that says which tests belong to which row")
+    rows: int | None = Field(None, ge=1, description="how many problems the benchmark has")
+    sha256: str | None = Field(None, description="of the file that is known; others are named with their hash")
     missing: str = Field("", description="what the known files lack, and what to fetch instead")
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return (self.file,) if isinstance(self.file, str) else self.file or ()
 
 
 class Protocol(_Plain):

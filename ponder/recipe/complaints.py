@@ -24,8 +24,8 @@ _MAPPINGS = ("dict_type", "model_type", "model_attributes_type")
 _LONGEST = 100  # characters of a value that is shown
 
 
-def complaints(tree: dict[str, Any], problems: Sequence[Problem]) -> list[str]:
-    """One for each field that something is wrong with; `tree` is what the recipe says."""
+def complaints(tree: dict[str, Any], problems: Sequence[Problem], schema: type[BaseModel] = Recipe) -> list[str]:
+    """One for each field that something is wrong with; `tree` is what the recipe says, or a file of another schema."""
     found: dict[str, list[Problem]] = {}
     for problem in problems:
         found.setdefault(_readable_path(tree, problem["loc"]), []).append(problem)
@@ -33,26 +33,26 @@ def complaints(tree: dict[str, Any], problems: Sequence[Problem]) -> list[str]:
     paths = [
         path for path in found if not any(other.startswith(f"{path}.") and _is_kind(found[path]) for other in found)
     ]
-    return [f"{path}: {complaint}" for path in paths for complaint in _of_field(path, found[path])]
+    return [f"{path}: {complaint}" for path in paths for complaint in _of_field(path, found[path], schema)]
 
 
 def _is_kind(problems: Iterable[Problem]) -> bool:
     return all(problem["type"] in _KINDS for problem in problems)
 
 
-def _of_field(path: str, problems: list[Problem]) -> list[str]:
+def _of_field(path: str, problems: list[Problem], schema: type[BaseModel]) -> list[str]:
     if len(problems) > 1 and _is_kind(problems):
         kinds = " or ".join(dict.fromkeys(_KINDS[problem["type"]] for problem in problems))
         return [f"must be {kinds}, got {_shown(problems[0]['input'])}"]
-    return list(dict.fromkeys(_of_problem(path, problem) for problem in problems))
+    return list(dict.fromkeys(_of_problem(path, problem, schema) for problem in problems))
 
 
-def _of_problem(path: str, problem: Problem) -> str:
+def _of_problem(path: str, problem: Problem, schema: type[BaseModel]) -> str:
     kind, given, field = problem["type"], problem["input"], path.rpartition(".")[2]
     context = problem.get("ctx", {})
     match kind:
         case "extra_forbidden":
-            return f"there is no such field{_suggestion(problem['loc'])}"
+            return f"there is no such field{_suggestion(problem['loc'], schema)}"
         case "missing":
             return "this field is required"
         case "union_tag_not_found":
@@ -71,12 +71,12 @@ def _of_problem(path: str, problem: Problem) -> str:
             return f"a function of your own is written {field}: {{python: {given}}}"
     if kind in _KINDS:
         said = f"must be {_KINDS[kind]}, got {_shown(given)}"
-        return f"{said}; write {example}" if (example := _example(problem, field)) else said
+        return f"{said}; write {example}" if (example := _example(problem, field, schema)) else said
     message = problem["msg"].removeprefix("Input should be ")
     return f"must be {message[:1].lower()}{message[1:]}, got {_shown(given)}"
 
 
-def _example(problem: Problem, field: str) -> str:
+def _example(problem: Problem, field: str, schema: type[BaseModel]) -> str:
     """What to write in place of a value that is no mapping or no list, such as `objective: {name: grpo}`."""
     kind, given = problem["type"], problem["input"]
     plain = isinstance(given, str | int | float) and not isinstance(given, bool)
@@ -84,7 +84,7 @@ def _example(problem: Problem, field: str) -> str:
         return f"{field}: [{given}]" if plain else ""
     if kind not in _MAPPINGS:
         return ""
-    model = _model_at(Recipe, problem["loc"])
+    model = _model_at(schema, problem["loc"])
     if kind == "dict_type" or model is None:
         return ""
     if model is Recipe:  # a stage or a source, of one kind or another
@@ -133,9 +133,9 @@ def _readable_path(tree: Any, loc: tuple) -> str:
     return ".".join(parts) or "recipe"
 
 
-def _suggestion(loc: tuple) -> str:
+def _suggestion(loc: tuple, schema: type[BaseModel]) -> str:
     """The nearest field name at the place where the unknown key stands, or the list of fields."""
-    model = _model_at(Recipe, loc[:-1])
+    model = _model_at(schema, loc[:-1])
     if model is None:
         return ""
     names = list(model.model_fields)

@@ -3,7 +3,7 @@
     instructions     prompt, instruction_id_list, kwargs                    (IFEval)
     function_calls   question, function, ground_truth (none: no call)       (BFCL, single turn)
     choice           question (or prompt), answer (a letter, or one of choices or an index into them), and if wanted
-                     choices (a list) or options (a text)
+                     choices (a list) or options (a text); or Question, Correct Answer, Incorrect Answer 1 ... (GPQA)
 
 Every fault is a ValueError that begins with the place it was found at.
 """
@@ -11,6 +11,7 @@ Every fault is a ValueError that begins with the place it was found at.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from string import ascii_uppercase
 from typing import Any
 
@@ -23,8 +24,9 @@ Row = Mapping[str, Any]
 PROMPT_FIELDS = {
     "instructions": ("prompt",),
     "function_calls": ("question", "prompt"),
-    "choice": ("question", "prompt"),
+    "choice": ("question", "prompt", "Question"),
 }
+GPQA = ("Correct Answer", "Incorrect Answer 1", "Incorrect Answer 2", "Incorrect Answer 3")
 LETTER = re.compile(r"[\W_]{0,6}([A-Z])[\W_]{0,6}")  # also "(C)", "C.", "**C**"
 JSON_TYPES = {"dict": "object", "float": "number", "tuple": "array"}  # BFCL's names of types that JSON Schema has not
 
@@ -55,7 +57,7 @@ class RuleRowReader:
                 reference, choices = _choice(row, self.fields.get("answer", "answer"), place)
                 if choices:
                     metadata["choices"] = choices
-                    options = f"\n{_options(choices)}"
+                    options = f"\n{shown_options(choices)}"
                 elif isinstance(row.get("options"), str):
                     options = f"\n{row['options']}"
         if isinstance(question, list) and len(question) == 1 and isinstance(question[0], list):
@@ -107,6 +109,8 @@ def _calls(row: Row, answer: str, place: str) -> tuple[list, tuple[dict, ...]]:
 
 
 def _choice(row: Row, answer: str, place: str) -> tuple[str, list[str]]:
+    if GPQA[0] in row:
+        return _gpqa(row, place)
     value, choices = _first(row, (answer, answer.capitalize()), place), row.get("choices") or []
     if not isinstance(choices, list) or len(choices) > len(ascii_uppercase):
         raise ValueError(f"{place}: choices must be a list of at most {len(ascii_uppercase)} texts")
@@ -126,6 +130,15 @@ def _choice(row: Row, answer: str, place: str) -> tuple[str, list[str]]:
     return letter[1], choices
 
 
+def _gpqa(row: Row, place: str) -> tuple[str, list[str]]:
+    """The right answer always comes first in these rows, so the choices are put in an order that the texts decide."""
+    texts = [str(_first(row, (name,), place)).strip() for name in GPQA]
+    choices = sorted(texts, key=lambda text: blake2b("\n".join([text, *texts]).encode(), digest_size=8).digest())
+    if len(set(choices)) < len(choices):
+        raise ValueError(f"{place}: two of the choices are the same: {choices!r:.200}")
+    return ascii_uppercase[choices.index(texts[0])], choices
+
+
 def _tool(function: dict) -> dict:
     """A function in the OpenAI form, with JSON Schema's names of types."""
     if function.get("type") == "function":
@@ -143,7 +156,8 @@ def with_types(schema: Any, names: Mapping[str, str]) -> Any:
     return [with_types(item, names) for item in schema] if isinstance(schema, list) else schema
 
 
-def _options(choices: Sequence[Any]) -> str:
+def shown_options(choices: Sequence[Any]) -> str:
+    """The choices as a question shows them: "A. ...", a line each."""
     return "\n".join(f"{letter}. {choice}" for letter, choice in zip(ascii_uppercase, choices, strict=False))
 
 
