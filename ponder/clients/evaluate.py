@@ -47,10 +47,10 @@ def evaluate(
     """
     benches = prepare(wanted)
     for bench in benches:
-        if bench.notice:
-            say(f"{bench.asked.name}: {bench.notice}")
+        for notice in bench.notices:
+            say(f"{bench.asked.name}: {notice}")
     with Verification() as verification:
-        verification.prepare([one.task for bench in benches if not bench.notice for one in bench.questions])
+        verification.prepare([one.task for bench in benches if bench.judged for one in bench.questions])
         return asyncio.run(_evaluate(model, benches, wanted, to, asking, verification, say))
 
 

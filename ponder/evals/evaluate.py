@@ -1,13 +1,13 @@
 """From the names of benchmarks to questions: protocols, data, and what is asked otherwise than the protocols say."""
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ponder.evals.asking import Question
-from ponder.evals.data import load_problems, shuffled
+from ponder.evals.choices import shuffled
+from ponder.evals.data import load_problems
 from ponder.evals.loading import load_protocol
 from ponder.evals.protocol import Protocol, Sampling
 from ponder.evals.records import BenchmarkAsked, Problem
@@ -42,12 +42,14 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Bench:
-    """One benchmark, ready to be asked. `notice`: what whoever starts it should know, such as that it cannot be judged."""
+    """One benchmark, ready to be asked. `notices`: what a reader of the result should know; `judged`: whether the data has
+    what answers are judged by."""
 
     asked: BenchmarkAsked
     problems: list[Problem]
     questions: list[Asked]
-    notice: str | None = None
+    notices: tuple[str, ...] = ()
+    judged: bool = True
 
 
 def prepare(wanted: Wanted) -> list[Bench]:
@@ -71,13 +73,13 @@ def _bench(protocol: Protocol, wanted: Wanted) -> Bench:
     problems = [
         Problem(
             bench=protocol.name,
-            id=name,
+            id=loaded.ids[index],
             place=task.place,
             messages=task.messages,
             reference=None if loaded.unscorable else shown_reference(task),
             category=loaded.categories[index],
         )
-        for index, task, name in zip(kept, tasks, _ids(tasks), strict=True)
+        for index, task in zip(kept, tasks, strict=True)
     ]
     questions = [
         _question(protocol, problem, task, sample, sampling, wanted)
@@ -85,7 +87,8 @@ def _bench(protocol: Protocol, wanted: Wanted) -> Bench:
         for problem, task in zip(problems, tasks, strict=True)
     ]
     asked = BenchmarkAsked(protocol, loaded.source, loaded.sha256, len(tasks), len(loaded.tasks), changed)
-    return Bench(asked, problems, questions, loaded.unscorable)
+    notices = (*loaded.remarks, *([loaded.unscorable] if loaded.unscorable else []))
+    return Bench(asked, problems, questions, notices, loaded.unscorable is None)
 
 
 def _question(
@@ -112,16 +115,6 @@ def _spaced(count: int, most: int | None) -> list[int]:
     if most is None or most >= count:
         return list(range(count))
     return [index * count // most for index in range(most)]
-
-
-def _ids(tasks: Sequence[Task]) -> list[str]:
-    """Of a question that stands there twice each has an id of its own."""
-    seen: dict[str, int] = {}
-    names = []
-    for task in tasks:
-        seen[task.id] = seen.get(task.id, 0) + 1
-        names.append(task.id if seen[task.id] == 1 else f"{task.id}-{seen[task.id]}")
-    return names
 
 
 def weights_hash(directory: Path) -> str:

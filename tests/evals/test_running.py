@@ -10,7 +10,7 @@ from ponder.evals.server_answers import ServerAnswers
 from ponder.evals.store import Store, read
 from ponder.verifiers.verification import Verification
 from tests.engine.openai_fake import FakeOpenAi, chat, response
-from tests.evals.making import a_manifest, a_protocol, problems, questions
+from tests.evals.sums import a_manifest, a_protocol, problems, questions
 
 QUICK = Patience(attempts=3, backoff_s=0.001, retry_s=5.0, answer_s=20.0)
 BUSY = response({"error": {"message": "too many requests"}}, 429)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from ponder.evals.store import MANIFEST, PROBLEMS, SAMPLES, Store, read
-from tests.evals.making import a_manifest, a_protocol, a_sample, problems
+from tests.evals.sums import a_manifest, a_protocol, a_sample, problems
 
 PROTOCOL = a_protocol(samples=2)
 

@@ -1,0 +1,90 @@
+"""`ponder eval` as people run it: a newborn, a suite of one's own, a kill, and the same command again."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+
+from ponder.evals.store import SAMPLES, read
+from tests.shared.fixtures import checkpoint  # noqa: F401 (fixture)
+
+SUITE = """
+name: sums
+data: {file: sums.jsonl, fields: {prompt: question, answer: answer}}
+verifier: math
+prompt: plain
+sampling: {samples: 2, temperature: 1.0, top_p: 1.0, top_k: 0, max_tokens: 24}
+"""
+
+
+@pytest.fixture
+def suite(tmp_path):
+    (tmp_path / "sums.yaml").write_text(SUITE)
+    rows = [{"question": f"{n} + {n}", "answer": str(2 * n)} for n in range(40)]
+    (tmp_path / "sums.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return tmp_path / "sums.yaml"
+
+
+def command(*arguments) -> list[str]:
+    return [sys.executable, "-m", "ponder.cli.main", "eval", *map(str, arguments)]
+
+
+def told(*arguments) -> tuple[int, str, str]:
+    done = subprocess.run(command(*arguments), capture_output=True, text=True)
+    return done.returncode, done.stdout, done.stderr
+
+
+def answers(directory):
+    return {(s.problem, s.sample): (s.content, s.status, s.seed) for s in read(directory).samples}
+
+
+def test_a_killed_evaluation_goes_on_and_ends_as_one_that_was_not(tmp_path, checkpoint, suite):  # noqa: F811
+    asked = (checkpoint, "--bench", suite, "--concurrent", 4, "--memory", "200MB")
+    code, _, said = told(*asked, "--to", tmp_path / "whole")
+    assert code == 0, said
+    process = subprocess.Popen(command(*asked, "--to", tmp_path / "cut"), stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+    lines = tmp_path / "cut" / SAMPLES
+    while not lines.exists() or lines.read_bytes().count(b"\n") < 10:
+        assert process.poll() is None
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    kept = lines.read_bytes().count(b"\n")
+    code, _, said = told(*asked, "--to", tmp_path / "cut")
+    assert code == 0, said
+    rows = Counter((row["problem"], row["sample"]) for row in map(json.loads, lines.read_text().splitlines()))
+    assert 10 <= kept < 80 and len(rows) == 80 and set(rows.values()) == {1}
+    assert answers(tmp_path / "cut") == answers(tmp_path / "whole")
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path, checkpoint, suite):  # noqa: F811
+    asked = (checkpoint, "--bench", suite, "--concurrent", 1, "--memory", "200MB", "--to", tmp_path / "it")
+    process = subprocess.Popen(command(*asked), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    lines = tmp_path / "it" / SAMPLES
+    while not lines.exists() or not lines.read_bytes():
+        assert process.poll() is None
+    os.kill(process.pid, signal.SIGINT)
+    _, said = process.communicate()
+    assert process.returncode == 130 and "the same command goes on" in said and "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--bench", "gsmk8"), "gsm8k"),
+        (("--bench", "gsm8k", "--data", "nowhere"), "gsm8k_test.jsonl"),
+        (("--bench", "SUITE,SUITE"), "twice"),
+        (("--bench", "SUITE", "--max-tokens", "100000"), "--max-tokens"),
+        (("--bench", "SUITE", "--protocol", "qwq"), "qwq"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_a_sentence(tmp_path, checkpoint, suite, arguments, sentence):  # noqa: F811
+    arguments = [argument.replace("SUITE", str(suite)) for argument in arguments]
+    environment = os.environ | {"PONDER_DATA": "", "HF_HUB_OFFLINE": "1"}
+    where = [*command(checkpoint, *arguments, "--memory", "200MB", "--to", tmp_path / "it")]
+    done = subprocess.run(where, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert done.returncode == 2 and sentence in done.stderr and "Traceback" not in done.stderr, done.stderr
+    assert not (tmp_path / "it" / SAMPLES).exists()
