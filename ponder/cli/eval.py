@@ -22,6 +22,7 @@ app = typer.Typer(
     help="Benchmarks by their protocols: ponder eval MODEL --bench gsm8k,math500. MODEL is a checkpoint, a run, an id of "
     "the Hugging Face hub, or the address of an OpenAI-compatible server.",
 )
+DRAWN = 10_000  # tasks of a recipe's mixture that are looked at beside its files
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="an evaluation, as --to has named it")]
 
 
@@ -128,7 +129,18 @@ def contamination(
     data: Annotated[list[Path] | None, typer.Option(help="a directory with the benchmark's file")] = None,
 ) -> None:
     """Look for a benchmark's problems among the tasks that a recipe trains on. Exit code 1 where there are any."""
-    from ponder.clients.contamination import look
+    from itertools import chain
 
-    if look(recipe, bench, tuple(data or ())):
+    from ponder.evals.contamination import contamination as look
+    from ponder.evals.data import load_problems
+    from ponder.evals.loading import load_protocol
+    from ponder.evals.report import print_hits
+    from ponder.recipe.load import load_recipe
+    from ponder.training.data import load_tasks
+
+    problems = load_problems(load_protocol(bench), tuple(data or ())).tasks
+    pool = load_tasks(load_recipe(recipe))
+    # Of sources that are generated without end a beginning stands for the whole.
+    tasks = chain(*pool.at_hand, pool.train.draw(0, DRAWN))
+    if print_hits(look(tasks, problems)):
         raise typer.Exit(1)
