@@ -3,8 +3,8 @@
     python benchmarks/eval_scoring.py [--answers N] [--data DIR]
 
 The way of an evaluation: load_problems, then Verification. Answers are made from the data: a right and a wrong one for each
-problem by turns, with some text before the answer as a model writes it; IFEval's are 1,500 characters long and follow
-some of the instructions. Times count from the first answer handed in to the last verdict; loading is told by itself.
+problem by turns, with some text before the answer as a model writes it; IFEval's are 2,000 characters long and follow
+some of the instructions. No two answers are the same text. Times count from the first answer handed in to the last verdict; loading is told by itself.
 """
 
 import argparse
@@ -54,10 +54,17 @@ def humaneval(verification: Verification, data: Sequence[str]) -> None:
 
 
 def stored(
-    verification: Verification, name: str, data: Sequence[str], count: int, answer: Callable[[Task, bool], Response]
+    verification: Verification,
+    name: str,
+    data: Sequence[str],
+    count: int,
+    answer: Callable[[Task, bool, str], Response],
 ) -> None:
     tasks = load_problems(load_protocol(name), data).tasks
-    pairs = [(task := tasks[n % len(tasks)], answer(task, (n // len(tasks) + n) % 2 == 0)) for n in range(count)]
+    pairs = [
+        (task := tasks[n % len(tasks)], answer(task, (n // len(tasks) + n) % 2 == 0, f"Attempt {n}. {TALK}"))
+        for n in range(count)
+    ]
     began = time.perf_counter()
     verdicts = verification.verify_all(pairs)
     seconds = time.perf_counter() - began
@@ -65,22 +72,25 @@ def stored(
     print(f"| {name} | {count:,} | {seconds:.1f} | {60 * count / seconds:,.0f} | {statuses} |")
 
 
-def boxed(task: Task, right: bool) -> Response:
-    return Response("", f"{TALK}So the answer is $\\boxed{{{task.reference if right else '17.5'}}}$.", True, False)
+def boxed(task: Task, right: bool, talk: str) -> Response:
+    return Response("", f"{talk}So the answer is $\\boxed{{{task.reference if right else '17.5'}}}$.", True, False)
 
 
-def letter(task: Task, right: bool) -> Response:
+def letter(task: Task, right: bool, talk: str) -> Response:
     wrong = "A" if task.reference != "A" else "B"
-    return Response("", f'{TALK}"answer": "{task.reference if right else wrong}"', True, False)
+    return Response("", f'{talk}"answer": "{task.reference if right else wrong}"', True, False)
 
 
-def prose(task: Task, right: bool) -> Response:
-    return Response("", TEXT if right else TEXT.replace("fox", "Fox, a red one,").title(), True, False)
+def prose(task: Task, right: bool, talk: str) -> Response:
+    text = talk + TEXT
+    return Response("", text if right else text.replace("fox", "Fox, a red one,").title(), True, False)
 
 
-def calls(task: Task, right: bool) -> Response:
+def calls(task: Task, right: bool, talk: str) -> Response:
     stated = reference_response(task)
-    return stated if right and stated is not None else Response("", "I cannot call a function here.", True, False)
+    return (
+        stated if right and stated is not None else Response("", f"{talk}I cannot call a function here.", True, False)
+    )
 
 
 if __name__ == "__main__":

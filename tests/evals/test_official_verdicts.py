@@ -69,15 +69,6 @@ def test_bfcl(tmp_path, verification):
     assert agree == len(rows)
 
 
-def test_choices_of_labelled_answers(tmp_path, verification):
-    rows = labelled("mcq_pairs.jsonl")
-    asked = [row | {"question": row["id"], "answer": row["gold"]} for row in rows]
-    tasks = pairs_as_suite(tmp_path, "choice_pairs", "choice", "{}", asked)
-    answers = [Response("", row["response"], True, False) for row in rows]
-    verdicts = verification.verify_all(list(zip(tasks, answers, strict=True)))
-    assert sum((v.status == "correct") == row["label"] for v, row in zip(verdicts, rows, strict=True)) >= 118
-
-
 def test_livecodebenchs_packed_tests_refuse_wrong_programs(verification):
     tasks = load_problems(load_protocol("livecodebench"), [OWN]).tasks
     wrong = [

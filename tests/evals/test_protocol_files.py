@@ -1,11 +1,15 @@
 """Protocols by name, suites of one's own by file, and what is said of what is wrong with them."""
 
 from datetime import date
+from pathlib import Path
 
 import pytest
 
 from ponder.evals.data import load_problems
 from ponder.evals.loading import LEFT_OUT, known, load_protocol
+from ponder.evals.protocol_table import table
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 SUITE = """
 data: {file: rows.jsonl, fields: {prompt: q, answer: a}}
@@ -136,3 +140,8 @@ def test_a_suite_with_a_window_says_so_in_its_name(tmp_path):
     (tmp_path / "rows.jsonl").write_text("".join(lines))
     assert protocol.result_name == "mine 2024-01..2024-06" and protocol.window[0] == date(2024, 1, 1)
     assert [task.place for task in load_problems(protocol).tasks] == ["rows.jsonl, line 2", "rows.jsonl, line 3"]
+
+
+def test_the_table_of_the_docs_is_made_from_the_protocols():
+    pages = [page for name in ("evals.md", "evals_protocols.part.md") if (page := DOCS / name).is_file()]
+    assert any(table() in page.read_text(encoding="utf-8") for page in pages)

@@ -105,6 +105,24 @@ def test_fields_and_prompt_may_be_named(tmp_path):
         read(tmp_path, "choice", row, fields={"answers": "key"})
 
 
+def gpqa(number: int) -> dict:
+    wrong = {f"Incorrect Answer {n}": f"no {number}.{n}" for n in (1, 2, 3)}
+    return {"Question": f"Which is {number}?", "Correct Answer": f" yes {number}\n", **wrong}
+
+
+def test_the_right_answer_of_gpqa_stands_at_every_letter_and_always_at_the_same_one(tmp_path):
+    rows = [gpqa(number) for number in range(200)]
+    tasks = read(tmp_path, "choice", *rows)
+    for number, task in enumerate(tasks):
+        assert task.metadata["choices"]["ABCD".index(task.reference)] == f"yes {number}"
+        assert f"{task.reference}. yes {number}\n" in task.question
+    letters = [task.reference for task in tasks]
+    assert all(30 < letters.count(letter) < 70 for letter in "ABCD"), letters
+    assert [task.reference for task in read(tmp_path, "choice", *rows[::-1])] == letters[::-1]
+    with pytest.raises(ValueError, match="line 1: two of the choices are the same"):
+        read(tmp_path, "choice", gpqa(1) | {"Incorrect Answer 2": "no 1.1"})
+
+
 @has_data
 @pytest.mark.parametrize(
     ("path", "verifier", "count"),
