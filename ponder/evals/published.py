@@ -38,13 +38,17 @@ def published() -> tuple[PublishedScore, ...]:
             **{
                 **row,
                 "source": group["source"],
-                "settings": group.get("settings", {}) | row.get("settings", {}),
+                "settings": _stated(group.get("settings", {}) | row.get("settings", {})),
                 "note": "; ".join(filter(None, (row.get("note"), group.get("note")))),
             }
         )
         for group in groups
         for row in group["scores"]
     )
+
+
+def _stated(settings: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in settings.items() if value is not None}
 
 
 def differences(asked: BenchmarkAsked, score: PublishedScore) -> list[str]:
