@@ -61,7 +61,8 @@ def _group_width(bars: int, score: BenchmarkScore) -> float:
 
 
 def _label(score: BenchmarkScore) -> list[str]:
-    return wrap(printable(score.name), 24)[:3] or [""]
+    """The benchmark's own name, and under it what must stand beside the number."""
+    return [score.bench[:24], *wrap(printable(score.name).removeprefix(score.bench), 24)[:3]]
 
 
 def _hatch(index: int) -> str:
@@ -76,7 +77,7 @@ def _legend(name: str, models: list[str], width: float) -> tuple[str, int]:
     """Entries in rows that fit, and the height of the rows."""
     parts, x, y = [], 8.0, 12
     for index, model in enumerate([f"{name} (measured, 95% interval)", *[f"{m} (published)" for m in models]]):
-        room = 34 + 6.9 * len(model)
+        room = 36 + (8.0 if index == 0 else 6.9) * len(model)
         if x + room > width and x > 8:
             x, y = 8.0, y + 20
         fill = "var(--pc-0)" if index == 0 else f"url(#pc-h{index})"

@@ -29,10 +29,10 @@ def notes(score: BenchmarkScore) -> list[str]:
         )
     if score.missing:
         low, high = score.bounds or (0.0, 1.0)
+        range_ = f"; whatever they were, the score is from {100 * low:.1f} to {100 * high:.1f}"
         said.append(
             f"{score.name}: {score.missing:,} of {score.answers:,} answers are missing (errors {score.kinds['error']:,}, "
-            f"timeouts {score.kinds['timeout']:,}) and count neither as right nor as wrong; whatever they were, the score "
-            f"is from {100 * low:.1f} to {100 * high:.1f}."
+            f"timeouts {score.kinds['timeout']:,}) and count neither as right nor as wrong{'' if score.thin else range_}."
         )
     if cut := score.kinds["truncated"]:
         said.append(
@@ -55,6 +55,11 @@ def further(score: BenchmarkScore) -> dict[str, str]:
 
 
 def kinds(score: BenchmarkScore) -> str:
-    """Shares of the verdicts that occur: "correct 53.3%, wrong 40.0%, truncated 6.7%"."""
+    """Shares of the verdicts that occur: "correct 53.3%, wrong 40.0%, truncated 6.7%"; of a thin score their counts, since a
+    share would be read as one."""
     total = score.answers
-    return ", ".join(f"{kind} {100 * count / total:.1f}%" for kind, count in score.kinds.items() if count)
+    return ", ".join(
+        f"{kind} {count:,}" if score.thin else f"{kind} {100 * count / total:.1f}%"
+        for kind, count in score.kinds.items()
+        if count
+    )

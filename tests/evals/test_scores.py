@@ -131,7 +131,9 @@ def test_categories_and_tokens():
     )
     assert {name: e.value for name, e in value.by_category.items()} == {"x": 1.0, "y": 0.0}
     assert value.tokens.total == 300 and value.tokens.p95 == 100 and value.tokens.reasoning == 150
-    assert kinds(value) == "correct 66.7%, wrong 33.3%"
+    assert kinds(value) == "correct 2, wrong 1", "a share of three would be read as a score"
+    many = one(evaluation({f"p{i}": ["correct", "wrong"] for i in range(3)}))
+    assert kinds(many) == "correct 50.0%, wrong 50.0%"
 
 
 @settings(max_examples=60, deadline=None)
