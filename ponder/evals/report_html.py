@@ -39,7 +39,7 @@ for (const button of buttons) button.addEventListener("click", () => {
 """
 _MORE_STYLE = """
 .scores td, .scores th { text-align: left; white-space: normal; }
-.scores b { white-space: nowrap; }
+.scores b, .scores td:nth-child(4) { white-space: nowrap; }
 .chart { overflow-x: auto; } .chart svg { min-width: 40rem; max-width: 72rem; }
 .prompt { margin: 0 0 .8rem; padding: .7rem 1rem; border-left: 3px solid var(--rule); }
 .problem .verdicts > span { width: auto; }

@@ -34,7 +34,7 @@ def notes(score: BenchmarkScore) -> list[str]:
             f"{score.name}: {score.missing:,} of {score.answers:,} answers are missing (errors {score.kinds['error']:,}, "
             f"timeouts {score.kinds['timeout']:,}) and count neither as right nor as wrong{'' if score.thin else range_}."
         )
-    if cut := score.kinds["truncated"]:
+    if (cut := score.kinds["truncated"]) > score.answers / 10:
         said.append(
             f"{score.name}: {cut:,} of {score.answers:,} answers were cut off by the token limit, and count as 0."
         )
