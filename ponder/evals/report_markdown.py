@@ -16,27 +16,27 @@ def markdown(evaluation: Evaluation) -> str:
     for score in rows:
         more = ", ".join(f"{name} {value}" for name, value in further(score).items()) or "-"
         tokens = "-" if score.tokens is None else f"{score.tokens.mean:,.0f}"
-        lines.append(f"| {_cell(score.name)} | {score.avg_name} | {headline(score)} | {more} | {tokens} |")
+        lines.append(f"| {inline(score.name)} | {score.avg_name} | {headline(score)} | {more} | {tokens} |")
     lines += ["", "Intervals are over problems.", ""]
-    lines += [f"- {_cell(score.name)}: {kinds(score)}." for score in rows if score.answers]
-    lines += [f"- {_cell(note)}" for score in rows for note in notes(score)]
+    lines += [f"- {inline(score.name)}: {kinds(score)}." for score in rows if score.answers]
+    lines += [f"- {inline(note)}" for score in rows for note in notes(score)]
     lines += ["", "How each was asked:", ""]
     for asked in manifest.benchmarks.values():
         drawn = asked.protocol.sampling.model_dump() | {key: now for key, (_, now) in asked.changed.items()}
         settings = ", ".join(f"{key} {value}" for key, value in drawn.items() if key != "samples")
         lines.append(
-            f"- {_cell(asked.name)}: protocol {_cell(asked.protocol.variant)} ({_cell(asked.protocol.source)}), "
-            f"{samples_asked(asked)} answers to each of {asked.rows} problems, {_cell(settings)}; data "
-            f"{_cell(asked.data_source)}, sha256 {asked.sha256[:12]}"
+            f"- {inline(asked.name)}: protocol {inline(asked.protocol.variant)} ({inline(asked.protocol.source)}), "
+            f"{samples_asked(asked)} answers to each of {asked.rows} problems, {inline(settings)}; data "
+            f"{inline(asked.data_source)}, sha256 {asked.sha256[:12]}"
         )
     engine = ", ".join(f"{key} {value}" for key, value in manifest.engine.items())
     lines.append(
-        f"\nMeasured by Ponder {manifest.ponder} on {manifest.started[:10]}, seed {manifest.seed}; engine: {_cell(engine)}."
+        f"\nMeasured by Ponder {manifest.ponder} on {manifest.started[:10]}, seed {manifest.seed}; engine: {inline(engine)}."
     )
     return "\n".join(lines) + "\n"
 
 
-def _cell(text: str) -> str:
+def inline(text: str) -> str:
     """Foreign text as inert words of one line."""
     plain = " ".join(printable(str(text)).split())
     return plain.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("[", "\\[").replace("`", "'")
