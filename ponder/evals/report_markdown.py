@@ -1,0 +1,42 @@
+"""The scores as Markdown, for a model card."""
+
+from ponder.evals.score_words import further, headline, kinds, notes
+from ponder.evals.scores import samples_asked, scores
+from ponder.evals.store import Evaluation
+from ponder.runs.wording import printable
+
+
+def markdown(evaluation: Evaluation) -> str:
+    """A table, what must be said beside it, and how each benchmark was asked; ends with a newline."""
+    manifest, rows = evaluation.manifest, scores(evaluation)
+    lines = [
+        "| benchmark | measure | score, 95% interval | further | tokens per answer |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for score in rows:
+        more = ", ".join(f"{name} {value}" for name, value in further(score).items()) or "-"
+        tokens = "-" if score.tokens is None else f"{score.tokens.mean:,.0f}"
+        lines.append(f"| {inline(score.name)} | {score.avg_name} | {headline(score)} | {more} | {tokens} |")
+    lines += ["", "Intervals are over problems.", ""]
+    lines += [f"- {inline(score.name)}: {kinds(score)}." for score in rows if score.answers]
+    lines += [f"- {inline(note)}" for score in rows for note in notes(score)]
+    lines += ["", "How each was asked:", ""]
+    for asked in manifest.benchmarks.values():
+        drawn = asked.protocol.sampling.model_dump() | {key: now for key, (_, now) in asked.changed.items()}
+        settings = ", ".join(f"{key} {value}" for key, value in drawn.items() if key != "samples")
+        lines.append(
+            f"- {inline(asked.name)}: protocol {inline(asked.protocol.variant)} ({inline(asked.protocol.source)}), "
+            f"{samples_asked(asked)} answers to each of {asked.rows} problems, {inline(settings)}; data "
+            f"{inline(asked.data_source)}, sha256 {asked.sha256[:12]}"
+        )
+    engine = ", ".join(f"{key} {value}" for key, value in manifest.engine.items())
+    lines.append(
+        f"\nMeasured by Ponder {manifest.ponder} on {manifest.started[:10]}, seed {manifest.seed}; engine: {inline(engine)}."
+    )
+    return "\n".join(lines) + "\n"
+
+
+def inline(text: str) -> str:
+    """Foreign text as inert words of one line."""
+    plain = " ".join(printable(str(text)).split())
+    return plain.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("[", "\\[").replace("`", "'")
