@@ -142,5 +142,5 @@ def contamination(
     pool = load_tasks(load_recipe(recipe))
     # Of sources that are generated without end a beginning stands for the whole.
     tasks = chain(*pool.at_hand, pool.train.draw(0, DRAWN))
-    if print_hits(look(tasks, problems)):
+    if print_hits(look(tasks, problems), bench):
         raise typer.Exit(1)

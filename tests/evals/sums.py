@@ -20,7 +20,17 @@ def a_manifest(protocol: Protocol, rows: int = 3, **fields) -> Manifest:
     asked = BenchmarkAsked(protocol, "sums.jsonl", "ab" * 32, rows, rows)
     about = {"model": {"name": "it", "kind": "server", "at": "http://localhost/v1"}, "engine": {"kind": "openai"}}
     day = datetime(2026, 1, 1, tzinfo=UTC).isoformat()
-    return Manifest(**{**about, "benchmarks": {protocol.name: asked}, "seed": 0, "started": day, "ponder": "0", "processor": "p", **fields})
+    return Manifest(
+        **{
+            **about,
+            "benchmarks": {protocol.name: asked},
+            "seed": 0,
+            "started": day,
+            "ponder": "0",
+            "processor": "p",
+            **fields,
+        }
+    )
 
 
 def tasks(count: int) -> list[Task]:
@@ -36,7 +46,12 @@ def problems(protocol: Protocol, count: int = 3) -> list[Problem]:
 
 def questions(protocol: Protocol, count: int = 3) -> list[Asked]:
     return [
-        Asked(problem, sample, task, Question(task.messages, protocol.sampling, sample_seed(0, problem.bench, problem.id, sample)))
+        Asked(
+            problem,
+            sample,
+            task,
+            Question(task.messages, protocol.sampling, sample_seed(0, problem.bench, problem.id, sample)),
+        )
         for sample in range(protocol.sampling.samples)
         for problem, task in zip(problems(protocol, count), tasks(count), strict=True)
     ]
@@ -44,7 +59,14 @@ def questions(protocol: Protocol, count: int = 3) -> list[Asked]:
 
 def a_sample(problem: Problem, sample: int = 0, status: str = "correct", **fields) -> Sample:
     score = {"correct": 1.0, "timeout": None, "error": None}.get(status, 0.0)
-    given = {"reasoning": "", "content": "4", "tool_calls": (), "finish_reason": "stop", "prompt_tokens": 3, "tokens": 2}
+    given = {
+        "reasoning": "",
+        "content": "4",
+        "tool_calls": (),
+        "finish_reason": "stop",
+        "prompt_tokens": 3,
+        "tokens": 2,
+    }
     return Sample(
         **{
             **{"bench": problem.bench, "problem": problem.id, "sample": sample, "seed": 1, **given},

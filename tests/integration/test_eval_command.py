@@ -46,7 +46,9 @@ def test_a_killed_evaluation_goes_on_and_ends_as_one_that_was_not(tmp_path, chec
     asked = (checkpoint, "--bench", suite, "--concurrent", 4, "--memory", "200MB")
     code, _, said = told(*asked, "--to", tmp_path / "whole")
     assert code == 0, said
-    process = subprocess.Popen(command(*asked, "--to", tmp_path / "cut"), stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        command(*asked, "--to", tmp_path / "cut"), stderr=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     lines = tmp_path / "cut" / SAMPLES
     while not lines.exists() or lines.read_bytes().count(b"\n") < 10:
         assert process.poll() is None
