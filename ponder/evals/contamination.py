@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Literal
 
+from ponder.tasks.prompts import PROMPTS
 from ponder.tasks.task import Task
 
 How = Literal["same text", "13 words", "8 words"]
@@ -42,8 +43,7 @@ class Hit:
 def contamination(training: Iterable[Task], bench: Sequence[Task]) -> list[Hit]:
     """One hit at most for each pair of tasks, by the surest look, in the order of `training`; at most `MOST_HITS`. What many
     problems of the benchmark share (a prompt's own words, an instruction) is no problem's, and hits nothing."""
-    texts = [_question(task) for task in bench]
-    words = [[w for w, _, _ in _words(text)] for text in texts]
+    words = _without_form([[w for w, _, _ in _words(_question(task))] for task in bench])
     common = max(2, len(bench) // 50)  # a run in more problems than this is the benchmark's form
     whole = _table((_digest(w), i) for i, w in enumerate(words) if w)
     long = _rare(_table((_digest(run), i) for i, w in enumerate(words) for run in _runs(w, 13)), common)
@@ -93,9 +93,24 @@ _PUNCTUATION = frozenset(".,;:!?'\"`()[]{}$\\-\u2013\u2014\u2018\u2019\u201c\u20
 
 
 def _question(task: Task) -> str:
-    """All text a model is asked, but for a system prompt's."""
+    """All text a model is asked, but for a system prompt's and the standard prompts' own words."""
     contents = [m.get("content") for m in task.messages if m.get("role") == "user"]
-    return "\n".join(c for c in contents if isinstance(c, str))[:LONGEST_TEXT]
+    text = "\n".join(c for c in contents if isinstance(c, str))[:LONGEST_TEXT]
+    for prompt in PROMPTS.values():
+        text = text.replace(prompt, "") if prompt else text
+    return text.strip()
+
+
+def _without_form(questions: list[list[str]]) -> list[list[str]]:
+    """The words without those that all questions of a benchmark begin and end with, a prompt's: a run that reaches from a
+    question into them may stand in training under the same prompt."""
+    if len(questions) < 2:
+        return questions
+    shortest = min(map(len, questions))
+    begin = next((i for i in range(shortest) if len({q[i] for q in questions}) > 1), shortest)
+    most = shortest - begin
+    end = next((i for i in range(most) if len({q[-1 - i] for q in questions}) > 1), most)
+    return [question[begin : len(question) - end] for question in questions]
 
 
 def _runs(words: list[str], length: int) -> Iterator[list[str]]:

@@ -14,6 +14,8 @@ from ponder.verifiers.verification import Verification
 
 MOST_FAILURES = 16  # in a row, and at least as many as are asked at a time: whoever failed them will fail the rest
 
+UNJUDGED = Verdict("error", None, "the data holds nothing that answers could be judged by")
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -92,7 +94,7 @@ async def _sample(answerer: Answerer, one: Asked, verification: Verification, pr
         counts = {"prompt_tokens": None, "tokens": None, "reasoning_tokens": None}
         verdict = {"status": "error", "score": None, "reason": "there is no answer"}
         return Sample(**common, **nothing, **counts, **verdict, messages=other, failure=str(error))
-    verdict = await verification.verify(one.task, reply.response)
+    verdict = UNJUDGED if one.task.reference is None else await verification.verify(one.task, reply.response)
     return Sample(
         **common,
         reasoning=reply.response.reasoning,

@@ -69,3 +69,20 @@ def test_the_work_is_bounded():
     start = time.monotonic()
     found = contamination([task(endless), task("x" * 1_000_000), task("")], [task(endless[:500]), task(LONG), task("")])
     assert time.monotonic() - start < 20 and len(found) == 1
+
+
+def test_a_prompt_that_both_sides_use_is_no_hit():
+    from ponder.tasks.prompts import PROMPTS
+
+    def asked(question: str, prompt: str):
+        return Task(({"role": "user", "content": f"{question}\n{prompt}"},), "math", "math", "1")
+
+    ends = "after the sale how many apples and pears did she sell in the month of May?"
+    own = "Think about this as long as you like, and then write the answer alone on the last line of all."
+    for prompt in (PROMPTS["boxed"], own):
+        bench = [asked(f"Natalia sold {n} clips. {name} did {ends}", prompt) for n, name in ((1, "Ann"), (2, "Bob"))]
+        bench.append(asked("What is the capital of a country with many lakes?", prompt))
+        assert not contamination([asked("How many did he pick in the capital of lakes?", prompt)], bench)
+        assert [
+            hit.how for hit in contamination([asked("What is the capital of a country with many lakes?", "")], bench)
+        ]

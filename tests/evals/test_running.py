@@ -29,14 +29,14 @@ def fake():
         server.close()
 
 
-def asked(tmp_path, server, protocol, count, concurrent=2, prices=Prices()):
+def asked(tmp_path, server, protocol, count, concurrent=2, prices=None):
     """Runs what is not there yet; returns the evaluation."""
 
     async def main():
         answerer = ServerAnswers(OpenAiProfile(server.url, "m"), concurrent, QUICK)
         store = Store(tmp_path, a_manifest(protocol, count), problems(protocol, count))
         try:
-            await run(answerer, questions(protocol, count), store, verification, prices)
+            await run(answerer, questions(protocol, count), store, verification, prices or Prices())
         finally:
             store.close()
             await answerer.close()
@@ -89,7 +89,7 @@ def test_what_has_no_answer_is_no_wrong_answer_and_is_asked_again_by_the_next_ru
 
 def test_a_server_that_fails_always_is_given_up_and_what_was_answered_is_kept(tmp_path, fake):
     server = fake(acts(right, right, response({"error": {"message": "no"}}, 400)))
-    with pytest.raises(ConnectionError, match="the last 16 questions had no answer.*the same command goes on"):
+    with pytest.raises(ConnectionError, match=r"the last 16 questions had no answer.*the same command goes on"):
         asked(tmp_path, server, a_protocol(), 40, concurrent=1)
     assert len(server.asked) == 18
     assert sum(s.status == "correct" for s in read(tmp_path).samples) == 2
