@@ -46,7 +46,7 @@ def contamination(training: Iterable[Task], bench: Sequence[Task]) -> list[Hit]:
     words = _without_form([[w for w, _, _ in _words(_question(task))] for task in bench])
     common = max(2, len(bench) // 50)  # a run in more problems than this is the benchmark's form
     whole = _table((_digest(w), i) for i, w in enumerate(words) if w)
-    long = _rare(_table((_digest(run), i) for i, w in enumerate(words) for run in _runs(w, 13)), common)
+    long = _rare(_table((_digest(run), i) for i, w in enumerate(words) for run in _runs(w, 13) if _spoken(run)), common)
     short = _rare(_table((_digest(run), i) for i, w in enumerate(words) for run in _runs(w, 8) if _enough(run)), common)
     hits: list[Hit] = []
     for task in training:
@@ -82,14 +82,14 @@ def _look(text: str, whole: dict, long: dict, short: dict) -> list[tuple[How, in
 
 def _words(text: str) -> Iterator[tuple[str, int, int]]:
     """Words and signs, without case, with their places; punctuation that only ends or joins clauses is left out, while the
-    signs of mathematics stay: "2 + 3" and "2 - 3" are different problems."""
+    signs of mathematics stay: "5 - 3" and "5, 3" are different problems, as are "2(3 + 4)" and "2 3 + 4"."""
     for match in _WORD.finditer(text):
         word = unicodedata.normalize("NFKC", match.group()).casefold()
         if word not in _PUNCTUATION:
             yield word, match.start(), match.end()
 
 
-_PUNCTUATION = frozenset(".,;:!?'\"`()[]{}$\\-\u2013\u2014\u2018\u2019\u201c\u201d_") - {"-"}
+_PUNCTUATION = frozenset(".,;:?'\"`{}$\\\u2013\u2014\u2018\u2019\u201c\u201d_")
 
 
 def _question(task: Task) -> str:
@@ -119,6 +119,11 @@ def _runs(words: list[str], length: int) -> Iterator[list[str]]:
 
 def _enough(run: list[str]) -> bool:
     return len(" ".join(run)) >= _SHORT_RUN_CHARACTERS
+
+
+def _spoken(run: list[str]) -> bool:
+    """Not a ruled line or a table's frame: at least every other one is a word or a number."""
+    return 2 * sum(word.isalnum() for word in run) >= len(run)
 
 
 def _digest(words: Sequence[str]) -> bytes:

@@ -23,7 +23,6 @@ _STYLE = """
 _BAR, _GAP, _BETWEEN = 26, 5, 34  # widths in pixels: a bar, between bars, between benchmarks
 _TALL, _LEFT = 240, 40  # of the plot, and left of it
 _NARROWEST = 560
-_LINES = 14  # of notes, at most
 
 
 def bar_chart(manifest: Manifest, scores: list[BenchmarkScore], models: tuple[str, ...] = SHOWN_MODELS) -> str:
@@ -132,7 +131,9 @@ def _measured(score: BenchmarkScore, left: float, top: float) -> str:
         return (
             f"<g><title>{escape(f'{score.name}: between {interval}, too few answers for a score')}</title>"
             f'<rect x="{left:.1f}" y="{high:.1f}" width="{_BAR}" height="{max(1.0, low - high):.1f}" rx="2" '
-            f'fill="var(--pc-0)" opacity=".35" stroke="var(--pc-0)" stroke-dasharray="3 2"/></g>'
+            f'fill="var(--pc-0)" opacity=".35" stroke="var(--pc-0)" stroke-dasharray="3 2"/>'
+            f'<text x="{middle:.1f}" y="{high - 5:.1f}" text-anchor="middle" font-size="10.5">'
+            f"{100 * score.avg.low:.0f}-{100 * score.avg.high:.0f}</text></g>"
         )
     return (
         f"<g><title>{escape(f'{score.name}: {100 * score.avg.value:.1f}, from {interval}')}</title>"
@@ -164,8 +165,7 @@ def _notes(
             ):
                 by_words.setdefault(words, []).append(row.model)
         said += [f"{score.bench}, measured against published {', '.join(m)}: {words}." for words, m in by_words.items()]
-    lines = [line for sentence in said for line in wrap(printable(sentence), int((width - 16) / 6.1))]
-    return lines if len(lines) <= _LINES else [*lines[: _LINES - 1], "More differences are in the report's tables."]
+    return [line for sentence in said for line in wrap(printable(sentence), int((width - 16) / 6.1))]
 
 
 def _spoken(name: str, scores: list[BenchmarkScore], beside: dict[str, list[PublishedScore]]) -> str:

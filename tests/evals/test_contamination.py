@@ -50,6 +50,8 @@ def test_eight_short_words_are_anybodys():
 
 def test_other_numbers_and_signs_are_other_problems():
     assert not hits("Compute 2 + 3 * 4 for me", "Compute 2 - 3 * 4 for me")
+    assert not hits("Compute 5 - 3.", "Compute 5, 3.") and not hits("What is 2*(3+4)?", "What is 2*3+4?")
+    assert hits("Compute $5 - 3$", "compute 5 -3!".rstrip("!"))
     assert not hits("Tom has 3 apples. How many?", "Tom has 4 apples. How many?")
 
 
@@ -58,6 +60,11 @@ def test_what_the_whole_benchmark_says_hits_nothing():
     bench = [f"What is {i} squared plus one? {form}" for i in range(200)]
     assert not hits(f"Name the capital of Peru. {form}", *bench)
     assert [h.how for h in hits(bench[7], *bench)] == ["same text"]
+
+
+def test_a_ruled_line_is_no_text():
+    line = "=+" * 40
+    assert not hits(f"A table. {line} 1", f"Another one, of apples. {line} 2")
 
 
 def test_system_prompts_do_not_count():

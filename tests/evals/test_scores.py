@@ -100,7 +100,8 @@ def test_votes_are_by_what_was_read():
     rows = [problem("a"), problem("b")]
     answers = [
         sample("a", 0, "correct", parsed="1 / 2"), sample("a", 1, "wrong", parsed="3"), sample("a", 2, "correct", parsed="1  / 2"),
-        sample("b", 0, "correct", parsed="7"), sample("b", 1, "wrong", parsed="8"), sample("b", 2, "unparseable", parsed=None),
+        # what was cut off has no vote, whatever was read of it
+        sample("b", 0, "correct", parsed="7"), sample("b", 1, "wrong", parsed="8"), sample("b", 2, "truncated", parsed="7"),
     ]  # fmt: skip
     value = one(
         Evaluation(
