@@ -43,9 +43,10 @@ class Hit:
 def contamination(training: Iterable[Task], bench: Sequence[Task]) -> list[Hit]:
     """One hit at most for each pair of tasks, by the surest look, in the order of `training`; at most `MOST_HITS`. What many
     problems of the benchmark share (a prompt's own words, an instruction) is no problem's, and hits nothing."""
-    words = _without_form([[w for w, _, _ in _words(_question(task))] for task in bench])
+    whole_words = [[w for w, _, _ in _words(_question(task))] for task in bench]
+    words = _without_form(whole_words)
     common = max(2, len(bench) // 50)  # a run in more problems than this is the benchmark's form
-    whole = _table((_digest(w), i) for i, w in enumerate(words) if w)
+    whole = _table((_digest(w), i) for i, w in enumerate(whole_words) if w)
     long = _rare(_table((_digest(run), i) for i, w in enumerate(words) for run in _runs(w, 13) if _spoken(run)), common)
     short = _rare(_table((_digest(run), i) for i, w in enumerate(words) for run in _runs(w, 8) if _enough(run)), common)
     hits: list[Hit] = []

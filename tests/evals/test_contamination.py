@@ -90,6 +90,8 @@ def test_a_prompt_that_both_sides_use_is_no_hit():
         bench = [asked(f"Natalia sold {n} clips. {name} did {ends}", prompt) for n, name in ((1, "Ann"), (2, "Bob"))]
         bench.append(asked("What is the capital of a country with many lakes?", prompt))
         assert not contamination([asked("How many did he pick in the capital of lakes?", prompt)], bench)
-        assert [
-            hit.how for hit in contamination([asked("What is the capital of a country with many lakes?", "")], bench)
-        ]
+        same = asked("What is the capital of a country with many lakes?", prompt)
+        assert [hit.how for hit in contamination([same], bench)] == ["same text"]
+    plain = asked("What is the capital of a country with many lakes?", "")
+    boxed = asked("What is the capital of a country with many lakes?", PROMPTS["boxed"])
+    assert [hit.how for hit in contamination([plain], [boxed, same])] == ["same text"]
