@@ -20,6 +20,7 @@ from ponder.engine.kernels import BLOCK, LENGTH_BUCKET, Forms, round_up, thread_
 from ponder.engine.kv_cache import KVCache
 from ponder.engine.limits import Limits
 from ponder.engine.protocol import Completion, Request
+from ponder.engine.ragged import fast_decode_rows
 from ponder.engine.sampler import likeliest, sample
 from ponder.engine.scheduler import Prompt, Scheduler, Step
 from ponder.engine.sequence import SequenceState, blocks_for
@@ -163,7 +164,8 @@ class LocalEngine:
         positions = np.fromiter((sequence.cached for sequence in rows), np.int64, len(rows))
         blocks = np.fromiter((s.table[s.cached // BLOCK] for s in rows), np.int64, len(rows))
         factors = [sequence.completion.request.rope_factor for sequence in rows]
-        decode = decode_rows(self.cache, tables, positions) if rows else None
+        decode_by = decode_rows if self.forms.exact else fast_decode_rows
+        decode = decode_by(self.cache, tables, positions) if rows else None
         parts = []
         for prompt in step.prompts:
             table = np.frombuffer(prompt.sequence.table, dtype=np.int64)
