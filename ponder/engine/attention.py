@@ -12,6 +12,7 @@ from torch import Tensor
 from ponder.engine.decode import Decode, DecodeByLength
 from ponder.engine.kernels import LENGTH_BUCKET, Forms, attend_whole, round_up
 from ponder.engine.kv_cache import KVCache
+from ponder.engine.ragged import RaggedDecode
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class StepAttention:
     def __init__(
         self,
         cache: KVCache,
-        decode: Decode | DecodeByLength | None,
+        decode: Decode | DecodeByLength | RaggedDecode | None,
         parts: Sequence[Part],
         forms: Forms,
         blocks: np.ndarray,
@@ -47,17 +48,19 @@ class StepAttention:
         device = cache.device
         self.tokens, self.places = len(blocks), cache.places(blocks, offsets)
         first = decode.rows if decode else 0
-        self.wholes: list[_Whole] = []
+        self.wholes: list[_Whole | _Alone] = []
         self.extensions: list[_Extension] = []
         whole: dict[int, list[tuple[int, int]]] = {}  # by padded width, which depends on the prompt alone (law 4)
         for part in parts:
             length = part.stop - part.start
-            if part.whole:
+            if part.whole and not forms.exact and device.type == "cpu":
+                self.wholes.append(_Alone(slice(first, first + length)))
+            elif part.whole:
                 whole.setdefault(round_up(length, LENGTH_BUCKET), []).append((first, length))
             else:
                 self.extensions.append(_Extension(part, first, device, cache.dtype))
             first += length
-        self.wholes = [_Whole(width, stretches, device) for width, stretches in whole.items()]
+        self.wholes += [_Whole(width, stretches, device) for width, stretches in whole.items()]
 
     def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         # All are written before any is read: parts of one prompt see each other.
@@ -92,6 +95,17 @@ class _Whole:
         q, k, v = (x[self.spread].transpose(1, 2) for x in (q, k, v))  # [prompts, heads, width, head_dim]
         attended = attend_whole(q, k, v, forms.prompts).transpose(1, 2).flatten(2).flatten(0, 1)
         out[self.tokens] = attended[self.back]
+
+
+@dataclass(frozen=True)
+class _Alone:
+    """One prompt where batches need not be invariant: in its own length, read where it lies."""
+
+    own: slice
+
+    def write(self, out: Tensor, q: Tensor, k: Tensor, v: Tensor, forms: Forms) -> None:
+        q, k, v = (x[self.own].transpose(0, 1).unsqueeze(0) for x in (q, k, v))  # [1, heads, tokens, head_dim]
+        out[self.own] = attend_whole(q, k, v, None)[0].transpose(0, 1).flatten(1)
 
 
 class _Extension:

@@ -32,7 +32,7 @@ class Decode:
         numbers = np.concatenate([table[:count] for table, count in zip(tables, counts, strict=True)])
         owners = np.repeat(np.arange(self.rows), counts)
         self.widest = int(counts.max())
-        self.stretches, places, owner_of_place = _layout(numbers, owners)
+        self.stretches, places, owner_of_place = layout(numbers, owners)
         # Of each row and block of its table, where its product comes from; beyond its end any will do, for it is hidden.
         columns = np.arange(len(numbers)) - np.repeat(np.cumsum(counts) - counts, counts)
         wide = owners * self.widest + columns
@@ -120,7 +120,7 @@ def decode_rows(cache: KVCache, tables: Sequence[np.ndarray], positions: np.ndar
     return (DecodeByLength if ragged else Decode)(cache, tables, positions)
 
 
-def _layout(numbers: np.ndarray, owners: np.ndarray) -> tuple[list[tuple[int, int]], np.ndarray, np.ndarray]:
+def layout(numbers: np.ndarray, owners: np.ndarray) -> tuple[list[tuple[int, int]], np.ndarray, np.ndarray]:
     """Where blocks are read.
 
     Args:

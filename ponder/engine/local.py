@@ -20,6 +20,7 @@ from ponder.engine.kernels import BLOCK, LENGTH_BUCKET, Forms, round_up, thread_
 from ponder.engine.kv_cache import KVCache
 from ponder.engine.limits import Limits
 from ponder.engine.protocol import Completion, Request
+from ponder.engine.ragged import fast_decode_rows
 from ponder.engine.sampler import likeliest, sample
 from ponder.engine.scheduler import Prompt, Scheduler, Step
 from ponder.engine.sequence import SequenceState, blocks_for
@@ -134,9 +135,10 @@ class LocalEngine:
             return []
         step = self.scheduler.next_step()
         self._reserve()
-        hidden = self._forward(step)
-        places, sequences = self._advance(step)
-        finished = self._sample(sequences, hidden, places) if sequences else []
+        places, sequences = _sampling(step)
+        hidden = self._forward(step, places)
+        self._advance(step)
+        finished = self._sample(sequences, hidden) if sequences else []
         for sequence in [s for s in self.running if s.completion.finish_reason]:
             self.scheduler.leave(sequence)
         self._release_when_idle()
@@ -153,15 +155,17 @@ class LocalEngine:
             most = sum(blocks_for(sequence.most) for sequence in (*self.running, *self.waiting))
             self.cache.reserve(max(self.blocks.untouched, min(most, self.blocks.count)), self.blocks.count)
 
-    def _forward(self, step: Step) -> Tensor:
-        """Hidden states # [tokens, hidden] of the step's tokens: the decoding sequences', then the parts of prompts."""
+    def _forward(self, step: Step, wanted: list[int]) -> Tensor:
+        """Hidden states # [rows, hidden] at the places that are wanted, filled up with copies of the first, of the stream of
+        the step's tokens: the decoding sequences', then the parts of prompts."""
         rows = step.decode
         tables = [np.frombuffer(sequence.table, dtype=np.int64) for sequence in rows]
         ids = [sequence.token(sequence.cached) for sequence in rows]
         positions = np.fromiter((sequence.cached for sequence in rows), np.int64, len(rows))
         blocks = np.fromiter((s.table[s.cached // BLOCK] for s in rows), np.int64, len(rows))
         factors = [sequence.completion.request.rope_factor for sequence in rows]
-        decode = decode_rows(self.cache, tables, positions) if rows else None
+        decode_by = decode_rows if self.forms.exact else fast_decode_rows
+        decode = decode_by(self.cache, tables, positions) if rows else None
         parts = []
         for prompt in step.prompts:
             table = np.frombuffer(prompt.sequence.table, dtype=np.int64)
@@ -175,6 +179,9 @@ class LocalEngine:
         attend = StepAttention(self.cache, decode, parts, self.forms, blocks, positions % BLOCK)
         padding = self.forms.filled(len(ids)) - len(ids)
         device = self.decoder.device
+        filled = self.forms.filled(max(len(wanted), 1))  # a step that samples nothing computes a row for nobody
+        all_in_order = filled == len(ids) + padding and wanted == list(range(len(ids)))
+        rest = [wanted[0] if wanted else 0] * (filled - len(wanted))
         return self.decoder(
             torch.tensor(ids + [0] * padding, device=device),
             torch.from_numpy(np.pad(positions, (0, padding))).to(device),
@@ -182,34 +189,18 @@ class LocalEngine:
             round_up(int(positions.max()) + 1, LENGTH_BUCKET),
             self._factor_indices(factors + [1.0] * padding),
             self.forms.rows,
+            wanted=None if all_in_order else torch.tensor(wanted + rest, device=device),
         )
 
-    def _advance(self, step: Step) -> tuple[list[int], list[SequenceState]]:
-        """Note what has been cached, and give followers their leader's keys and values.
-
-        Returns:
-            of each sequence that gets a token now, where the last one it has stands in the step's stream; and these sequences
-        """
-        places, sequences = [], []
-        for place, sequence in enumerate(step.decode):
+    def _advance(self, step: Step) -> None:
+        """Note what has been cached, and give followers their leader's keys and values."""
+        for sequence in step.decode:
             sequence.cached += 1
-            if sequence.cached == sequence.length:  # else it was preempted, and its next token is known
-                places.append(place)
-                sequences.append(sequence)
-        place = len(step.decode) - 1
         for prompt in step.prompts:
-            sequence = prompt.sequence
-            place += sum(stop - start for start, stop in prompt.parts)
-            sequence.cached = prompt.parts[-1][1]
-            if sequence.cached < sequence.prefill:
-                continue
-            self.scheduler.filled(sequence)
-            self._copy(prompt)
-            for own in (sequence, *prompt.followers):
-                if own.cached == own.length:
-                    places.append(place)
-                    sequences.append(own)
-        return places, sequences
+            prompt.sequence.cached = prompt.parts[-1][1]
+            if prompt.sequence.decodes:
+                self.scheduler.filled(prompt.sequence)
+                self._copy(prompt)
 
     def _copy(self, prompt: Prompt) -> None:
         lead = prompt.sequence
@@ -224,16 +215,13 @@ class LocalEngine:
         if pairs:
             self.cache.copy(*zip(*pairs, strict=True))
 
-    def _sample(self, sequences: list[SequenceState], hidden: Tensor, places: list[int]) -> list[Completion]:
-        """Draw a token for each sequence; returns those that have finished. hidden # [tokens, hidden]"""
+    def _sample(self, sequences: list[SequenceState], hidden: Tensor) -> list[Completion]:
+        """Draw a token for each sequence; returns those that have finished. hidden # [rows, hidden], theirs first"""
         completions = [sequence.completion for sequence in sequences]
         if self.batch is None or not self.batch.of(completions):
             self.batch = Batch(completions, self.decoder)
         batch = self.batch
-        filled = self.forms.filled(len(places))
-        if places != list(range(len(places))) or len(hidden) != filled:
-            hidden = hidden[torch.tensor(places + [places[0]] * (filled - len(places)), device=hidden.device)]
-        logits = self.decoder.logits(hidden, self.forms.rows)[: len(places)].float()  # [sequences, vocab]
+        logits = self.decoder.logits(hidden, self.forms.rows)[: len(sequences)].float()  # [sequences, vocab]
         top = likeliest(logits, batch.sampler) if any(batch.sampler.top_logprobs) else None
         tokens, logprobs = sample(
             logits, batch.next_uniforms(), batch.sampler, batch.in_prompt, batch.answer_counts, batch.allowed()
@@ -253,3 +241,22 @@ class LocalEngine:
         if all(factor == 1 for factor in factors):
             return None
         return torch.tensor([self.decoder.rotary.index(factor) for factor in factors], device=self.decoder.device)
+
+
+def _sampling(step: Step) -> tuple[list[int], list[SequenceState]]:
+    """Of each sequence that gets a token in this step, where the last one it has stands in the step's stream; and these
+    sequences. One that was preempted gets none while its next token is known."""
+    places, sequences = [], []
+    for place, sequence in enumerate(step.decode):
+        if sequence.cached + 1 == sequence.length:
+            places.append(place)
+            sequences.append(sequence)
+    place = len(step.decode) - 1
+    for prompt in step.prompts:
+        place += sum(stop - start for start, stop in prompt.parts)
+        stop = prompt.parts[-1][1]
+        if stop >= prompt.sequence.prefill:
+            own = [sequence for sequence in (prompt.sequence, *prompt.followers) if stop == sequence.length]
+            places += [place] * len(own)
+            sequences += own
+    return places, sequences

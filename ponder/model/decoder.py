@@ -118,9 +118,21 @@ class Block(nn.Module):
         self.post_norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.mlp = MLP(config)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, attend: Attend, tile: int | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        cos: Tensor,
+        sin: Tensor,
+        attend: Attend,
+        tile: int | None = None,
+        wanted: Tensor | None = None,
+    ) -> Tensor:
+        """wanted: # [rows], int64, whose outputs are computed and returned; None: all"""
         q, k, v = in_tiles(self.before, tile, x, cos, sin)
-        return in_tiles(self.after, tile, x, attend(self.layer, q, k, v))
+        attended = attend(self.layer, q, k, v)
+        if wanted is not None:
+            x, attended = x[wanted], attended[wanted]
+        return in_tiles(self.after, tile, x, attended)
 
     def before(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, ...]:
         """What comes before tokens see each other: q, k, v."""
@@ -172,6 +184,7 @@ class Decoder(nn.Module):
         factors: Tensor | None = None,
         tile: int | None = None,
         recompute: bool = False,
+        wanted: Tensor | None = None,
     ) -> Tensor:
         """Hidden states after the last norm.
 
@@ -184,16 +197,19 @@ class Decoder(nn.Module):
             tile: rows that are computed at a time; None: all
             recompute: keep a layer's input alone for the backward pass, which computes the layer again (activation
                 checkpointing, Chen et al. 2016, arXiv:1604.06174): a third more work, the same gradient
+            wanted: # [rows], int64, places in the stream whose states are asked for; None: all. After the last layer's
+                attention nothing else is computed
         Returns:
-            # [tokens, hidden]
+            # [tokens, hidden], or [rows, hidden]
         """
         x = self.embed(ids)
         cos, sin = self.rotary(positions, longest, x.dtype, factors)
         for layer in self.layers:
+            own = wanted if layer is self.layers[-1] else None
             if recompute:
-                x = checkpoint(layer, x, cos, sin, attend, tile, use_reentrant=False)
+                x = checkpoint(layer, x, cos, sin, attend, tile, own, use_reentrant=False)
             else:
-                x = layer(x, cos, sin, attend, tile)
+                x = layer(x, cos, sin, attend, tile, own)
         return in_tiles(self.norm, tile, x)
 
     def logits(self, hidden: Tensor, tile: int | None = None) -> Tensor:

@@ -121,13 +121,23 @@ def test_latecomers_change_nothing(decoder):
 
 
 def test_a_shared_prompt_is_prefilled_once(decoder, monkeypatch):
-    widths = []
-    forward = type(decoder).forward
-    monkeypatch.setattr(
-        type(decoder), "forward", lambda self, ids, *rest: widths.append(len(ids)) or forward(self, ids, *rest)
-    )
+    widths = widths_of(decoder.layers[0].mlp, monkeypatch)
     list(LocalEngine(decoder).generate([Request(i, prompt(0, 30), FREE, seed=i) for i in range(16)]))
     assert widths[0] == 32, "sixteen samples of one 30-token prompt: one prompt, filled up to whole tiles"
+
+
+def test_the_last_layer_computes_only_tokens_that_are_followed_by_a_new_one(decoder, monkeypatch):
+    first, last = (widths_of(decoder.layers[at].mlp, monkeypatch) for at in (0, -1))
+    list(LocalEngine(decoder).generate([Request(i, prompt(i, 30), FREE, seed=i) for i in range(4)]))
+    assert (first[0], last[0]) == (128, 16), "four prompts of 30 tokens sample four: one tile"
+    assert first[1:] == last[1:] == [16] * (len(first) - 1)
+
+
+def widths_of(module, monkeypatch) -> list[int]:
+    """How many tokens go through it, each time."""
+    widths, forward = [], module.forward
+    monkeypatch.setattr(module, "forward", lambda x: widths.append(len(x)) or forward(x))
+    return widths
 
 
 def test_rows_and_blocks_bound_the_cache(decoder):
