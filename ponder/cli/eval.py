@@ -62,7 +62,9 @@ def run(
     ] = (0.0, 0.0),
     json: Annotated[bool, typer.Option("--json", help="print the scores as JSON")] = False,
 ) -> None:
-    """Ask a model the problems of benchmarks, judge its answers, and report. Killed, the same command goes on."""
+    """Ask a model the problems of benchmarks, judge its answers, and report. Killed, the same command goes on.
+
+    Exit code 1 where a question had no answer: the same command asks it again."""
     import sys
 
     from ponder.clients.evaluate import Asking, evaluate
@@ -87,6 +89,8 @@ def run(
     asking = Asking(choice, name, api_key_file, concurrent, Prices(*price))
     directory, evaluation = evaluate(model, wanted, to, asking, lambda line: print(line, file=sys.stderr, flush=True))
     write_reports(directory, evaluation, as_json=json)
+    if any(sample.failure for sample in evaluation.samples):
+        raise typer.Exit(1)
 
 
 @app.command("list")

@@ -93,7 +93,13 @@ async def _evaluate(
             store.close()
     finally:
         await answerer.close()
-    return directory, read(directory)
+    found = read(directory)
+    lost = [sample.failure for sample in found.samples if sample.failure]
+    if lost:
+        say(
+            f"{len(lost)} of {len(questions)} questions had no answer; the same command asks them again. The last: {lost[-1]}"
+        )
+    return directory, found
 
 
 def _server(url: str, asking: Asking) -> tuple[Answerer, dict[str, Any], dict[str, Any]]:

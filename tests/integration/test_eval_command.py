@@ -73,6 +73,14 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, checkpoint, suite):  # noqa: F811
     assert process.returncode == 130 and "the same command goes on" in said and "Traceback" not in said
 
 
+def test_a_server_that_is_not_there_is_said_and_nothing_is_wrong(tmp_path, suite):
+    asked = ("http://127.0.0.1:9/v1", "--model", "it", "--bench", suite, "--rows", 1, "--samples", 1, "--concurrent", 1)
+    code, out, said = told(*asked, "--to", tmp_path / "it", "--json")
+    assert code == 1 and "had no answer; the same command asks them again" in said and "127.0.0.1:9" in said
+    (score,) = json.loads(out)["scores"]
+    assert score["avg"] is None and score["missing"] == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
