@@ -28,8 +28,10 @@ def model_tables(name: str, about: Description) -> list[Table]:
     memory.add_row("training, full (AdamW)", f"{_size(about.full_training_bytes)} and activations")
     lora = f"{_size(about.lora_training_bytes)} and activations ({_short(about.lora_parameters)} trained)"
     memory.add_row(f"training, LoRA rank {LORA_RANK}", lora)
+    beside = _size(about.at_rest_bytes - about.weight_bytes)
+    memory.add_row("serving on a CPU, at rest", f"{_size(about.at_rest_bytes)}, {beside} of it beside the weights")
     for length, size in about.serving_bytes.items():
-        memory.add_row(f"serving one sequence of {length:,}", _size(size))
+        memory.add_row(f"serving one sequence of {length:,}", f"{_size(size)} for weights, keys and values")
     return [facts, memory]
 
 

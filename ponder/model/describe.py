@@ -8,6 +8,9 @@ from ponder.model.config import PRESETS, ModelConfig, load_config, load_preset
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 LORA_RANK = 32
+# What a serving process holds beside weights, keys and values: Python, torch, the server, the tokenizer. Measured by
+# benchmarks/memory_at_rest.py.
+PROCESS_BYTES = 500_000_000
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,13 @@ class Description:
     lora_training_bytes: int
     lora_parameters: int
     serving_bytes: dict[int, int]  # context length -> weights and the KV cache of one sequence of that length
+
+    @property
+    def at_rest_bytes(self) -> int:
+        """What a server that has nothing to do holds on a CPU; keys and values come on top when they are used. Embeddings
+        that are the output matrix, too, are held a second time, packed for its products (engine/packed.py)."""
+        packed = self.embedding_parameters * BYTES[self.config.dtype] if self.config.tie_embeddings else 0
+        return self.weight_bytes + packed + PROCESS_BYTES
 
     @property
     def parameters_without_embeddings(self) -> int:

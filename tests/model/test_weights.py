@@ -5,6 +5,7 @@ import os
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -248,6 +249,15 @@ def test_describe_counts_qwq_exactly():
     assert round(about.parameters / 1e9, 2) == 32.76
     assert round(about.parameters_without_embeddings / 1e9, 2) == 31.21
     assert about.kv_bytes_per_token == 256 * 1024
+
+
+def test_what_serving_holds_at_rest_counts_a_packed_output_matrix():
+    from ponder.model.describe import PROCESS_BYTES, describe
+
+    config = ModelConfig("qwen2", 1000, 8, 12, 2, 4, 2, 2, True, False, False, True, 1e-6, 64, RopeConfig())
+    tied, untied = (describe(replace(config, tie_embeddings=tie)) for tie in (True, False))
+    assert untied.at_rest_bytes == tied.at_rest_bytes == untied.weight_bytes + PROCESS_BYTES
+    assert untied.weight_bytes == tied.weight_bytes + 1000 * 8 * 4
 
 
 def test_lora_count_equals_the_factors_written_out():
