@@ -143,7 +143,7 @@ def _score(bench: str, asked: BenchmarkAsked, evaluation: Evaluation) -> Benchma
         pass_at={k: _over_problems([pass_at(k, len(scored[p]), correct[p]) for p in scored]) for k in powers},
         pass_all={k: _over_problems([all_of(k, len(scored[p]), correct[p]) for p in scored]) for k in powers},
         maj=_majority(scored) if n > 1 and asked.protocol.verifier not in _NO_VOTE else None,
-        instructions=_instructions(problems, scored) if asked.protocol.verifier == "instructions" else None,
+        instructions=_instructions(problems, scored),
         kinds={kind: kinds[kind] for kind in KINDS},
         tokens=_tokens(samples),
         cost=fsum(costs) if costs else None,
