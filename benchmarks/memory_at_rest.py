@@ -29,8 +29,9 @@ GOAL_BYTES = 600_000_000  # beside the weights
 
 
 @contextmanager
-def serve(checkpoint: Path) -> Iterator[tuple[str, psutil.Process]]:
+def serve(checkpoint: Path, *options: str) -> Iterator[tuple[str, psutil.Process]]:
     command = [sys.executable, "-m", "ponder.cli.main", "serve", str(checkpoint), "--port", "0", "--name", "it"]
+    command += options
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
         try:
