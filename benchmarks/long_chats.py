@@ -17,9 +17,11 @@ import time
 from pathlib import Path
 
 import httpx
+import psutil
 from headline import headline
-from memory_at_rest import GB, resident, serve
+from memory_at_rest import GB, resident
 from rich.console import Console
+from served import served
 
 from ponder.model.weights import DTYPES, load_decoder, save_decoder
 
@@ -77,7 +79,8 @@ def main() -> None:
         for name in TOKENIZER_FILES:
             if (args.checkpoint / name).is_file():
                 shutil.copy(args.checkpoint / name, checkpoint)
-        with serve(checkpoint, "--memory", args.memory) as (url, process):
+        with served(checkpoint, "--memory", args.memory) as (url, pid):
+            process = psutil.Process(pid)
             url = f"{url.removesuffix('/v1')}/v1"
             at_rest = resident(process)
             try:

@@ -8,11 +8,6 @@ this measured.
 """
 
 import argparse
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -20,31 +15,13 @@ import psutil
 from headline import headline
 from rich.console import Console
 from rich.table import Table
+from served import served
 
 from ponder.model.config import load_config
 from ponder.model.describe import PROCESS_BYTES, describe
 
 GB = 1e9
 GOAL_BYTES = 600_000_000  # beside the weights
-
-
-@contextmanager
-def serve(checkpoint: Path, *options: str) -> Iterator[tuple[str, psutil.Process]]:
-    command = [sys.executable, "-m", "ponder.cli.main", "serve", str(checkpoint), "--port", "0", "--name", "it"]
-    command += options
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
-        try:
-            said = ""
-            while "Ponder serves" not in said:
-                said = process.stdout.readline()
-                if not said:
-                    log.seek(0)
-                    raise SystemExit(f"ponder serve has ended: {log.read().decode()[-2000:]}")
-            yield next(word for word in said.split() if word.startswith("http")), psutil.Process(process.pid)
-        finally:
-            process.terminate()
-            process.wait(60)
 
 
 def resident(process: psutil.Process) -> int:
@@ -75,7 +52,8 @@ def main() -> None:
     for checkpoint in args.checkpoints:
         config = load_config(checkpoint)
         weights, described = describe(config).weight_bytes, describe(config).at_rest_bytes
-        with serve(checkpoint) as (url, process):
+        with served(checkpoint) as (url, pid):
+            process = psutil.Process(pid)
             held = {"started": resident(process)}
             chat = {"model": "it", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 16}
             httpx.post(f"{url.removesuffix('/v1')}/v1/chat/completions", json=chat, timeout=300).raise_for_status()

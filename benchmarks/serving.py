@@ -30,6 +30,7 @@ from headline import headline
 from models import MODELS
 from rich.console import Console
 from rich.table import Table
+from served import served
 
 from ponder.chat.birth import train_tokenizer, write_tokenizer
 from ponder.chat.renderer import Renderer
@@ -97,21 +98,8 @@ def ponder(checkpoint: Path) -> Iterator[Server]:
     """With room for the keys and values of CACHE_TOKENS, which one load fills: what is kept grows no further."""
     about = describe(load_config(checkpoint))
     memory = about.weight_bytes + CACHE_TOKENS * about.kv_bytes_per_token
-    command = [sys.executable, "-m", "ponder.cli.main", "serve", str(checkpoint), "--port", "0", "--name", "it"]
-    command += ["--memory", f"{memory / 1e6:.1f}MB"]
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
-        try:
-            said = ""
-            while "Ponder serves" not in said:
-                said = process.stdout.readline()
-                if not said:
-                    log.seek(0)
-                    raise SystemExit(f"ponder serve has ended: {log.read().decode()[-2000:]}")
-            yield Server(next(word for word in said.split() if word.startswith("http")), "it", process.pid)
-        finally:
-            process.terminate()
-            process.wait(60)
+    with served(checkpoint, "--memory", f"{memory / 1e6:.1f}MB") as (url, pid):
+        yield Server(url, "it", pid)
 
 
 @contextmanager

@@ -4,19 +4,19 @@ import asyncio
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from ponder import __version__
 from ponder.engine.openai_profile import OpenAiProfile, read_key
 from ponder.evals.asking import Answerer
-from ponder.evals.evaluate import Bench, Wanted, prepare, weights_hash
+from ponder.evals.evaluate import Bench, Wanted, prepare
 from ponder.evals.records import Manifest
 from ponder.evals.running import Prices, run
 from ponder.evals.server_answers import ServerAnswers
 from ponder.evals.store import Evaluation, Store, read
 from ponder.evals.view import viewing
+from ponder.runs.lineage import fingerprint, now
 from ponder.runs.processor import processor
 from ponder.server.start.engine_choice import EngineChoice
 from ponder.verifiers.verification import Verification
@@ -27,7 +27,8 @@ MOST_NAME = 60
 
 @dataclass(frozen=True)
 class Asking:
-    """How the model is reached. `name`, `key_file`, `concurrent`: of a server; `engine`: of a checkpoint."""
+    """How the model is reached. `name`, `key_file`, `prices`: of a server; `engine`: of a checkpoint; `concurrent`: questions at
+    a time, None is what suits it."""
 
     engine: EngineChoice = field(default_factory=lambda: EngineChoice(exact=True))
     name: str | None = None
@@ -70,7 +71,7 @@ async def _evaluate(
             engine=engine,
             benchmarks={bench.asked.protocol.name: bench.asked for bench in benches},
             seed=wanted.seed,
-            started=datetime.now(UTC).isoformat(timespec="seconds"),
+            started=now(),
             ponder=__version__,
             processor=processor(),
         )
@@ -121,8 +122,7 @@ def _checkpoint(model: str, asking: Asking, benches: list[Bench]) -> tuple[Answe
     answerer = EngineAnswers(gateway.engine, gateway.renderer, asking.concurrent or 64)
     for bench in benches:
         answerer.refuse_too_long(bench.asked.protocol.name, bench.questions[0].question.sampling.max_tokens)
-    weights = weights_hash(found.directory)
-    about = {"name": found.name, "kind": "checkpoint", "at": found.lasting, "weights": weights}
+    about = {"name": found.name, "kind": "checkpoint", "at": found.lasting, "weights": fingerprint(found.directory)}
     return answerer, about, {"kind": asking.engine.kind, "exact": gateway.engine.exact}
 
 

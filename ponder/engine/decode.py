@@ -28,9 +28,7 @@ class Decode:
 
     def __init__(self, cache: KVCache, tables: Sequence[np.ndarray], positions: np.ndarray):
         self.cache, self.rows = cache, len(tables)
-        counts = positions // BLOCK + 1  # blocks that the row sees
-        numbers = np.concatenate([table[:count] for table, count in zip(tables, counts, strict=True)])
-        owners = np.repeat(np.arange(self.rows), counts)
+        counts, numbers, owners = seen(tables, positions)
         self.widest = int(counts.max())
         self.stretches, places, owner_of_place = layout(numbers, owners)
         # Of each row and block of its table, where its product comes from; beyond its end any will do, for it is hidden.
@@ -118,6 +116,14 @@ def decode_rows(cache: KVCache, tables: Sequence[np.ndarray], positions: np.ndar
     counts = positions // BLOCK + 1
     ragged = len(counts) * counts.max() > MOST_PADDING * counts.sum()
     return (DecodeByLength if ragged else Decode)(cache, tables, positions)
+
+
+def seen(tables: Sequence[np.ndarray], positions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The blocks that rows see, of `Decode`'s arguments: how many each # [rows]; all of them, row by row, # [seen]; and the row
+    of each # [seen]."""
+    counts = positions // BLOCK + 1
+    numbers = np.concatenate([table[:count] for table, count in zip(tables, counts, strict=True)])
+    return counts, numbers, np.repeat(np.arange(len(tables)), counts)
 
 
 def layout(numbers: np.ndarray, owners: np.ndarray) -> tuple[list[tuple[int, int]], np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ponder.engine.decode import Decode, layout
+from ponder.engine.decode import Decode, layout, seen
 from ponder.engine.kernels import BLOCK
 from ponder.engine.kv_cache import KVCache
 
@@ -31,9 +31,7 @@ class RaggedDecode:
 
     def __init__(self, cache: KVCache, tables: Sequence[np.ndarray], positions: np.ndarray):
         self.cache, self.rows = cache, len(tables)
-        counts = positions // BLOCK + 1  # blocks that the row sees
-        numbers = np.concatenate([table[:count] for table, count in zip(tables, counts, strict=True)])
-        rows = np.repeat(np.arange(self.rows), counts)
+        counts, numbers, rows = seen(tables, positions)
         stretches, places, owners = layout(numbers, rows)
         last = places[np.cumsum(counts) - 1]  # of each row
         hidden = np.ones((len(owners), BLOCK), dtype=bool)  # a block between those in use stays hidden as a whole

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from ponder.tasks.fields import field_or_none
 from ponder.tasks.files import check_text, read_file
 from ponder.tasks.rows import reader_for
 from ponder.tasks.task import Task
-from ponder.verifiers.math import reference_text
+from ponder.verifiers.table import VERIFIERS
 
 Placed = tuple[str, str, dict[str, Any]]  # the file's name, the place for people, the row
 
@@ -65,7 +65,8 @@ def load_problems(protocol: Protocol, directories: Sequence[str | Path] = ()) ->
     read = _from_files(protocol, searched) or _from_hub(protocol, searched)
     data = protocol.data
     tests = _tests(data, searched, {str(row.get(data.tests_key)) for _, _, row in read.rows})
-    judged = protocol.verifier != "code" or not read.rows or _has_tests(read.rows[0][2], protocol, read.fields) or tests
+    by_tests = VERIFIERS[protocol.verifier].costly
+    judged = not by_tests or not read.rows or _has_tests(read.rows[0][2], read.fields) or tests
     tasks, categories, faults = [], [], []
     reader = None
     for file, place, row in read.rows:
@@ -165,11 +166,8 @@ def _from_hub(protocol: Protocol, searched: Sequence[Path]) -> _Rows:
 def _hash(files: Sequence[Path]) -> str:
     hashes = []
     for file in files:
-        digest = sha256()
         with file.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-        hashes.append(digest.hexdigest())
+            hashes.append(file_digest(stream, "sha256").hexdigest())
     if len(hashes) == 1:
         return hashes[0]
     lines = "".join(f"{digest}  {file.name}\n" for digest, file in zip(hashes, files, strict=True))
@@ -203,10 +201,9 @@ def _counts(row: Mapping[str, Any], protocol: Protocol, place: str) -> bool:
 
 def _as_asked(task: Task, protocol: Protocol, place: str) -> Task:
     reference = task.reference
-    if protocol.verifier == "math":
-        whole = isinstance(reference, float) and reference.is_integer()
+    if reference is not None:
         try:
-            reference = reference_text(int(reference) if whole else reference)
+            reference = VERIFIERS[protocol.verifier].read_reference(reference)
         except ValueError as error:
             raise ValueError(f"{place}: {error}") from None
     system = () if protocol.system is None else ({"role": "system", "content": protocol.system},)
@@ -255,7 +252,7 @@ def _remarks(protocol: Protocol, read: _Rows, count: int) -> tuple[str, ...]:
 # ---- tests that lie elsewhere ----
 
 
-def _has_tests(row: Mapping[str, Any], protocol: Protocol, fields: Mapping[str, str]) -> bool:
+def _has_tests(row: Mapping[str, Any], fields: Mapping[str, str]) -> bool:
     """Whether a row of programming holds tests: any of the forms of ponder.tasks.code_rows."""
     own = field_or_none(row, fields.get("answer", "tests"))
     named_elsewhere = isinstance(own, Mapping) and "tests" not in own

@@ -1,6 +1,5 @@
 """From the names of benchmarks to questions: protocols, data, and what is asked otherwise than the protocols say."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,13 +114,3 @@ def _spaced(count: int, most: int | None) -> list[int]:
     if most is None or most >= count:
         return list(range(count))
     return [index * count // most for index in range(most)]
-
-
-def weights_hash(directory: Path) -> str:
-    """SHA-256 of a checkpoint's config and weights, so that two evaluations of one model know each other."""
-    digest = hashlib.sha256()
-    for path in sorted([directory / "config.json", *directory.glob("*.safetensors")]):
-        if path.is_file():
-            with path.open("rb") as stream:
-                digest.update(path.name.encode() + hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()

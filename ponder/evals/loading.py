@@ -11,6 +11,7 @@ from ponder.recipe.complaints import complaints
 from ponder.recipe.yaml_text import read_yaml
 from ponder.tasks.prompts import check_prompt
 from ponder.tasks.suggest import unknown_name
+from ponder.verifiers.table import VERIFIERS
 
 PROTOCOLS = Path(__file__).parent / "protocols"
 # Benchmarks that people ask for and that cannot be scored here: what is missing, and what to use instead.
@@ -124,7 +125,7 @@ def _faults(protocol: Protocol) -> list[str]:
             faults.append(
                 "data.date: a window needs the name of the rows' field that holds the day, such as contest_date"
             )
-    if protocol.shuffle_choices and protocol.verifier != "choice":
+    if protocol.shuffle_choices and protocol.verifier in SCORERS and not VERIFIERS[protocol.verifier].offers_choices:
         faults.append(f"shuffle_choices: only choice tasks have choices, and the verifier is {protocol.verifier}")
     return faults
 

@@ -5,11 +5,9 @@ part of a result, and of its name where they are not the protocol's own.
 """
 
 from datetime import date
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
-
-Metric = Literal["avg", "pass@1", "strict", "loose"]
 
 
 class _Plain(BaseModel):

@@ -14,11 +14,11 @@ from typing import Any, get_args
 from ponder.evals.estimates import Estimate, all_of, majority, mean_of_problems, pass_at
 from ponder.evals.records import BenchmarkAsked, Problem, Sample
 from ponder.evals.store import Evaluation
+from ponder.verifiers.table import VERIFIERS
 from ponder.verifiers.verdict import Status
 
 KINDS: tuple[str, ...] = get_args(Status)
 FEW_PROBLEMS = 60  # one answer to each of so few is shown as an interval alone
-_NO_VOTE = {"code", "instructions", "function_calls"}  # no two programs, texts or calls are one answer by their text
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,8 @@ def _score(bench: str, asked: BenchmarkAsked, evaluation: Evaluation) -> Benchma
         bounds=_bounds(by_problem, correct, n) if missing and problems else None,
         pass_at={k: _over_problems([pass_at(k, len(scored[p]), correct[p]) for p in scored]) for k in powers},
         pass_all={k: _over_problems([all_of(k, len(scored[p]), correct[p]) for p in scored]) for k in powers},
-        maj=_majority(scored) if n > 1 and asked.protocol.verifier not in _NO_VOTE else None,
+        # No two programs, texts or calls are one answer by their text.
+        maj=_majority(scored) if n > 1 and not VERIFIERS[asked.protocol.verifier].structured else None,
         instructions=_instructions(problems, scored),
         kinds={kind: kinds[kind] for kind in KINDS},
         tokens=_tokens(samples),
@@ -189,7 +190,7 @@ def _instructions(problems: list[Problem], scored: dict[str, list[Sample]]) -> E
     followed, given, prompts = 0, 0, 0
     for problem in problems:
         answers = scored.get(problem.id, [])
-        count = _instruction_count(problem, answers)
+        count = _instruction_count(problem)
         if answers and count:
             prompts += 1
             followed += sum(part.get("status") == "correct" for a in answers for part in a.parts)
@@ -200,10 +201,10 @@ def _instructions(problems: list[Problem], scored: dict[str, list[Sample]]) -> E
     return mean_of_problems([share] * prompts, prompts)
 
 
-def _instruction_count(problem: Problem, answers: Sequence[Sample]) -> int:
+def _instruction_count(problem: Problem) -> int:
+    """How many instructions are to be followed; 0 where a problem is none of following instructions."""
     reference = problem.reference if isinstance(problem.reference, dict) else {}
-    named = reference.get("instruction_id_list")
-    return len(named) if isinstance(named, list) else max((len(a.parts) for a in answers), default=0)
+    return len(reference.get("instruction_id_list", ()))
 
 
 def _tokens(samples: Sequence[Sample]) -> Tokens | None:

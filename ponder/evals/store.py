@@ -1,5 +1,7 @@
 """The directory of one evaluation: written a line an answer, so that a kill loses at most what was in flight."""
 
+import errno
+import io
 import json
 import os
 from dataclasses import dataclass, replace
@@ -72,7 +74,7 @@ class Store:
         size = os.fstat(self._file).st_size
         try:
             if os.write(self._file, data) < len(data):
-                raise OSError(28, os.strerror(28))
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(self._file)
         except OSError as error:
             os.ftruncate(self._file, size)  # no half line
@@ -119,8 +121,6 @@ def _rows(path: Path, whole: bool) -> list[tuple[int, dict]]:
         if whole:
             raise ValueError(f"{path} is missing: the evaluation cannot be read without it") from None
         return []
-    import io
-
     return list(json_lines(io.BytesIO(content if whole else content[: content.rfind(b"\n") + 1]), path))
 
 

@@ -75,6 +75,10 @@ def plain_reference(task: Task) -> Any:
     return task.reference
 
 
+def as_it_is(reference: Any) -> Any:
+    return reference
+
+
 def required_reference(row: Mapping[str, Any]) -> Any:
     """The reference of a row that has no field for it, where there must be one."""
     raise KeyError("reference")
@@ -90,9 +94,12 @@ class Verifier:
     reference_response  A response that states the task's reference, so that a verifier that works says `correct`; None
                         where there is no such response. ValueError for a reference that cannot be read.
     shown_reference     The reference for records and pages, as JSON of moderate size.
+    read_reference      The reference of a benchmark's row in the form that the verifier compares with; ValueError for one that
+                        it cannot read.
     row_reference       The reference in a row of a file to judge (ponder.verifiers.files.rows) that has no field of the
                         name; KeyError where that is a fault of the row.
     grader              Makes the grader that takes the verifier's submissions.
+    offers_choices      Tasks offer choices by letter, in an order that may be another.
     structured          References are lists and objects, which data sets may hold as JSON text.
     judges_empty        The verdict on an empty answer is the verifier's own to say, and not `unparseable`.
     judges_anything     An answer of any text has a verdict if the reference is usable, and costs little.
@@ -102,8 +109,10 @@ class Verifier:
     decide: Callable[[Task, Response], Decision]
     reference_response: Callable[[Task], Response | None] = no_response
     shown_reference: Callable[[Task], Any] = plain_reference
+    read_reference: Callable[[Any], Any] = as_it_is
     row_reference: Callable[[Mapping[str, Any]], Any] = required_reference
     grader: Callable[[Setup], Grader] | None = None
+    offers_choices: bool = False
     structured: bool = False
     judges_empty: bool = False
     judges_anything: bool = True

@@ -2,13 +2,13 @@
 verdicts on the labelled pairs, and on HumanEval's own solutions."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ponder.evals.data import load_problems
 from ponder.evals.loading import load_protocol
-from ponder.evals.scoring import loosely
 from ponder.tasks import Task
 from ponder.verifiers import Response, Verification, reference_response
 
@@ -36,6 +36,11 @@ def labelled(name: str) -> list[dict]:
     if not (PAIRS / name).is_file():
         pytest.skip(f"{name} is not at ../shared/data/agreement_dev")
     return [json.loads(line) for line in (PAIRS / name).open(encoding="utf-8")]
+
+
+def loosely(task: Task) -> Task:
+    """Any of IFEval's eight variants of the answer will do."""
+    return replace(task, reference=task.reference | {"mode": "loose"})
 
 
 def test_ifeval_strict_and_loose(tmp_path, verification):
@@ -90,9 +95,3 @@ def test_humanevals_solutions_and_none_without_their_last_line(verification):
     assert {v.status for v in verification.verify_all(list(zip(tasks, solutions, strict=True)))} == {"correct"}
     emptied = [Response("", "```python\ndef f():\n    pass\n```", True, False) for _ in tasks]
     assert {v.status for v in verification.verify_all(list(zip(tasks, emptied, strict=True)))} == {"wrong"}
-
-
-def test_only_instructions_are_judged_loosely():
-    task = load_problems(load_protocol("gsm8k"), [OWN]).tasks[0]
-    with pytest.raises(ValueError, match="this task is for the verifier math"):
-        loosely(task)

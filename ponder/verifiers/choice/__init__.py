@@ -10,4 +10,4 @@ def reference_response(task: Task) -> Response | None:
     return None if task.reference is None else stating(f'"answer": "{task.reference}"')
 
 
-VERIFIER = Verifier(decide, reference_response)
+VERIFIER = Verifier(decide, reference_response, offers_choices=True)

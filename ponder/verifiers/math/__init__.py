@@ -1,5 +1,7 @@
 """The math verifier: whether the answer that a response states equals a reference."""
 
+from typing import Any
+
 from ponder.tasks.task import Task
 from ponder.verifiers.math.extract import extract_answer
 from ponder.verifiers.math.reference import reference_text
@@ -14,4 +16,10 @@ def reference_response(task: Task) -> Response | None:
     return None if task.reference is None else stating(f"\\boxed{{{reference_text(task.reference)}}}")
 
 
-VERIFIER = Verifier(decide, reference_response)
+def read_reference(reference: Any) -> str:
+    """As text, a whole number without its ".0". ValueError for what has no text."""
+    whole = isinstance(reference, float) and reference.is_integer()
+    return reference_text(int(reference) if whole else reference)
+
+
+VERIFIER = Verifier(decide, reference_response, read_reference=read_reference)
