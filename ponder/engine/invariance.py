@@ -55,7 +55,11 @@ TILES = (2, 4, 7, 20)  # of rows side by side
 
 def fast_forms(decoder: Decoder) -> Forms:
     """Those of serving, where last digits may depend on what is computed beside a sequence."""
-    return FAST if decoder.packed_head is None else replace(FAST, row_multiple=LEAST_ROWS)
+    return replace(
+        FAST,
+        row_multiple=FAST.row_multiple if decoder.packed_head is None else LEAST_ROWS,
+        shards=torch.get_num_threads() if decoder.device.type == "cpu" else 1,
+    )
 
 
 def choose_forms(decoder: Decoder, threads: int | None = None) -> Forms:

@@ -23,6 +23,8 @@ class Forms:
 
     Attributes:
         threads: of each step; None: all
+        shards: at most so many of a step are computed at the same time, each with one thread, instead of one with `threads`
+            (engine/shards.py)
         exact: a sequence gets the same numbers in any batch (law 4)
         row_multiple: to which the rows of a step are filled up, at least
         rows: of the token stream that go through the decoder's kernels at a time (`in_tiles`)
@@ -34,6 +36,7 @@ class Forms:
     row_multiple: int = ROW_TILE
     rows: int | None = None
     prompts: int | None = None
+    shards: int = 1
 
     def filled(self, rows: int) -> int:
         """As many rows are computed for so many. Where packed weights are used, eight sizes between a number and its double:

@@ -24,6 +24,7 @@ from ponder.engine.ragged import fast_decode_rows
 from ponder.engine.sampler import likeliest, sample
 from ponder.engine.scheduler import Prompt, Scheduler, Step
 from ponder.engine.sequence import SequenceState, blocks_for
+from ponder.engine.shards import Shards, split
 from ponder.model.decoder import Decoder
 from ponder.model.rope import yarn_for
 
@@ -67,7 +68,8 @@ class LocalEngine:
         self.forms = forms or choose_forms(decoder)
         self.scheduler = Scheduler(self.blocks, max_rows, chunk_tokens, self.forms.exact)
         self.cache = KVCache(decoder.config, decoder.device, decoder.dtype)
-        self.batch: Batch | None = None
+        self.batches: dict[int, Batch] = {}  # of each shard, what its sampler reads
+        self.shards: Shards | None = None
 
     # ---- the protocol ----
 
@@ -106,7 +108,10 @@ class LocalEngine:
             self.scheduler.leave(sequence)
         self.blocks.forget()
         self.cache.release()
-        self.batch = None
+        self.batches.clear()
+        if self.shards:
+            self.shards.close()
+            self.shards = None
 
     # ---- what a server shows ----
 
@@ -127,22 +132,32 @@ class LocalEngine:
     @torch.inference_mode()
     def step(self) -> list[Completion]:
         """One forward pass; returns the sequences that finished."""
-        with thread_count(self.forms.threads):
-            return self._step()
-
-    def _step(self) -> list[Completion]:
         if not self.busy:
             return []
         step = self.scheduler.next_step()
         self._reserve()
-        places, sequences = _sampling(step)
-        hidden = self._forward(step, places)
+        finished = self._compute(step)
         self._advance(step)
-        finished = self._sample(sequences, hidden) if sequences else []
         for sequence in [s for s in self.running if s.completion.finish_reason]:
             self.scheduler.leave(sequence)
         self._release_when_idle()
         return finished
+
+    def _compute(self, step: Step) -> list[Completion]:
+        """The step, in shards where that is quicker; returns the sequences that have finished."""
+        shards = split(step, self.forms.shards)
+        if len(shards) == 1:
+            with thread_count(self.forms.threads):
+                return self._compute_shard(0, step)
+        if self.shards is None:
+            self.shards = Shards(self.forms.shards)
+        return [completion for finished in self.shards.map(self._compute_shard, shards) for completion in finished]
+
+    @torch.inference_mode()  # of each thread
+    def _compute_shard(self, number: int, step: Step) -> list[Completion]:
+        places, sequences = _sampling(step)
+        hidden = self._forward(step, places)
+        return self._sample(number, sequences, hidden) if sequences else []
 
     def _release_when_idle(self) -> None:
         if not self.busy and not self.blocks.kept:
@@ -215,12 +230,12 @@ class LocalEngine:
         if pairs:
             self.cache.copy(*zip(*pairs, strict=True))
 
-    def _sample(self, sequences: list[SequenceState], hidden: Tensor) -> list[Completion]:
+    def _sample(self, shard: int, sequences: list[SequenceState], hidden: Tensor) -> list[Completion]:
         """Draw a token for each sequence; returns those that have finished. hidden # [rows, hidden], theirs first"""
         completions = [sequence.completion for sequence in sequences]
-        if self.batch is None or not self.batch.of(completions):
-            self.batch = Batch(completions, self.decoder)
-        batch = self.batch
+        batch = self.batches.get(shard)
+        if batch is None or not batch.of(completions):
+            batch = self.batches[shard] = Batch(completions, self.decoder)
         logits = self.decoder.logits(hidden, self.forms.rows)[: len(sequences)].float()  # [sequences, vocab]
         top = likeliest(logits, batch.sampler) if any(batch.sampler.top_logprobs) else None
         tokens, logprobs = sample(

@@ -85,13 +85,16 @@ class RotaryTable:
 
     Sequences of different YaRN factors may stand in one call: `index` gives each factor a table of its own beside the
     plain one, and every token says which it wants. A sequence keeps its factor, since its keys were turned with it.
+
+    Several threads may read it: what a call reads is one pair, whoever puts a longer one in its place meanwhile.
     """
 
     def __init__(self, rope: RopeConfig, head_dim: int, context: int):
         """context: positions that the model was trained on, what YaRN factors are relative to."""
         self.rope, self.head_dim, self.context = rope, head_dim, context
         self.factors = [1.0]
-        self.cos = self.sin = torch.empty(1, 0, head_dim, device="cpu")  # [factors, positions, head_dim]
+        empty = torch.empty(1, 0, head_dim, device="cpu")
+        self.tables = empty, empty  # cos and sin, each [factors, positions, head_dim]
 
     def index(self, factor: float) -> int:
         """Where the tables of `factor` stand; raises ValueError as `yarn_for`."""
@@ -109,17 +112,18 @@ class RotaryTable:
             longest: bounds every position
             factors: # [tokens], int64, by `index`; None where all are unscaled
         """
-        enough = longest <= self.cos.shape[1] and (factors is None or len(self.factors) == len(self.cos))
-        if not enough or self.cos.device != positions.device or self.cos.dtype != dtype:
-            self._grow(max(longest, 2 * self.cos.shape[1], 512), positions.device, dtype)
+        cos, sin = self.tables
+        enough = longest <= cos.shape[1] and (factors is None or len(self.factors) == len(cos))
+        if not enough or cos.device != positions.device or cos.dtype != dtype:
+            cos, sin = self.tables = self._grown(max(longest, 2 * cos.shape[1], 512), positions.device, dtype)
         if factors is None:
-            return self.cos[0, positions].unsqueeze(1), self.sin[0, positions].unsqueeze(1)
-        return self.cos[factors, positions].unsqueeze(1), self.sin[factors, positions].unsqueeze(1)
+            return cos[0, positions].unsqueeze(1), sin[0, positions].unsqueeze(1)
+        return cos[factors, positions].unsqueeze(1), sin[factors, positions].unsqueeze(1)
 
-    def _grow(self, length: int, device: torch.device, dtype: torch.dtype) -> None:
+    def _grown(self, length: int, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         tables = [self._table(factor, length) for factor in self.factors]
         cos, sin = (torch.stack(parts) for parts in zip(*tables, strict=True))
-        self.cos, self.sin = cos.to(device, dtype), sin.to(device, dtype)
+        return cos.to(device, dtype), sin.to(device, dtype)
 
     def _table(self, factor: float, length: int) -> tuple[Tensor, Tensor]:
         frequencies, scale = inverse_frequencies(yarn_for(self.rope, factor, self.context), self.head_dim)

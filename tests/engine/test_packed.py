@@ -30,7 +30,7 @@ def test_every_family_answers_as_unpacked(family, tmp_path):
     wanted = [Request(i, prompt(i, 5 + 20 * i), params, seed=i) for i in range(6)]
     expected = run(LocalEngine(load_decoder(tmp_path)), wanted)
     decoder = pack(load_decoder(tmp_path))
-    assert fast_forms(decoder) == dataclasses.replace(FAST, row_multiple=LEAST_ROWS)
+    assert fast_forms(decoder) == dataclasses.replace(FAST, row_multiple=LEAST_ROWS, shards=torch.get_num_threads())
     for found in (run(LocalEngine(decoder, forms=fast_forms(decoder)), [one]) for one in wanted):
         for i, completion in found.items():
             assert completion.ids == expected[i].ids
@@ -76,7 +76,7 @@ def test_elsewhere_nothing_is_packed(monkeypatch):
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     decoder = build_random(shape(2, 16), seed=1)
     assert not can_pack(decoder) and pack(decoder) is decoder and decoder.packed_head is None
-    assert fast_forms(decoder) == FAST
+    assert fast_forms(decoder) == dataclasses.replace(FAST, shards=torch.get_num_threads())
 
 
 def test_few_sizes_are_computed_where_each_has_a_kernel_of_its_own():

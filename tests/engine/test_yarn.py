@@ -100,8 +100,8 @@ def test_smallest_factor_that_covers():
 def test_the_tables_of_a_factor_are_made_when_a_request_has_it(model_and_path):
     decoder = load_decoder(model_and_path[1])
     engine = LocalEngine(decoder, rope_factors=FACTORS, chunk_tokens=512)
-    assert decoder.rotary.cos.numel() == 0
+    assert decoder.rotary.tables[0].numel() == 0
     run(engine, [Request("short", prompt(0, 20), replace(FREE, max_tokens=8), 0)])
-    assert decoder.rotary.cos.shape[:2] == (1, 512)
+    assert decoder.rotary.tables[0].shape[:2] == (1, 512)
     run(engine, [Request("long", prompt(0, 2000), replace(FREE, max_tokens=8), 0, rope_factor=4.0)])
-    assert len(decoder.rotary.cos) == 2 and 2008 <= decoder.rotary.cos.shape[1] <= 4096
+    assert len(decoder.rotary.tables[0]) == 2 and 2008 <= decoder.rotary.tables[0].shape[1] <= 4096

@@ -238,7 +238,7 @@ def test_building_empty_allocates_nothing():
     from ponder.model.config import load_preset
 
     decoder = build_empty(load_preset("qwq-32b"))
-    assert all(p.is_meta for p in decoder.parameters()) and decoder.rotary.cos.numel() == 0
+    assert all(p.is_meta for p in decoder.parameters()) and decoder.rotary.tables[0].numel() == 0
 
 
 def test_describe_counts_qwq_exactly():

@@ -1,5 +1,6 @@
 """Which checkpoint is meant: the one place where a directory, a run or an id of the hub becomes the directory of a model."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,16 +43,21 @@ def find_checkpoint(given: str | Path, weights: bool = True) -> Checkpoint:
     path = Path(given).expanduser()
     _fetch_base(path, weights)
     if why_no_model(path) is None:
-        return Checkpoint(path, path.resolve().name, str(given))
+        return Checkpoint(path, _called(path), str(given))
     if (path / "lineage.json").is_file():
         newest = Run.open(path).latest_checkpoint()
         if newest is None:
             raise ValueError(f"the run {path} has no checkpoint yet")
-        return Checkpoint(newest, path.resolve().name, str(newest))
+        return Checkpoint(newest, _called(path), str(newest))
     why = why_no_model(path)
     raise ValueError(
         f"{path} is neither a checkpoint (with a config.json) nor a run directory" + (f": {why}" if why else "")
     )
+
+
+def _called(path: Path) -> str:
+    """The last part of a path as it was given, links and all; of "." and "..", what they stand for."""
+    return Path(os.path.abspath(path)).name
 
 
 def _fetch_base(path: Path, weights: bool) -> None:

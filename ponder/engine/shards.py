@@ -1,0 +1,55 @@
+"""Shards of a step, computed at the same time, each by a thread of its own that computes alone.
+
+Threads that share every product wait for one another some hundred times a step, and wherever one of them has to give its core
+to other work for a moment, all of them stand. Shards wait once, at the end of the step.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+
+import torch
+
+from ponder.engine.scheduler import Prompt, Step
+from ponder.engine.sequence import SequenceState
+
+# Of a shard. Below, weights that are read for every shard cost more than the waiting.
+LEAST_TOKENS = 16
+
+
+class Shards:
+    """As many threads; results come in the order of what was given."""
+
+    def __init__(self, count: int):
+        before = torch.get_num_threads()
+        self.threads = ThreadPoolExecutor(count, "ponder-shard", initializer=torch.set_num_threads, initargs=(1,))
+        wait([self.threads.submit(lambda: None) for _ in range(count)])
+        torch.set_num_threads(before)  # for threads to come
+
+    def map(self, compute: Callable[[int, Step], list], steps: Sequence[Step]) -> list[list]:
+        """`compute(number, step)` of each; the first exception, when all have ended."""
+        running = [self.threads.submit(compute, number, step) for number, step in enumerate(steps)]
+        wait(running)
+        return [one.result() for one in running]
+
+    def close(self) -> None:
+        self.threads.shutdown()
+
+
+def split(step: Step, most: int) -> list[Step]:
+    """At most so many shards, of about as many tokens each. A prompt's parts stay together, and followers with it."""
+    tokens = len(step.decode) + sum(map(_tokens, step.prompts))
+    count = max(1, min(most, tokens // LEAST_TOKENS))
+    if count == 1:
+        return [step]
+    rows: list[list[SequenceState]] = [step.decode[number::count] for number in range(count)]
+    prompts: list[list[Prompt]] = [[] for _ in range(count)]
+    loads = [len(some) for some in rows]
+    for prompt in sorted(step.prompts, key=_tokens, reverse=True):
+        least = loads.index(min(loads))
+        prompts[least].append(prompt)
+        loads[least] += _tokens(prompt)
+    return [Step(*shard) for shard in zip(rows, prompts, strict=True) if any(shard)]
+
+
+def _tokens(prompt: Prompt) -> int:
+    return sum(stop - start for start, stop in prompt.parts)
