@@ -51,7 +51,7 @@ def ponder_eval(model: str, wanted: Wanted, directory: Path) -> tuple[list[Sampl
 def harness(python: Path, rows: Path, max_tokens: int, dtype: str, *how: str) -> dict:
     command = [str(python), str(HERE / "peers/harness_gsm8k.py"), "--data", str(rows), "--max-tokens", str(max_tokens)]
     command += ["--prompt", ask("{question}", "boxed"), "--dtype", dtype, *how]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"the harness has failed:\n{done.stderr[-3000:]}")
     return json.loads(done.stdout)
