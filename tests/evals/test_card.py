@@ -27,7 +27,7 @@ MANY = evaluation({f"p{i}": ["correct", "wrong"] for i in range(80)}, asked=prot
 
 
 def test_the_hubs_own_parser_reads_it():
-    read = ModelCard(card(RELEASE, MANY))
+    read = ModelCard(card(RELEASE, [MANY]))
     assert read.data.license == "apache-2.0" and read.data.base_model == "Qwen/Qwen2.5-0.5B"
     assert read.data.datasets == ["openai/gsm8k"] and read.data.library_name == "transformers"
     (result,) = read.data.eval_results
@@ -39,7 +39,7 @@ def test_the_hubs_own_parser_reads_it():
 
 def test_a_thin_score_is_no_result_of_the_index():
     thin = evaluation({f"p{i}": ["correct" if i % 2 else "wrong"] for i in range(30)})
-    text = card(RELEASE, thin)
+    text = card(RELEASE, [thin])
     assert not ModelCard(text).data.eval_results and "between 33.2 and 66.8" in text
 
 
@@ -47,14 +47,14 @@ def test_a_model_born_here_needs_no_base():
     born = replace(
         RELEASE, base_model=None, base_license=None, data={}, hub_data=(), lineage={"parent": None, "seed": 0}
     )
-    read = ModelCard(card(born, None))
+    read = ModelCard(card(born))
     assert read.data.base_model is None and "new random weights" in read.text
 
 
 def test_a_hostile_name_stays_data():
     name = "x\n---\nlicense: mit\n<script>| y"
     value = evaluation({f"p{i}": ["correct", "wrong"] for i in range(80)}, asked=protocol("math500", 2), model=name)
-    read = ModelCard(card(replace(RELEASE, name=name), value))
+    read = ModelCard(card(replace(RELEASE, name=name), [value]))
     assert read.data.license == "apache-2.0" and "<script>" not in read.text
 
 
@@ -68,4 +68,4 @@ def test_a_hostile_name_stays_data():
 )
 def test_what_is_not_stated_is_refused(change, said):
     with pytest.raises(ValueError, match=said):
-        card(replace(RELEASE, **change), MANY)
+        card(replace(RELEASE, **change), [MANY])
