@@ -54,7 +54,9 @@ def contents(checkpoint: Path) -> Contents:
     files = {name: checkpoint / name for name in dict.fromkeys(names)}
     complaints += [f"{name} {wrong}" for name, path in files.items() if (wrong := _wrong(checkpoint, name, path))]
     tops = {name.partition("/")[0] for name in files}
-    left = sorted(f"{path.name}/" if path.is_dir() else path.name for path in checkpoint.iterdir() if path.name not in tops)
+    left = sorted(
+        f"{path.name}/" if path.is_dir() else path.name for path in checkpoint.iterdir() if path.name not in tops
+    )
     return Contents(files, tuple(left), tuple(complaints))
 
 
@@ -90,7 +92,9 @@ def _wrong(checkpoint: Path, name: str, path: Path) -> str | None:
     with path.open("rb") as file:
         start = file.read(len(_ZIP))
     if start == _ZIP or (len(start) > 1 and start[0] == 0x80 and start[1] <= 5):
-        return "is a pickle, whatever its name says, and reading one can run code: remove it, or put the real file there"
+        return (
+            "is a pickle, whatever its name says, and reading one can run code: remove it, or put the real file there"
+        )
     if name.endswith(".safetensors"):
         return _wrong_tensors(path)
     if name.endswith(".model"):  # SentencePiece's own form
