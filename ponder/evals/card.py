@@ -18,7 +18,7 @@ from ponder.model.directory import HUB_ID
 from ponder.runs.wording import printable
 
 # Behind it nothing is a person's: a card that is made anew replaces what follows.
-MARK = "<!-- What follows was made by Ponder from the run and its evaluations. -->"
+MARK = "<!-- What follows was written by ponder release. -->"
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Release:
     note: on the data, in words
     data_files: SHA-256 by name
     curves: name of the picture of the training beside the card, and what it shows in words
+    checkpoint: of the run, by its name
     earlier: runs that the run began at, the newest first: {name: recipe's text}
     adapter: whether it is an adapter alone
     """
@@ -48,6 +49,7 @@ class Release:
     note: str | None = None
     data_files: dict[str, str] = field(default_factory=dict)
     curves: tuple[str, str] | None = None
+    checkpoint: str | None = None
     earlier: dict[str, str] = field(default_factory=dict)
     adapter: bool = False
 
@@ -64,7 +66,8 @@ def card(release: Release, evaluations: Sequence[Evaluation] = ()) -> str:
         "library_name": "peft" if release.adapter else "transformers",
         "pipeline_tag": "text-generation",
     }
-    metadata["tags"] = ["ponder", "reasoning"]
+    if release.lineage:  # else it is somebody else's model
+        metadata["tags"] = ["ponder", "reasoning"]
     if release.base_model and HUB_ID.fullmatch(release.base_model):
         metadata["base_model"] = release.base_model.partition("@")[0]
         if release.adapter:
@@ -131,6 +134,7 @@ def _provenance(release: Release) -> str:
     parent = lineage.get("parent") or {}
     facts = {
         "Licence": release.license,
+        "Checkpoint": release.checkpoint,
         "Trained from": _start(release),
         "Weights of the start": parent.get("fingerprint"),
         "Training data": "; ".join(f"{source} ({licence})" for source, licence in release.data.items()) or None,

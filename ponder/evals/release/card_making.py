@@ -59,6 +59,7 @@ def make_card(wanted: Wanted, view: Path, known: Provenance, evaluations: Sequen
         note=wanted.stated.note,
         data_files=known.data_files,
         curves=_curves(run, view) if run else None,
+        checkpoint=wanted.checkpoint.resolve().name if run else None,
         earlier={earlier.name: earlier.recipe_text for earlier in known.runs[1:]},
         adapter=(wanted.checkpoint / ADAPTER_FILE).is_file(),
     )

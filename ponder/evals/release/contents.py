@@ -97,8 +97,8 @@ def _wrong(checkpoint: Path, name: str, path: Path) -> str | None:
         )
     if name.endswith(".safetensors"):
         return _wrong_tensors(path)
-    if name.endswith(".model"):  # SentencePiece's own form
-        return None
+    if name.endswith(".model"):  # a message of protobuf, whose first field is the list of pieces
+        return None if start.startswith(b"\n") else "is no SentencePiece model: copy it again, or remove it"
     return _wrong_text(name, path)
 
 
