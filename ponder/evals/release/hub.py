@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ponder.evals.release.checks import Check, one_line
+from ponder.evals.release.contents import README
 
 LOG_IN = "log in with `hf auth login`, or set HF_TOKEN to a token that may write"
 # A repository that holds nothing else is new.
@@ -43,12 +44,16 @@ def upload(directory: Path, repo: str, private: bool) -> str:
     """The address of the repository that holds the directory's files now.
 
     Raises:
-        OSError: the hub did not take it; nothing of it is there.
+        ValueError: the hub's own validation refuses the card. OSError: the hub did not take it. Nothing of it is there.
     """
-    from huggingface_hub import HfApi, constants
+    from huggingface_hub import HfApi, ModelCard, constants
 
     api = HfApi()
     with _told(repo):
+        try:
+            ModelCard.load(directory / README).validate()
+        except ValueError as error:
+            raise ValueError(f"{constants.ENDPOINT} refuses the card: {one_line(error)}; nothing was uploaded") from None
         api.create_repo(repo, private=private or None, exist_ok=True)
         api.upload_folder(repo_id=repo, folder_path=directory, commit_message="A release by Ponder")
     return f"{constants.ENDPOINT}/{repo}"

@@ -109,8 +109,8 @@ def _loading_checks(wanted: Wanted, view: Path, say: Say) -> list[Check]:
             open_checkpoint(view)
         ours = compute(checkpoint if base else view, tokenizer_directory(checkpoint) if base else view)
     except ValueError as error:
-        later = [Check(name, "not checked", "Ponder's own decoder comes first") for name in ("transformers", "vLLM")]
-        return [Check("decoder", "failed", str(error).replace(str(view), str(checkpoint))), *later]
+        later = [Check(name, "not checked", "that Ponder loads it comes first") for name in ("transformers", "vLLM")]
+        return [Check("Ponder", "failed", str(error).replace(str(view), str(checkpoint))), *later]
     checks = check_transformers(view, ours, base)
     if any(check.status == "failed" for check in checks):
         return [*checks, Check("vLLM", "not checked", "transformers comes first")]
