@@ -53,7 +53,9 @@ def upload(directory: Path, repo: str, private: bool) -> str:
         try:
             ModelCard.load(directory / README).validate()
         except ValueError as error:
-            raise ValueError(f"{constants.ENDPOINT} refuses the card: {one_line(error)}; nothing was uploaded") from None
+            raise ValueError(
+                f"{constants.ENDPOINT} refuses the card: {one_line(error)}; nothing was uploaded"
+            ) from None
         api.create_repo(repo, private=private or None, exist_ok=True)
         api.upload_folder(repo_id=repo, folder_path=directory, commit_message="A release by Ponder")
     return f"{constants.ENDPOINT}/{repo}"

@@ -1,6 +1,7 @@
 """Whether transformers loads what goes out, and computes with it what our decoder does: the same tokens, the same logits."""
 
 import gc
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -182,7 +183,9 @@ def _silent(transformers: ModuleType) -> Iterator[None]:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         logging.set_verbosity(level)
         if bars:

@@ -5,7 +5,7 @@ is what is written, and what is refused has written nothing.
 """
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ponder.evals.card import MARK
@@ -22,6 +22,8 @@ from ponder.evals.release.wanted import Outcome, Wanted
 from ponder.evals.release.writing import GGUF_TYPES, SUMS, finish, write
 from ponder.model.directory import ADAPTER_FILE, base_of, tokenizer_directory
 from ponder.model.weights import open_checkpoint
+from ponder.runs.run import Run
+from ponder.runs.summary import build_report
 
 Say = Callable[[str], None]
 
@@ -33,7 +35,7 @@ def release(wanted: Wanted, say: Say) -> Outcome:
         SaveError: the disk is full. OSError: the hub has not taken it. In both cases nothing is left behind.
     """
     with tempfile.TemporaryDirectory(prefix="ponder-release-") as temporary:
-        view = Path(temporary) / (wanted.name or "release")
+        view = Path(temporary) / (wanted.name if wanted.name.strip(".") else "release")
         view.mkdir()
         found = contents(wanted.checkpoint)
         checks = _checks(wanted, found, view, say)
@@ -62,6 +64,7 @@ def _checks(wanted: Wanted, found: Contents, view: Path, say: Say) -> list[Check
         wanted.checkpoint, wanted.evaluations, known.runs[0].path if known.runs else None
     )
     checks = [
+        Check("checkpoint", "passed", _which(wanted.checkpoint, known.runs)),
         _check_target(wanted),
         outcome("files", found.complaints, whole + stays),
         outcome("licence", known.of_license, known.license),
@@ -76,6 +79,17 @@ def _checks(wanted: Wanted, found: Contents, view: Path, say: Say) -> list[Check
         return [*checks, Check("transformers", "not checked", "the files come first")]
     checks += _loading_checks(wanted, view, say)
     return [*checks, _check_gguf(wanted, view)] if wanted.gguf else checks
+
+
+def _which(checkpoint: Path, runs: Sequence[Run]) -> str:
+    """The checkpoint that goes out, and the run's best where that is another."""
+    best = build_report(runs[0])["best"] if runs else None
+    if best is None or Path(best["checkpoint"]).name == checkpoint.resolve().name:
+        return str(checkpoint)
+    return (
+        f"{checkpoint}; the best of those kept is {best['checkpoint']} (held-out {best['measure']} {best['value']:.3f}), which "
+        "is released when it is named"
+    )
 
 
 def _check_target(wanted: Wanted) -> Check:

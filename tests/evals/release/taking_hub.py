@@ -81,7 +81,11 @@ class TakingHub:
             def _answer(self, status: int, value, headers=()) -> None:
                 body = json.dumps(value).encode()
                 self.send_response(status)
-                for key, text in {"Content-Type": "application/json", "Content-Length": len(body), **dict(headers)}.items():
+                for key, text in {
+                    "Content-Type": "application/json",
+                    "Content-Length": len(body),
+                    **dict(headers),
+                }.items():
                     self.send_header(key, str(text))
                 self.end_headers()
                 self.wfile.write(body)

@@ -73,10 +73,10 @@ def test_a_card_that_the_hubs_own_validation_refuses(hub, place):
     assert not hub.repositories
 
 
-@pytest.mark.parametrize("repo", ["", "thinker!", "a/b/c", "../x"])
-def test_what_is_no_id_is_refused(hub, repo):
-    check = check_hub(repo)
-    assert check.status == "failed" and "OWNER/NAME" in check.said
+@pytest.mark.parametrize("repo", ["", "thinker!", "a/b/c", "../x", "a/.."])
+def test_what_is_no_id_is_refused(hub, place, repo):
+    outcome = released(place, f"hub:{repo}", BARE)
+    assert outcome.failed == ["hub"] and "OWNER/NAME" in said(outcome, "hub")
 
 
 def test_without_a_network_a_sentence(hub, monkeypatch):

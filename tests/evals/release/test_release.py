@@ -20,6 +20,7 @@ from ponder.runs.atomic import SaveError
 from ponder.runs.lineage import fingerprint
 from tests.evals.making import evaluation, protocol, write
 from tests.evals.release.made import BARE, STATED, checkpoint, edit, released, run, said
+from tests.runs.synthetic import eval_result
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +75,19 @@ def test_a_runs_checkpoint_goes_out_whole(trained, tmp_path):
     assert AutoModelForCausalLM.from_pretrained(to).config.model_type == "qwen2"
 
 
+def test_the_runs_best_checkpoint_is_named_where_it_is_another(tmp_path):
+    made = run(tmp_path / "small")
+    with made, made.checkpoint("math", 6) as aside:
+        checkpoint(aside)
+    made.record_eval(eval_result("math", 6, correct=2))
+    made.close()
+    newest, best = made.latest_checkpoint(), made.path / "checkpoints/math-000004"
+    assert f"the best of those kept is {best} (held-out accuracy 0.750)" in said(
+        released(newest, tmp_path, STATED), "checkpoint"
+    )
+    assert said(released(best, tmp_path, STATED), "checkpoint") == f"passed: {best}"
+
+
 def test_all_that_is_wrong_is_said_at_once(place, tmp_path):
     (place / "tokenizer.model").write_bytes(pickle.dumps([1]))
     (tmp_path / "full").mkdir()
@@ -120,7 +134,10 @@ def test_a_config_that_transformers_reads_otherwise_is_refused(place):
 
 
 def test_what_makes_other_tokens_is_refused(place):
-    edit(place / "tokenizer_config.json", chat_template="{{ messages[0]['content'] }}{{ transformers_only | default('!') }}")
+    edit(
+        place / "tokenizer_config.json",
+        chat_template="{{ messages[0]['content'] }}{{ transformers_only | default('!') }}",
+    )
     ours = loading.compute(place, place)
     edit(place / "tokenizer_config.json", chat_template="{{ messages[0]['content'] }}?")
     (check, _) = loading.check_transformers(place, ours, None)
@@ -153,7 +170,9 @@ def test_a_card_that_the_hub_would_not_read_is_refused(place, tmp_path, text, wh
 
 
 def test_a_card_of_ones_own_stays_and_is_added_to(place, tmp_path):
-    own = "---\nlicense: other\nlicense_name: own\nlicense_link: LICENSE\ndatasets: [openai/gsm8k]\n---\n# Mine\nWords.\n"
+    own = (
+        "---\nlicense: other\nlicense_name: own\nlicense_link: LICENSE\ndatasets: [openai/gsm8k]\n---\n# Mine\nWords.\n"
+    )
     (place / "README.md").write_text(own)
     value = measured(fingerprint(place))
     outcome = released(place, tmp_path / "out", Stated(), evaluations=(write(tmp_path / "e", value),))
@@ -166,7 +185,9 @@ def test_a_card_of_ones_own_stays_and_is_added_to(place, tmp_path):
 
 def test_an_evaluation_of_other_weights_is_refused(place, tmp_path):
     there = write(tmp_path / "e", measured("ef" * 32))
-    assert "measured other weights than these" in said(released(place, tmp_path / "out", BARE, evaluations=(there,)), "scores")
+    assert "measured other weights than these" in said(
+        released(place, tmp_path / "out", BARE, evaluations=(there,)), "scores"
+    )
     value = measured(None)
     there = write(tmp_path / "server", value)
     assert "asked a server" in said(released(place, tmp_path / "out", BARE, evaluations=(there,)), "scores")
