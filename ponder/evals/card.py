@@ -131,7 +131,7 @@ def _results(rows: list[BenchmarkScore]) -> list[dict[str, Any]]:
 
 def _provenance(release: Release) -> str:
     lineage = release.lineage
-    parent = lineage.get("parent") or {}
+    parent, torch = lineage.get("parent") or {}, lineage.get("torch")
     facts = {
         "Licence": release.license,
         "Checkpoint": release.checkpoint,
@@ -144,9 +144,19 @@ def _provenance(release: Release) -> str:
         "Seed": lineage.get("seed"),
         "Made by": f"Ponder {lineage['ponder']}" if lineage.get("ponder") else None,
         "Started": lineage.get("started"),
+        "Computed with": ", ".join(filter(None, [torch and f"torch {torch}", lineage.get("processor")])) or None,
+        "Resumed": "; ".join(_resumption(one) for one in lineage.get("resumed", [])) or None,
     }
     lines = [f"| {name} | {inline(str(value))} |" for name, value in facts.items() if value is not None]
     return "\n".join(["| | |", "| --- | --- |", *lines]) + "\n"
+
+
+def _resumption(one: dict[str, Any]) -> str:
+    """When training went on, where, and with which other settings."""
+    changed = [f"{name} {before} -> {now}" for name, (before, now) in one.get("changed", {}).items()]
+    return f"{one.get('time')} at {one.get('stage')} {one.get('step')}" + (
+        f" ({', '.join(changed)})" if changed else ""
+    )
 
 
 def _start(release: Release) -> str | None:

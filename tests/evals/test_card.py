@@ -43,6 +43,19 @@ def test_a_thin_score_is_no_result_of_the_index():
     assert not ModelCard(text).data.eval_results and "between 33.2 and 66.8" in text
 
 
+def test_a_lineage_tells_how_training_went_on():
+    resumed = {"time": "2026-11-29", "stage": "math", "step": 20, "changed": {"stages.math.steps": [40, 60]}}
+    lineage = RELEASE.lineage | {
+        "torch": "2.13.0",
+        "processor": "a test",
+        "resumed": [resumed, {**resumed, "changed": {}}],
+    }
+    text = card(replace(RELEASE, lineage=lineage, checkpoint="math-000060", earlier={"first": "name: first"}))
+    assert "| Computed with | torch 2.13.0, a test |" in text and "| Checkpoint | math-000060 |" in text
+    assert "| Resumed | 2026-11-29 at math 20 (stages.math.steps 40 -> 60); 2026-11-29 at math 20 |" in text
+    assert "## Recipe of first, which it began at\n\n```yaml\nname: first\n```" in text
+
+
 def test_a_model_born_here_needs_no_base():
     born = replace(
         RELEASE, base_model=None, base_license=None, data={}, hub_data=(), lineage={"parent": None, "seed": 0}
