@@ -161,9 +161,10 @@ def _resumption(one: dict[str, Any]) -> str:
 
 def _start(release: Release) -> str | None:
     """None where nobody knows: there is neither a base nor a run."""
+    by_way = f", by way of {', '.join(reversed(release.earlier))}" if release.earlier else ""
     if release.base_model:
-        return f"{release.base_model} ({release.base_license})"
-    return "new random weights" if release.lineage else None
+        return f"{release.base_model} ({release.base_license}){by_way}"
+    return f"new random weights{by_way}" if release.lineage else None
 
 
 def _fenced(text: str) -> str:

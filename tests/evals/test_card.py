@@ -53,6 +53,7 @@ def test_a_lineage_tells_how_training_went_on():
     text = card(replace(RELEASE, lineage=lineage, checkpoint="math-000060", earlier={"first": "name: first"}))
     assert "| Computed with | torch 2.13.0, a test |" in text and "| Checkpoint | math-000060 |" in text
     assert "| Resumed | 2026-11-29 at math 20 (stages.math.steps 40 -> 60); 2026-11-29 at math 20 |" in text
+    assert "| Trained from | Qwen/Qwen2.5-0.5B (apache-2.0), by way of first |" in text
     assert "## Recipe of first, which it began at\n\n```yaml\nname: first\n```" in text
 
 

@@ -58,6 +58,11 @@ class Provenance:
     of_data: tuple[str, ...]
     of_base: tuple[str, ...]
 
+    @property
+    def under_adapters(self) -> str | None:
+        """What adapters beside a merged model are put on: where a run before it has left that, no model that others find."""
+        return self.base if len(self.runs) < 2 else f"the checkpoint of {self.runs[1].name} that this run began at"
+
 
 def run_of(checkpoint: Path) -> Run | None:
     """The run that a checkpoint lies in; None where it lies in none."""
@@ -175,44 +180,44 @@ def _shown(path: str) -> str:
 
 
 def _base(checkpoint: Path, runs: tuple[Run, ...], stated: Stated) -> tuple[str | None, str | None, list[str]]:
-    """The model that the first of the runs began at, its licence, and complaints."""
-    base, complaints = stated.base or _first(checkpoint, runs), []
+    """The model that the first of the runs began at, its licence, and complaints. Of an adapter alone the model that it is put on,
+    which a run before may have left: nothing else will do."""
+    known, complaints = _known_base(checkpoint, runs), []
+    base = stated.base or known
+    if known and base and known.partition("@")[0] != base.partition("@")[0]:
+        complaints.append(f"--base says {base}, and training started from {known}: leave --base out")
     parent = (runs[-1].lineage.get("parent") or {}) if runs else {}
-    if base is None and (parent or named_base(checkpoint)):
-        where = parent.get("path") or (named_base(checkpoint) or ("?",))[0]
+    if under := named_base(checkpoint):
+        if not HUB_ID.fullmatch(base or ""):
+            complaints.append(
+                f"an adapter alone is of use only where its base is found, and {base or under[0]!r} is no id of the hub: release "
+                "that model first and name it, --base OWNER/NAME"
+            )
+    elif base is None and parent:
         complaints.append(
-            f"training started from the model at {where}, and a path means nothing elsewhere: name it as others find it, "
-            "--base OWNER/NAME"
+            f"training started from the model at {parent.get('path')}, and a path means nothing elsewhere: name it as others "
+            "find it, --base OWNER/NAME"
         )
-    elif named_base(checkpoint) and not HUB_ID.fullmatch(base or ""):
-        complaints.append(f"an adapter alone is of use only where its base is found: --base OWNER/NAME, not {base!r}")
     licence = None
     if stated.base_license:
         try:
             licence = licence_of(stated.base_license)
         except ValueError as error:
-            licence = stated.base_license
             complaints.append(f"--base-license: {error}")
     elif base is not None or complaints:
-        complaints.append(
-            f"the licence of the model that training started from is not stated: --base-license SPDX{_of(base)}"
-        )
+        of = f" (that of {base}, as its page says)" if base else ""
+        complaints.append(f"the licence of the model that training started from is not stated: --base-license SPDX{of}")
     return base, licence, complaints
 
 
-def _of(base: str | None) -> str:
-    return f" (that of {base}, as its page says)" if base else ""
-
-
-def _first(checkpoint: Path, runs: tuple[Run, ...]) -> str | None:
-    """An id of the hub with its commit, where a lineage or an adapter says one."""
-    hub = (runs[-1].lineage.get("parent") or {}).get("hub") if runs else None
-    if hub:
-        return hub
-    named = named_base(checkpoint)
-    if named and HUB_ID.fullmatch(named[0]) and not Path(named[0]).exists():
-        return f"{named[0]}@{named[1]}" if named[1] and "@" not in named[0] else named[0]
-    return None
+def _known_base(checkpoint: Path, runs: tuple[Run, ...]) -> str | None:
+    """An id of the hub with its commit, where an adapter or a lineage says one."""
+    if under := named_base(checkpoint):
+        name, revision = under
+        if not HUB_ID.fullmatch(name) or Path(name).exists():
+            return None
+        return f"{name}@{revision}" if revision and "@" not in name else name
+    return (runs[-1].lineage.get("parent") or {}).get("hub") if runs else None
 
 
 def _license(stated: Stated, of_card: str | None) -> tuple[str, list[str]]:

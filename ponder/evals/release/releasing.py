@@ -73,7 +73,8 @@ def _checks(wanted: Wanted, found: Contents, view: Path, say: Say) -> list[Check
     if known.base or known.of_base:
         checks.append(outcome("base model", known.of_base, f"{known.base} ({known.base_license})"))
     if not found.complaints:
-        _lay(found, view, known.base)
+        alone = ADAPTER_FILE in found.files
+        _lay(found, view, known.base if alone else known.under_adapters)
     checks += [scores, make_card(wanted, view, known, evaluations, own)]
     if found.complaints:
         return [*checks, Check("transformers", "not checked", "the files come first")]
@@ -104,13 +105,13 @@ def _check_target(wanted: Wanted) -> Check:
     return Check("target", "passed", str(to))
 
 
-def _lay(found: Contents, view: Path, base: str | None) -> None:
+def _lay(found: Contents, view: Path, under: str | None) -> None:
     """Links to the files; an adapter's config names its base as others find it. The card is made by itself."""
     for name, path in found.files.items():
         place = view / name
         place.parent.mkdir(parents=True, exist_ok=True)
         if place.name == ADAPTER_FILE:
-            place.write_text(named_as_found(path, base), encoding="utf-8")
+            place.write_text(named_as_found(path, under), encoding="utf-8")
         elif name != README:
             place.symlink_to(path.resolve())
 

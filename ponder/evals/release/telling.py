@@ -20,8 +20,9 @@ def print_release(outcome: Outcome, as_json: bool) -> None:
         return
     console = Console(highlight=False)
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for heading in ("check", "", "what was seen"):
-        table.add_column(heading, no_wrap=heading != "what was seen")
+    table.add_column("check", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    table.add_column("what was seen", overflow="fold")
     for check in outcome.checks:
         # As Text: a path with brackets is no markup.
         table.add_row(check.name, Text(check.status, STYLES[check.status]), Text(printable(check.said)))

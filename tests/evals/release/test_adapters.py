@@ -15,7 +15,8 @@ from ponder.model.adapter_files import save_adapter
 from ponder.model.config import LoraConfig
 from ponder.model.lora import initialise_adapters, is_adapter
 from ponder.model.weights import load_decoder
-from tests.evals.release.made import checkpoint, released, said
+from tests.evals.release.made import STATED as RUNS
+from tests.evals.release.made import checkpoint, released, run, said
 
 STATED = Stated(license="mit", base="org/own@abc", base_license="mit", note="sums")
 
@@ -63,9 +64,10 @@ def test_an_adapter_alone_goes_out_with_its_bases_name(base, adapter, tmp_path):
 def test_the_base_of_an_adapter_must_be_found_by_others(adapter, tmp_path):
     nameless = replace(STATED, base=None, base_license=None)
     outcome = released(adapter, tmp_path / "out", nameless)
-    assert outcome.failed == ["base model"] and "--base OWNER/NAME; " in said(outcome, "base model")
+    assert outcome.failed == ["base model"] and f"{str(tmp_path / 'base')!r} is no id" in said(outcome, "base model")
+    assert "--base OWNER/NAME; " in said(outcome, "base model") and "--base-license SPDX" in said(outcome, "base model")
     outcome = released(adapter, tmp_path / "out", replace(STATED, base="our own model"))
-    assert outcome.failed == ["base model"] and "only where its base is found" in said(outcome, "base model")
+    assert outcome.failed == ["base model"] and "'our own model' is no id of the hub" in said(outcome, "base model")
 
 
 def test_an_adapter_that_is_of_another_base_is_refused(adapter, tmp_path):
@@ -91,3 +93,22 @@ def test_adapters_go_out_beside_the_model_that_they_are_merged_into(base, tmp_pa
         json.loads((tmp_path / "out/adapter/adapter_config.json").read_text())["base_model_name_or_path"] == "org/own"
     )
     assert AutoModelForCausalLM.from_pretrained(tmp_path / "out")
+
+
+def test_the_base_of_adapters_is_what_they_were_trained_on_and_not_where_it_all_began(tmp_path):
+    """A run over another run's checkpoint: `--base` says where the first began, which is no base of the adapters."""
+    first = run(tmp_path / "first", parent=checkpoint(tmp_path / "began"), hub="org/own@abc")
+    second = run(tmp_path / "second", parent=first.latest_checkpoint())
+    place = second.latest_checkpoint()
+    (place / "adapter").mkdir()
+    write_adapter(first.latest_checkpoint(), place / "adapter")
+    outcome = released(place, tmp_path / "out", replace(RUNS, base_license="mit"))
+    assert outcome.at, outcome
+    named = json.loads((tmp_path / "out/adapter/adapter_config.json").read_text())["base_model_name_or_path"]
+    assert named == "the checkpoint of first that this run began at"
+    assert "base_model: org/own\n" in (tmp_path / "out/README.md").read_text()
+    (place / "model.safetensors").unlink()
+    for path in (place / "adapter").iterdir():
+        path.rename(place / path.name)
+    outcome = released(place, tmp_path / "alone", replace(RUNS, base_license="mit"))
+    assert outcome.failed == ["base model"] and "release that model first" in said(outcome, "base model")

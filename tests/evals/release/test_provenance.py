@@ -72,6 +72,9 @@ def test_of_the_hub_it_is_known(tmp_path):
     found = known(place, STATED)
     assert found.base == "org/own@abc" and "(that of org/own@abc, as its page says)" in found.of_base[0]
     assert not complaints(known(place, replace(STATED, base_license="mit")))
+    assert not complaints(known(place, replace(STATED, base="org/own", base_license="mit")))
+    (said,) = complaints(known(place, replace(STATED, base="org/other", base_license="mit")))
+    assert "--base says org/other, and training started from org/own@abc" in said
 
 
 def test_runs_are_followed_back(trained, tmp_path):
