@@ -179,4 +179,4 @@ def card(
         recipe=(run / "recipe.yaml").read_text(encoding="utf-8"),
         lineage=there.lineage,
     )
-    print(text_of(release, read(scores) if scores else None), end="")
+    print(text_of(release, [read(scores)] if scores else []), end="")

@@ -5,7 +5,7 @@ import sys
 import typer
 
 from ponder import __version__
-from ponder.cli import chat, doctor, model, report, sandbox, serve, train, verify
+from ponder.cli import chat, doctor, model, release, report, sandbox, serve, train, verify
 from ponder.cli import eval as evals
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app = typer.Typer(
 app.command("train")(train.train)
 app.command("resume")(train.resume)
 app.command("report")(report.report)
+app.command("release")(release.release)
 app.command("chat")(chat.chat)
 app.command("generate")(chat.generate)
 app.command("serve")(serve.serve)

@@ -120,14 +120,17 @@ def replacing_directory(final: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def clean_leftovers(directory: Path) -> None:
-    """Remove what dead processes of this machine left half-written in `directory` (not in its subdirectories).
+def clean_leftovers(directory: Path, name: str | None = None) -> None:
+    """Remove what dead processes of this machine left half-written in `directory` (not in its subdirectories); with `name`
+    only of what was to bear it, in a directory that is not Ponder's own.
 
     A directory that was moved out of the way by a replacement which never finished gets its name back.
     """
     for path in sorted(directory.glob(".*")):
         match = _LEFTOVER.fullmatch(path.name)
         if not match or path in _in_use or _another_lives(int(match["pid"])):
+            continue
+        if name is not None and match["name"] != name:
             continue
         final = directory / match["name"]
         if match["kind"] == "old" and not final.exists():

@@ -19,7 +19,7 @@ OPTIONAL = {
     "datasets": ("tasks from Hugging Face data sets", "data"),
     "wandb": ("runs shown in Weights & Biases", "wandb"),
     "mlflow": ("runs shown in MLflow", "mlflow"),
-    "transformers": ("the oracle of the tests", "dev"),
+    "transformers": ("releases, which are tried in it", "release"),
 }
 
 
