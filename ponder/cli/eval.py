@@ -42,10 +42,13 @@ def run(
     to: Annotated[Path | None, typer.Option(help="where the answers are kept; the same command goes on there")] = None,
     rows: Annotated[int | None, typer.Option(min=1, help="most problems of each benchmark, evenly spaced")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="20 problems of each, one sample")] = False,
-    samples: Annotated[int | None, typer.Option(min=1, help="instead of the protocol's")] = None,
+    samples: Annotated[int | None, typer.Option(min=1, max=1024, help="instead of the protocol's")] = None,
     max_tokens: Annotated[int | None, typer.Option(min=1, help="instead of the protocol's")] = None,
     temperature: Annotated[float | None, typer.Option(min=0, help="instead of the protocol's")] = None,
-    budget: Annotated[int | None, typer.Option(min=1, help="most tokens of thought")] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(metavar="TOKENS", help="most tokens of thought; several, such as 0,128,512,2048, are compared"),
+    ] = None,
     seed: Annotated[int, typer.Option(help="the same seed gives the same answers")] = 0,
     fast: Annotated[
         bool,
@@ -68,7 +71,7 @@ def run(
     import sys
 
     from ponder.clients.evaluate import Asking, evaluate
-    from ponder.evals.evaluate import QUICK_ROWS, Wanted
+    from ponder.evals.evaluate import QUICK_ROWS, Wanted, parse_budgets
     from ponder.evals.report import write_reports
     from ponder.evals.running import Prices
     from ponder.server.start.engine_choice import EngineChoice
@@ -82,7 +85,7 @@ def run(
         samples=1 if quick else samples,
         max_tokens=max_tokens,
         temperature=temperature,
-        budget=budget,
+        budgets=parse_budgets(budget) if budget is not None else (),
         seed=seed,
     )
     choice = EngineChoice(exact=not fast, memory=parse_bytes(memory) if memory else None)

@@ -47,9 +47,8 @@ def evaluate(
         ConnectionError: a server that has stopped answering; what was answered is kept.
     """
     benches = prepare(wanted)
-    for bench in benches:
-        for notice in bench.notices:
-            say(f"{bench.asked.name}: {notice}")
+    for notice in dict.fromkeys(notice for bench in benches for notice in bench.notices):
+        say(notice)
     with Verification() as verification:
         verification.prepare([one.task for bench in benches if bench.judged for one in bench.questions])
         return asyncio.run(_evaluate(model, benches, wanted, to, asking, verification, say))
@@ -65,11 +64,13 @@ async def _evaluate(
     say: Callable[[str], None],
 ) -> tuple[Path, Evaluation]:
     answerer, about, engine = _server(model, asking) if "://" in model else _checkpoint(model, asking, benches)
+    if wanted.budgets:
+        _say_who_keeps_budgets(answerer, about["name"], say)
     try:
         manifest = Manifest(
             model=about,
             engine=engine,
-            benchmarks={bench.asked.protocol.name: bench.asked for bench in benches},
+            benchmarks={bench.name: bench.asked for bench in benches},
             seed=wanted.seed,
             started=now(),
             ponder=__version__,
@@ -103,6 +104,19 @@ async def _evaluate(
     return directory, found
 
 
+def _say_who_keeps_budgets(answerer: Answerer, name: str, say: Callable[[str], None]) -> None:
+    if isinstance(answerer, ServerAnswers):
+        say(
+            "--budget is asked of the server as thinking_budget; answers that think longer than their budget are counted "
+            "beside the score, since not every server knows it"
+        )
+    elif not answerer.knows_thinking:
+        say(
+            f"{name} knows no thinking (neither its tokenizer nor its chat template has <think>): unless it has learned to "
+            "write <think> itself, --budget changes nothing"
+        )
+
+
 def _server(url: str, asking: Asking) -> tuple[Answerer, dict[str, Any], dict[str, Any]]:
     if asking.name is None:
         raise ValueError(f"say which model {url} is to be asked for: --model NAME, as its /models lists it")
@@ -127,7 +141,7 @@ def _checkpoint(model: str, asking: Asking, benches: list[Bench]) -> tuple[Answe
 
 
 def _name(model: str, benches: list[Bench]) -> str:
-    named = "+".join(bench.asked.protocol.name for bench in benches)
+    named = "+".join(dict.fromkeys(bench.asked.protocol.name for bench in benches))
     variant = benches[0].asked.protocol.variant
     name = f"{model.replace('/', '--')}-{named[:MOST_NAME]}-{variant}"
     return "".join(letter if letter.isalnum() or letter in "-_.+" else "_" for letter in name)

@@ -60,6 +60,12 @@ class EngineAnswers:
             response, str(answer.finish_reason), len(plan.prompt.ids), len(answer.ids), answer.reasoning_tokens
         )
 
+    @property
+    def knows_thinking(self) -> bool:
+        """Whether its tokenizer or its template has tags of thoughts. One without may have learned to write them."""
+        settings = [text for name, text in self.renderer.files.items() if name != "tokenizer.json"]
+        return self.renderer.markers.think is not None or any(b"think>" in text for text in settings)
+
     def refuse_too_long(self, name: str, max_tokens: int) -> None:
         """ValueError where the context cannot hold the answers that a protocol allows."""
         longest = self.lengths.longest

@@ -7,11 +7,13 @@ run only its own script and fetch nothing.
 import base64
 import hashlib
 import json
+from collections.abc import Iterable
 
 from ponder.evals.records import Problem, Sample
 from ponder.evals.report_chart import bar_chart
-from ponder.evals.score_words import further, headline, kinds, notes
-from ponder.evals.scores import KINDS, BenchmarkScore, samples_asked, scores
+from ponder.evals.report_curves import budget_pictures, scaling_pictures
+from ponder.evals.score_words import budget_rows, further, headline, kinds, notes, scaling_rows
+from ponder.evals.scores import KINDS, BenchmarkScore, by_budget, samples_asked, scores
 from ponder.evals.store import Evaluation
 from ponder.runs.html_parts import LONGEST_TEXT, badge, terms, text
 from ponder.runs.html_style import STYLE
@@ -41,6 +43,7 @@ _MORE_STYLE = """
 .scores td, .scores th { text-align: left; white-space: normal; }
 .scores b, .scores td:nth-child(4) { white-space: nowrap; }
 .chart { overflow-x: auto; } .chart svg { min-width: 40rem; max-width: 72rem; }
+.pictures { display: flex; flex-wrap: wrap; gap: 1.5rem; } .pictures figure { flex: 0 1 26rem; min-width: 0; }
 .prompt { margin: 0 0 .8rem; padding: .7rem 1rem; border-left: 3px solid var(--rule); }
 .problem .verdicts > span { width: auto; }
 """
@@ -70,6 +73,8 @@ def render_html(evaluation: Evaluation) -> str:
 </header>
 <section><h2>Scores</h2>{_score_table(rows)}</section>
 <section><h2>Beside published scores</h2><div class="chart">{bar_chart(manifest, rows)}</div></section>
+{_pictures("More answers to one problem", scaling_pictures(rows), _scaling_tables(rows))}
+{_pictures("More thought", budget_pictures(rows), _budget_tables(rows))}
 {_problems(evaluation, rows)}
 <section><h2>How this was measured</h2><dl class="facts">{terms(_making(evaluation))}</dl></section>
 <footer>Made by Ponder from the files beside it; nothing on this page is loaded from elsewhere.</footer>
@@ -99,6 +104,33 @@ def _score_table(rows: list[BenchmarkScore]) -> str:
     return (
         f'<div class="scroll"><table class="scores"><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
         f'</div><p class="note">Intervals are over problems.</p>{said}{_categories(rows)}'
+    )
+
+
+def _pictures(title: str, pictures: list[str], numbers: str) -> str:
+    """A section, or nothing where there is nothing to draw."""
+    if not pictures:
+        return ""
+    drawn = "".join(f"<figure>{picture}</figure>" for picture in pictures)
+    return f'<section><h2>{title}</h2><div class="pictures">{drawn}</div>{numbers}</section>'
+
+
+def _scaling_tables(rows: list[BenchmarkScore]) -> str:
+    found = {score.name: lines for score in rows if (lines := scaling_rows(score))}
+    return "".join(_numbers(name, ("k", "pass@k", "maj@k"), lines) for name, lines in found.items())
+
+
+def _budget_tables(rows: list[BenchmarkScore]) -> str:
+    heads = ("budget", "score, 95% interval", "tokens per answer", "thinking")
+    return "".join(_numbers(group[0].name_without_budget, heads, budget_rows(group)) for group in by_budget(rows))
+
+
+def _numbers(name: str, heads: tuple[str, ...], lines: Iterable[tuple[str, ...]]) -> str:
+    head = "".join(f'<th scope="col">{h}</th>' for h in heads)
+    body = "".join("<tr>" + "".join(f"<td>{text(cell)}</td>" for cell in line) + "</tr>" for line in lines)
+    return (
+        f'<details><summary>{text(name)} in numbers</summary><div class="scroll"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div></details>"
     )
 
 

@@ -8,7 +8,6 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rich.console import Console
 
 from ponder.evals.diff import diff
 from ponder.evals.published import differences, published
@@ -19,14 +18,9 @@ from ponder.evals.report_terminal import diff_table, score_table
 from ponder.evals.scores import scores, scores_json
 from ponder.evals.store import Evaluation
 from tests.evals.making import evaluation, problem, protocol, sample
+from tests.evals.printing import printed
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)> \x1b[31m ]]> & \"'|` \ud800"
-
-
-def printed(shown) -> str:
-    console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    console.print(shown)
-    return console.export_text()
 
 
 def hostile() -> Evaluation:

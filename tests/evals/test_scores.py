@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ponder.evals.estimates import all_of, majority, mean_of_problems, pass_at
+from ponder.evals.estimates import all_of, mean_of_problems, pass_at
+from ponder.evals.majority import majority
 from ponder.evals.score_words import further, headline, kinds, notes
 from ponder.evals.scores import scores, scores_json
 from ponder.evals.store import Evaluation

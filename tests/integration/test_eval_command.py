@@ -39,7 +39,7 @@ def told(*arguments) -> tuple[int, str, str]:
 
 
 def answers(directory):
-    return {(s.problem, s.sample): (s.content, s.status, s.seed) for s in read(directory).samples}
+    return {(s.bench, s.problem, s.sample): (s.content, s.status, s.seed) for s in read(directory).samples}
 
 
 def test_a_killed_evaluation_goes_on_and_ends_as_one_that_was_not(tmp_path, checkpoint, suite):  # noqa: F811
@@ -60,6 +60,26 @@ def test_a_killed_evaluation_goes_on_and_ends_as_one_that_was_not(tmp_path, chec
     rows = Counter((row["problem"], row["sample"]) for row in map(json.loads, lines.read_text().splitlines()))
     assert 10 <= kept < 80 and len(rows) == 80 and set(rows.values()) == {1}
     assert answers(tmp_path / "cut") == answers(tmp_path / "whole")
+
+
+def test_several_budgets_are_one_evaluation_that_goes_on(tmp_path, checkpoint, suite):  # noqa: F811
+    asked = (checkpoint, "--bench", suite, "--memory", "200MB", "--rows", 3, "--budget", "8,0", "--to", tmp_path / "it")
+    code, out, said = told(*asked)
+    assert code == 0 and "knows no thinking" not in said, said
+    names = [f"sums (thinking budget {budget}, 3 of 40 problems)" for budget in (0, 8)]
+    assert all(name in out for name in names) and "by budget of thought" in out
+    assert "</svg>" in (tmp_path / "it" / "budget.svg").read_text() and (tmp_path / "it" / "scaling.svg").exists()
+    whole = answers(tmp_path / "it")
+    found = {(s.bench, s.problem, s.sample): s for s in read(tmp_path / "it").samples}
+    assert len(found) == 12, "three problems, two answers, two budgets"
+    assert all(found[s.bench.replace("-8", "-0"), s.problem, s.sample].seed == s.seed for s in found.values())
+    # As a kill in the middle of a line leaves it: what is lost is asked again, and nothing else.
+    lines = tmp_path / "it" / SAMPLES
+    half = lines.read_bytes().splitlines(keepends=True)
+    lines.write_bytes(b"".join(half[:7]) + half[7][:40])
+    code, _, said = told(*asked)
+    assert code == 0 and "7 of them are there" in said, said
+    assert answers(tmp_path / "it") == whole and lines.read_bytes().splitlines(keepends=True)[:7] == half[:7]
 
 
 def test_ctrl_c_says_how_to_go_on(tmp_path, checkpoint, suite):  # noqa: F811
@@ -89,6 +109,8 @@ def test_a_server_that_is_not_there_is_said_and_nothing_is_wrong(tmp_path, suite
         (("--bench", "SUITE,SUITE"), "twice"),
         (("--bench", "SUITE", "--max-tokens", "100000"), "--max-tokens"),
         (("--bench", "SUITE", "--protocol", "qwq"), "qwq"),
+        (("--bench", "SUITE", "--budget", "8,many"), "such as 0,128,512"),
+        (("--bench", "SUITE", "--budget", "8,8"), "twice"),
     ],
 )
 def test_what_cannot_be_is_refused_in_a_sentence(tmp_path, checkpoint, suite, arguments, sentence):  # noqa: F811
