@@ -27,15 +27,15 @@ HITS_SHOWN, HIT_LETTERS = 20, 160
 def write_reports(directory: Path, evaluation: Evaluation, as_json: bool) -> None:
     """All reports into the directory, and the scores onto standard output. Raises SaveError where the disk is full."""
     found = scores(evaluation)
-    write_text(directory / HTML, render_html(evaluation))
-    write_text(directory / MARKDOWN, markdown(evaluation))
-    write_json(directory / SCORES, scores_json(evaluation))
+    write_text(directory / HTML, render_html(evaluation, found))
+    write_text(directory / MARKDOWN, markdown(evaluation, found))
+    write_json(directory / SCORES, scores_json(evaluation, found))
     write_text(directory / CHART, bar_chart(evaluation.manifest, found))
     for name, pictures in ((SCALING, scaling_pictures(found)), (BUDGET, budget_pictures(found))):
         if pictures:
             write_text(directory / name, stacked(pictures))
     if as_json:
-        print(json.dumps(scores_json(evaluation), indent=1))
+        print(json.dumps(scores_json(evaluation, found), indent=1))
         return
     console = Console(highlight=False)
     console.print(score_table(found, console.width))

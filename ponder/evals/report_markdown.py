@@ -8,9 +8,11 @@ from ponder.evals.store import Evaluation
 from ponder.runs.wording import printable
 
 
-def markdown(evaluation: Evaluation) -> str:
-    """A table, what must be said beside it, and how each benchmark was asked; ends with a newline."""
-    manifest, rows = evaluation.manifest, scores(evaluation)
+def markdown(evaluation: Evaluation, found: list[BenchmarkScore] | None = None) -> str:
+    """A table, what must be said beside it, and how each benchmark was asked; ends with a newline.
+
+    `found`: the evaluation's scores, where they are at hand."""
+    manifest, rows = evaluation.manifest, found or scores(evaluation)
     lines = [
         "| benchmark | measure | score, 95% interval | further | tokens per answer |",
         "| --- | --- | --- | --- | --- |",

@@ -55,7 +55,11 @@ def further(score: BenchmarkScore) -> dict[str, str]:
         k = max(score.pass_at)
         named |= {f"pass@{k}": score.pass_at[k], f"pass^{k}": score.pass_all[k]} if k > 1 else {}
         named |= {f"maj@{score.samples}": score.maj}
-    named |= {"instructions": score.instructions}
+    named |= {
+        "instructions": score.instructions,
+        "prompts, loose": score.prompts_loose,
+        "instructions, loose": score.instructions_loose,
+    }
     return {name: shown(estimate) for name, estimate in named.items() if estimate is not None}
 
 

@@ -13,6 +13,7 @@ from typing import Any, get_args
 
 from ponder.evals.choices import unshuffled
 from ponder.evals.estimates import Estimate, all_of, mean_of_problems, pass_at
+from ponder.evals.instruction_scores import loosely, shares, strictly
 from ponder.evals.majority import MOST_ANSWERS, Vote, majority, majority_of
 from ponder.evals.records import BenchmarkAsked, Problem, Sample
 from ponder.evals.store import Evaluation
@@ -53,7 +54,8 @@ class BenchmarkScore:
     pass_at, pass_all: pass@k and pass^k by k = 1, 2, 4, ... and the fewest scored answers of any scored problem
     maj: maj@samples; None with one answer each, and where answers are no short texts
     maj_at: maj@k by the same k, averaged over all subsets of k answers; {} where there is no maj
-    instructions: share of single instructions followed; None but for instruction following
+    instructions: share of single instructions followed; None but for instruction following, where avg counts whole prompts.
+    prompts_loose, instructions_loose: the same two by IFEval's loose rule
     kinds: answers by verdict, all kinds; an answer that was never got is an error
     by_category: avg of each of the benchmark's own categories; {} with fewer than two
     """
@@ -77,6 +79,8 @@ class BenchmarkScore:
     maj: Estimate | None
     maj_at: dict[int, Estimate]
     instructions: Estimate | None
+    prompts_loose: Estimate | None
+    instructions_loose: Estimate | None
     kinds: dict[str, int]
     tokens: Tokens | None
     cost: float | None
@@ -102,12 +106,14 @@ def scores(evaluation: Evaluation) -> list[BenchmarkScore]:
     return [_score(name, asked, evaluation) for name, asked in evaluation.manifest.benchmarks.items()]
 
 
-def scores_json(evaluation: Evaluation) -> dict[str, Any]:
-    """The scores as a JSON value, with the model, the engine and what was asked, so that the file stands alone."""
+def scores_json(evaluation: Evaluation, found: list[BenchmarkScore] | None = None) -> dict[str, Any]:
+    """The scores as a JSON value, with the model, the engine and what was asked, so that the file stands alone.
+
+    `found`: the evaluation's scores, where they are at hand."""
     manifest = evaluation.manifest.to_json()
     return {
         **{key: manifest[key] for key in ("model", "engine", "seed", "started", "ponder", "processor")},
-        "scores": [_json(s) | {"asked": manifest["benchmarks"][s.bench]} for s in scores(evaluation)],
+        "scores": [_json(s) | {"asked": manifest["benchmarks"][s.bench]} for s in found or scores(evaluation)],
     }
 
 
@@ -154,6 +160,8 @@ def _score(bench: str, asked: BenchmarkAsked, evaluation: Evaluation) -> Benchma
     means = [_mean(a.score or 0.0 for a in answers) for answers in scored.values()]
     # No two programs, texts or calls are one answer by their text.
     votes = {} if n == 1 or VERIFIERS[asked.protocol.verifier].structured else _votes(scored)
+    strict = shares(problems, scored, strictly)
+    loose = strict and shares(problems, scored, loosely(problems, samples))
     costs = [s.cost for s in samples if s.cost is not None]
     return BenchmarkScore(
         bench=bench,
@@ -174,7 +182,9 @@ def _score(bench: str, asked: BenchmarkAsked, evaluation: Evaluation) -> Benchma
         pass_all={k: _over_problems([all_of(k, len(scored[p]), correct[p]) for p in scored], given) for k in sizes},
         maj=_over_problems([majority(v) for v in votes.values()], given) if any(votes.values()) else None,
         maj_at=_majorities(votes, scored, sizes) if any(votes.values()) else {},
-        instructions=_instructions(problems, scored),
+        instructions=strict[1] if strict else None,
+        prompts_loose=loose[0] if loose else None,
+        instructions_loose=loose[1] if loose else None,
         kinds={kind: kinds[kind] for kind in KINDS},
         tokens=_tokens(samples),
         cost=fsum(costs) if costs else None,
@@ -226,29 +236,6 @@ def _is_over(sample: Sample, budget: int | None) -> bool:
 
 def votes_with(sample: Sample) -> bool:
     return sample.parsed is not None and sample.status in ("correct", "wrong")
-
-
-def _instructions(problems: list[Problem], scored: dict[str, list[Sample]]) -> Estimate | None:
-    """Share of all instructions of all answers. An answer without parts (nothing was said, or it was cut off) has followed
-    none of them; the interval is over prompts, whose instructions are answered together."""
-    followed, given, prompts = 0, 0, 0
-    for problem in problems:
-        answers = scored.get(problem.id, [])
-        count = _instruction_count(problem)
-        if answers and count:
-            prompts += 1
-            followed += sum(part.get("status") == "correct" for a in answers for part in a.parts)
-            given += count * len(answers)
-    if not given:
-        return None
-    share = min(1.0, followed / given)
-    return mean_of_problems([share] * prompts, prompts)
-
-
-def _instruction_count(problem: Problem) -> int:
-    """How many instructions are to be followed; 0 where a problem is none of following instructions."""
-    reference = problem.reference if isinstance(problem.reference, dict) else {}
-    return len(reference.get("instruction_id_list", ()))
 
 
 def _tokens(samples: Sequence[Sample]) -> Tokens | None:

@@ -127,6 +127,24 @@ def test_instructions_are_scored_one_by_one():
     assert value.avg.value == 0
 
 
+def test_instructions_have_a_loose_score_that_is_judged_on_what_is_stored():
+    asked = protocol("ifeval", 1, "instructions")
+    reference = {"instruction_id_list": ["punctuation:no_comma", "change_case:english_lowercase"], "kwargs": [{}, {}]}
+    rows = [problem(name, "ifeval", reference=reference) for name in "abc"]
+    strict = {"a": ("wrong", "correct"), "b": ("wrong", "wrong"), "c": ()}
+    texts = {"a": "sure, here it is:\nall is well", "b": "Sure, yes\nnot so, You know\nbye", "c": "all is well"}
+    answers = [
+        sample(name, 0, "truncated" if name == "c" else "wrong", "ifeval", content=texts[name], parts=tuple(
+            {"name": str(i), "status": s, "score": 0.0, "reason": ""} for i, s in enumerate(strict[name])))
+        for name in "abc"
+    ]  # fmt: skip
+    value = one(Evaluation(evaluation({"a": ["wrong"]}, asked=asked).manifest, rows, answers))
+    assert value.avg.value == 0 and value.instructions.value == pytest.approx(1 / 6)
+    assert value.prompts_loose.value == pytest.approx(1 / 3), "without its first line, a has no comma"
+    assert value.instructions_loose.value == pytest.approx(2 / 6), "b keeps its commas, c was cut off"
+    assert one(evaluation({"a": ["wrong"]})).prompts_loose is None
+
+
 def test_categories_and_tokens():
     value = one(
         evaluation({"a": ["correct"], "b": ["wrong"], "c": ["correct"]}, categories={"a": "x", "b": "y", "c": "x"})
