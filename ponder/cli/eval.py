@@ -50,12 +50,30 @@ def run(
         typer.Option(metavar="TOKENS", help="most tokens of thought; several, such as 0,128,512,2048, are compared"),
     ] = None,
     seed: Annotated[int, typer.Option(help="the same seed gives the same answers")] = 0,
+    engine: Annotated[
+        str, typer.Option(metavar="local|vllm", help="of a checkpoint: Ponder's own, or vLLM (docs/vllm.md)")
+    ] = "local",
+    vllm_python: Annotated[
+        Path | None,
+        typer.Option(help="the Python of the environment that vLLM is installed in: it is started and ended"),
+    ] = None,
+    vllm_url: Annotated[str | None, typer.Option(help="instead: a vLLM server that runs, with this checkpoint")] = None,
+    vllm_key_file: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="holds the API key of --vllm-url; else VLLM_API_KEY does"),
+    ] = None,
+    vllm_arg: Annotated[
+        list[str] | None,
+        typer.Option(help="for the vLLM that is started, such as --vllm-arg=--dtype=float32 (repeatable)"),
+    ] = None,
     fast: Annotated[
         bool,
         typer.Option("--fast", help="quicker; a rerun may then give other numbers (a checkpoint's engine is exact)"),
     ] = False,
     memory: Annotated[str | None, typer.Option(help="most for weights, keys and values, such as 4GB")] = None,
-    name: Annotated[str | None, typer.Option("--model", help="a server's name for the model")] = None,
+    name: Annotated[
+        str | None, typer.Option("--model", help="a server's name for the model; not needed where it has only one")
+    ] = None,
     api_key_file: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="holds the server's key; else OPENAI_API_KEY")
     ] = None,
@@ -88,7 +106,15 @@ def run(
         budgets=parse_budgets(budget) if budget is not None else (),
         seed=seed,
     )
-    choice = EngineChoice(exact=not fast, memory=parse_bytes(memory) if memory else None)
+    choice = EngineChoice(
+        kind=engine,
+        python=vllm_python,
+        urls=(vllm_url,) if vllm_url else (),
+        key_file=vllm_key_file,
+        arguments=tuple(vllm_arg or ()),
+        exact=engine == "local" and not fast,
+        memory=parse_bytes(memory) if memory else None,
+    )
     asking = Asking(choice, name, api_key_file, concurrent, Prices(*price))
     directory, evaluation = evaluate(model, wanted, to, asking, lambda line: print(line, file=sys.stderr, flush=True))
     write_reports(directory, evaluation, as_json=json)

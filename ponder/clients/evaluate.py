@@ -2,13 +2,17 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ponder import __version__
-from ponder.engine.openai_profile import OpenAiProfile, read_key
+from ponder.engine.openai import OpenAiEngine
+from ponder.engine.openai_http import OpenAiFailure
+from ponder.engine.openai_profile import OpenAiProfile, Patience, read_key
 from ponder.evals.asking import Answerer
 from ponder.evals.evaluate import Bench, Wanted, prepare
 from ponder.evals.records import Manifest
@@ -23,6 +27,7 @@ from ponder.verifiers.verification import Verification
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 MOST_NAME = 60
+MOST_LISTED = 20  # models of a server
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,8 @@ def evaluate(
         ValueError: what was asked for cannot be: an unknown benchmark, missing data, another evaluation in `to`.
         ConnectionError: a server that has stopped answering; what was answered is kept.
     """
+    if "://" in model and asking.engine.kind != "local":
+        raise ValueError(f"--engine {asking.engine.kind} is for a checkpoint, and {model} is a server: leave it out")
     benches = prepare(wanted)
     for notice in dict.fromkeys(notice for bench in benches for notice in bench.notices):
         say(notice)
@@ -63,7 +70,10 @@ async def _evaluate(
     verification: Verification,
     say: Callable[[str], None],
 ) -> tuple[Path, Evaluation]:
-    answerer, about, engine = _server(model, asking) if "://" in model else _checkpoint(model, asking, benches)
+    if "://" in model:
+        answerer, about, engine = await _server(model, asking, say)
+    else:
+        answerer, about, engine = _checkpoint(model, asking, benches)
     if wanted.budgets:
         _say_who_keeps_budgets(answerer, about["name"], say)
     try:
@@ -117,13 +127,36 @@ def _say_who_keeps_budgets(answerer: Answerer, name: str, say: Callable[[str], N
         )
 
 
-def _server(url: str, asking: Asking) -> tuple[Answerer, dict[str, Any], dict[str, Any]]:
-    if asking.name is None:
-        raise ValueError(f"say which model {url} is to be asked for: --model NAME, as its /models lists it")
+async def _server(
+    url: str, asking: Asking, say: Callable[[str], None]
+) -> tuple[Answerer, dict[str, Any], dict[str, Any]]:
     key = read_key(asking.key_file) if asking.key_file else os.environ.get(KEY_VARIABLE) or None
-    profile = OpenAiProfile(url, asking.name, key)
+    name = asking.name or await _only_model(url, key, say)
+    profile = OpenAiProfile(url, name, key)
     answerer = ServerAnswers(profile, asking.concurrent) if asking.concurrent else ServerAnswers(profile)
-    return answerer, {"name": asking.name, "kind": "server", "at": profile.url}, {"kind": "openai"}
+    return answerer, {"name": name, "kind": "server", "at": profile.url}, {"kind": "openai"}
+
+
+async def _only_model(url: str, key: str | None, say: Callable[[str], None]) -> str:
+    """The model of a server that has one.
+
+    Raises:
+        ValueError: it has several, or names none.
+        ConnectionError: it cannot be asked.
+    """
+    anything = OpenAiProfile(url, "any", key)  # no model is named to /models
+    async with OpenAiEngine(anything, patience=Patience(attempts=2)) as engine:
+        try:
+            names = await engine.models()
+        except (ValueError, OpenAiFailure) as error:
+            raise ConnectionError(f"{error}. Where a server lists no models, say --model NAME") from error
+    if len(names) == 1:
+        say(f"{url} has one model, {names[0]}: that is asked")
+        return names[0]
+    if not names:
+        raise ValueError(f"{url} names no model: say --model NAME")
+    shown = ", ".join(names[:MOST_LISTED]) + (", ..." if len(names) > MOST_LISTED else "")
+    raise ValueError(f"{url} has {len(names)} models; choose one with --model: {shown}")
 
 
 def _checkpoint(model: str, asking: Asking, benches: list[Bench]) -> tuple[Answerer, dict[str, Any], dict[str, Any]]:
@@ -132,12 +165,14 @@ def _checkpoint(model: str, asking: Asking, benches: list[Bench]) -> tuple[Answe
     from ponder.server.start.gateway_for import open_gateway
 
     found = find_checkpoint(model)
-    gateway = open_gateway(found.directory, found.name, asking.engine)
+    with redirect_stdout(sys.stderr):  # which says how a vLLM starts; the scores alone are for standard output
+        gateway = open_gateway(found.directory, found.name, asking.engine)
     answerer = EngineAnswers(gateway.engine, gateway.renderer, asking.concurrent or 64)
     for bench in benches:
         answerer.refuse_too_long(bench.asked.protocol.name, bench.questions[0].question.sampling.max_tokens)
     about = {"name": found.name, "kind": "checkpoint", "at": found.lasting, "weights": fingerprint(found.directory)}
-    return answerer, about, {"kind": asking.engine.kind, "exact": gateway.engine.exact}
+    engine = {"kind": asking.engine.kind, "exact": gateway.engine.exact}
+    return answerer, about, engine | ({"arguments": list(asking.engine.arguments)} if asking.engine.arguments else {})
 
 
 def _name(model: str, benches: list[Bench]) -> str:

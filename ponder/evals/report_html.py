@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 
+from ponder.evals.choices import shown_letter
 from ponder.evals.records import Problem, Sample
 from ponder.evals.report_chart import bar_chart
 from ponder.evals.report_curves import budget_pictures, scaling_pictures
@@ -187,8 +188,8 @@ def _problem(problem: Problem, answers: list[Sample]) -> str:
 <summary><span class="question">{text(str(question)[:400])}</span><span class="verdicts">{badges}
 <span><small>{correct} of {len(answers)}</small></span></span></summary>
 {_prompt(problem.messages)}
-<p class="expected">{text(problem.place)}; {category}expected <code>{text(reference)}</code></p>
-<div class="answers">{"".join(map(_answer, answers[:MOST_ANSWERS]))}</div>{more}
+<p class="expected">{text(problem.place)}; {category}{_expected(reference, answers)}</p>
+<div class="answers">{"".join(_answer(answer, reference) for answer in answers[:MOST_ANSWERS])}</div>{more}
 </details>"""
 
 
@@ -199,7 +200,13 @@ def _prompt(messages: tuple[dict, ...]) -> str:
     return f'<div class="prompt">{parts}</div>'
 
 
-def _answer(sample: Sample) -> str:
+def _expected(reference: str, answers: list[Sample]) -> str:
+    """What is right; where choices were shuffled, each answer says which letter that was for it."""
+    shuffled = any(answer.choice_order for answer in answers)
+    return f"expected <code>{text(reference)}</code>{' in this order of the choices' if shuffled else ''}"
+
+
+def _answer(sample: Sample, reference: str) -> str:
     thinking = (
         f"<details><summary>thinking</summary><pre>{_long(sample.reasoning)}</pre></details>"
         if sample.reasoning
@@ -211,10 +218,12 @@ def _answer(sample: Sample) -> str:
     nothing = "" if content or calls else '<p class="note">no answer</p>'
     said = sample.failure or sample.reason
     read = f" Read as <code>{text(sample.parsed)}</code>." if sample.parsed is not None else ""
+    order = sample.choice_order
+    seen = f" Expected, as its choices stood: <code>{text(shown_letter(reference, order))}</code>." if order else ""
     tokens = "" if sample.tokens is None else f" {sample.tokens:,} tokens."
     return (
         f"<article><h3>answer {sample.sample + 1} {badge(sample.status)}</h3>{own}{thinking}{content}{calls}{nothing}"
-        f'<p class="note">{text(said)}.{read}{tokens}</p></article>'
+        f'<p class="note">{text(said)}.{read}{seen}{tokens}</p></article>'
     )
 
 
