@@ -73,7 +73,7 @@ async def _evaluate(
     if "://" in model:
         answerer, about, engine = await _server(model, asking, say)
     else:
-        answerer, about, engine = _checkpoint(model, asking, benches)
+        answerer, about, engine = await _checkpoint(model, asking, benches)
     if wanted.budgets:
         _say_who_keeps_budgets(answerer, about["name"], say)
     try:
@@ -159,7 +159,9 @@ async def _only_model(url: str, key: str | None, say: Callable[[str], None]) -> 
     raise ValueError(f"{url} has {len(names)} models; choose one with --model: {shown}")
 
 
-def _checkpoint(model: str, asking: Asking, benches: list[Bench]) -> tuple[Answerer, dict[str, Any], dict[str, Any]]:
+async def _checkpoint(
+    model: str, asking: Asking, benches: list[Bench]
+) -> tuple[Answerer, dict[str, Any], dict[str, Any]]:
     from ponder.evals.engine_answers import EngineAnswers
     from ponder.server.start.checkpoint import find_checkpoint
     from ponder.server.start.gateway_for import open_gateway
@@ -168,8 +170,14 @@ def _checkpoint(model: str, asking: Asking, benches: list[Bench]) -> tuple[Answe
     with redirect_stdout(sys.stderr):  # which says how a vLLM starts; the scores alone are for standard output
         gateway = open_gateway(found.directory, found.name, asking.engine)
     answerer = EngineAnswers(gateway.engine, gateway.renderer, asking.concurrent or 64)
-    for bench in benches:
-        answerer.refuse_too_long(bench.asked.protocol.name, bench.questions[0].question.sampling.max_tokens)
+    try:
+        for bench in benches:
+            first = bench.questions[0].question
+            answerer.refuse_too_long(bench.asked.protocol.name, first.sampling.max_tokens)
+            answerer.refuse_without_tools(bench.asked.protocol.name, first)
+    except ValueError:
+        await answerer.close()
+        raise
     about = {"name": found.name, "kind": "checkpoint", "at": found.lasting, "weights": fingerprint(found.directory)}
     engine = {"kind": asking.engine.kind, "exact": gateway.engine.exact}
     return answerer, about, engine | ({"arguments": list(asking.engine.arguments)} if asking.engine.arguments else {})

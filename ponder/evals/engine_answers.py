@@ -66,6 +66,17 @@ class EngineAnswers:
         settings = [text for name, text in self.renderer.files.items() if name != "tokenizer.json"]
         return self.renderer.markers.think is not None or any(b"think>" in text for text in settings)
 
+    def refuse_without_tools(self, name: str, question: Question) -> None:
+        """ValueError where a question gives functions to call, and the model's template shows none."""
+        if not question.tools:
+            return
+        with_tools = self.renderer.render(question.messages, question.tools)
+        if with_tools.text == self.renderer.render(question.messages).text:
+            raise ValueError(
+                f"{name} gives functions to call, and the chat template of {self.renderer.origin} shows a model none: "
+                f"evaluate a model whose template does, or leave {name} out of --bench"
+            )
+
     def refuse_too_long(self, name: str, max_tokens: int) -> None:
         """ValueError where the context cannot hold the answers that a protocol allows."""
         longest = self.lengths.longest

@@ -4,38 +4,18 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections import Counter
 
 import pytest
 
 from ponder.evals.store import SAMPLES, read
+from tests.integration.eval_suites import command, told, write_suite
 from tests.shared.fixtures import checkpoint  # noqa: F401 (fixture)
-
-SUITE = """
-name: sums
-data: {file: sums.jsonl, fields: {prompt: question, answer: answer}}
-verifier: math
-prompt: plain
-sampling: {samples: 2, temperature: 1.0, top_p: 1.0, top_k: 0, max_tokens: 24}
-"""
 
 
 @pytest.fixture
 def suite(tmp_path):
-    (tmp_path / "sums.yaml").write_text(SUITE)
-    rows = [{"question": f"{n} + {n}", "answer": str(2 * n)} for n in range(40)]
-    (tmp_path / "sums.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return tmp_path / "sums.yaml"
-
-
-def command(*arguments) -> list[str]:
-    return [sys.executable, "-m", "ponder.cli.main", "eval", *map(str, arguments)]
-
-
-def told(*arguments) -> tuple[int, str, str]:
-    done = subprocess.run(command(*arguments), capture_output=True, text=True)
-    return done.returncode, done.stdout, done.stderr
+    return write_suite(tmp_path)
 
 
 def answers(directory):
