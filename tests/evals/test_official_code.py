@@ -73,9 +73,11 @@ def test_humaneval(verification, step):
     rows = rows_of("humaneval.jsonl")[:: max(1, step // 3)]
     tasks = load_problems(load_protocol("humaneval"), [SHARED]).tasks[:: max(1, step // 3)]
     assert [task.metadata["task_id"] for task in tasks] == [row["task_id"] for row in rows]
-    wholes = [row["prompt"] + row["canonical_solution"] for row in rows]
-    for kind, change in (("solutions", str), ("broken ones", broken), ("one thing changed", subtly_wrong)):
-        some = [(t, r, code) for t, r, whole in zip(tasks, rows, wholes, strict=True) if (code := change(whole))]
+    kinds = {"solutions": lambda whole, name: whole, "broken ones": broken, "one thing changed": subtly_wrong}
+    for kind, change in kinds.items():
+        # A model completes the function alone: helpers of the prompt stay as they are.
+        wholes = [change(row["prompt"] + row["canonical_solution"], row["entry_point"]) for row in rows]
+        some = [(t, r, code) for t, r, code in zip(tasks, rows, wholes, strict=True) if code]
         # A whole program takes the completion's place behind the prompt, whose function it defines again.
         official = accepted([humaneval_program(row, f"    pass\n{code}") for _, row, code in some])
         agreement("HumanEval", kind, judged(verification, [(task, code) for task, _, code in some]), official)
@@ -144,13 +146,31 @@ def test_livecodebench(tmp_path, verification):
     assert differing == DIFFERENT and 8 <= sum(wanted) <= 16
 
 
-def test_an_answer_that_equals_everything_is_right_for_the_official_judges_alone(verification):
-    """They execute program and tests in one space; here no object of the program answers a comparison."""
-    row = next(row for row in rows_of("humaneval.jsonl") if row["task_id"] == "HumanEval/13")
-    task = next(
-        t for t in load_problems(load_protocol("humaneval"), [SHARED]).tasks if t.metadata["task_id"] == row["task_id"]
-    )
-    code = "class Any:\n    def __eq__(self, other):\n        return True\n"
-    code += f"def {row['entry_point']}(*given):\n    return Any()\n"
+EQUALS_EVERYTHING = """
+class Any:
+    def __eq__(self, other):
+        return True
+
+def greatest_common_divisor(a, b):
+    return Any()
+"""
+REDEFINES_A_HELPER = """
+def encode_shift(s):
+    return s
+
+def decode_shift(s):
+    return s
+"""
+
+
+@pytest.mark.parametrize(
+    ("task_id", "code"), [("HumanEval/13", EQUALS_EVERYTHING), ("HumanEval/50", REDEFINES_A_HELPER)]
+)
+def test_what_is_right_for_the_official_judges_alone(verification, task_id, code):
+    """They execute program and tests in one space. Here no object of the program answers a comparison, and the helpers of a
+    prompt belong to the tests."""
+    row = next(row for row in rows_of("humaneval.jsonl") if row["task_id"] == task_id)
+    tasks = load_problems(load_protocol("humaneval"), [SHARED]).tasks
+    task = next(task for task in tasks if task.metadata["task_id"] == task_id)
     assert accepted([humaneval_program(row, f"    pass\n{code}")]) == [True]
     assert judged(verification, [(task, code)]) == ["wrong"]
