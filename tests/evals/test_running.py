@@ -63,7 +63,19 @@ def test_a_busy_server_is_asked_again(tmp_path, fake_openai):
     assert [s.status for s in found.samples] == ["correct"] * 3 and len(server.asked) == 4
 
 
-@pytest.mark.parametrize("broken", [response({"error": {"message": "no"}}, 400), response({"choices": []})])
+HALF = response(b'{"choices": [{"message": {"content": "2')
+FAILED = response({"error": {"message": "no"}}, 500)
+
+
+@pytest.mark.parametrize("broken", [BUSY, FAILED, b""], ids=["429", "500", "nothing"])
+def test_what_may_pass_is_asked_again_and_then_given_up_for_one_question(tmp_path, fake_openai, broken):
+    server = fake_openai(acts(broken, broken, broken, right))
+    found = asked(tmp_path, server, a_protocol(), 3, concurrent=1)
+    assert [(s.status, s.score) for s in found.samples] == [("error", None), ("correct", 1.0), ("correct", 1.0)]
+    assert found.samples[0].failure and len(server.asked) == QUICK.attempts + 2
+
+
+@pytest.mark.parametrize("broken", [response({"error": {"message": "no"}}, 400), response({"choices": []}), HALF])
 def test_what_has_no_answer_is_no_wrong_answer_and_is_asked_again_by_the_next_run(tmp_path, fake_openai, broken):
     protocol = a_protocol()
     found = asked(tmp_path, fake_openai(acts(broken, right)), protocol, 3, concurrent=1)

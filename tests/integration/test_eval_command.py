@@ -9,6 +9,7 @@ from collections import Counter
 import pytest
 
 from ponder.evals.store import SAMPLES, read
+from tests.evals.making import evaluation, write
 from tests.integration.eval_suites import command, told, write_suite
 from tests.shared.fixtures import checkpoint  # noqa: F401 (fixture)
 
@@ -100,3 +101,21 @@ def test_what_cannot_be_is_refused_in_a_sentence(tmp_path, checkpoint, suite, ar
     done = subprocess.run(where, capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert done.returncode == 2 and sentence in done.stderr and "Traceback" not in done.stderr, done.stderr
     assert not (tmp_path / "it" / SAMPLES).exists()
+
+
+def test_two_protocols_in_one_diff_are_refused_with_what_differs(tmp_path):
+    short = evaluation({"a": ["correct"]}, changed={"max_tokens": [32768, 256]})
+    first, second = (
+        write(tmp_path / name, value) for name, value in (("a", evaluation({"a": ["wrong"]})), ("b", short))
+    )
+    code, out, said = told("diff", first, second)
+    assert code == 2 and not out and "max_tokens: 32768 against 256. Repeat one of the two" in said, said
+
+
+def test_results_that_are_cut_in_half_are_read_as_far_as_they_go(tmp_path):
+    directory = write(tmp_path / "it", evaluation({name: ["correct"] * 4 for name in "abc"}))
+    content = (directory / SAMPLES).read_bytes()
+    (directory / SAMPLES).write_bytes(content[: len(content) // 2])
+    kept = content[: len(content) // 2].count(b"\n")
+    code, out, said = told("report", directory)
+    assert code == 0 and f"{12 - kept} of 12 answers are missing" in " ".join(out.split()), said
