@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from ponder.evals.choices import shuffled
 from ponder.evals.diff import diff
 from ponder.evals.published import differences, published
+from ponder.evals.records import BUDGET
 from ponder.evals.report_chart import bar_chart
 from ponder.evals.report_html import render_html
 from ponder.evals.report_markdown import markdown
@@ -161,6 +162,7 @@ def test_published_scores_have_their_source():
         (None, 64, []),
         ({"max_tokens": [32768, 256]}, 64, ["max_tokens 256 against 32768"]),
         (None, 1, ["samples 1 against 64"]),
+        ({BUDGET: [None, 512]}, 64, ["thinking budget 512"]),
     ],
 )
 def test_how_a_measurement_differs_from_a_published_score(changed, samples, said):

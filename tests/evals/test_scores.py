@@ -145,6 +145,14 @@ def test_instructions_have_a_loose_score_that_is_judged_on_what_is_stored():
     assert one(evaluation({"a": ["wrong"]})).prompts_loose is None
 
 
+def test_another_version_of_the_data_is_said_with_both_hashes():
+    asked = protocol()
+    named = asked.model_copy(update={"data": asked.data.model_copy(update={"sha256": "a" * 64})})
+    said = " ".join(notes(one(evaluation({"a": ["correct"]}, asked=named))))
+    assert f"sha256 {'d' * 64}, not {'a' * 64}" in said
+    assert one(evaluation({"a": ["correct"]}, asked=named, sha256="a" * 64)).other_data is None
+
+
 def test_categories_and_tokens():
     value = one(
         evaluation({"a": ["correct"], "b": ["wrong"], "c": ["correct"]}, categories={"a": "x", "b": "y", "c": "x"})
