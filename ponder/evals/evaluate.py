@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ponder.chat.thinking import MOST_RESERVE, ThinkingPolicy
 from ponder.evals.asking import Question
 from ponder.evals.choices import shuffled
 from ponder.evals.data import Loaded, load_problems
@@ -88,6 +89,7 @@ def _with_each_budget(protocol: Protocol, wanted: Wanted) -> list[Bench]:
 
 def _bench(name: str, protocol: Protocol, loaded: Loaded, wanted: Wanted, budget: int | None) -> Bench:
     sampling, changed = _changed(protocol.sampling, wanted, budget)
+    _refuse_without_room(protocol.name, budget, sampling.max_tokens)
     kept = _spaced(len(loaded.tasks), wanted.rows)
     tasks = [loaded.tasks[index] for index in kept]
     problems = [
@@ -109,6 +111,15 @@ def _bench(name: str, protocol: Protocol, loaded: Loaded, wanted: Wanted, budget
     ]
     notices = (*loaded.remarks, *([loaded.unscorable] if loaded.unscorable else []))
     return Bench(name, asked, problems, questions, notices, loaded.unscorable is None)
+
+
+def _refuse_without_room(name: str, budget: int | None, max_tokens: int) -> None:
+    _, room = ThinkingPolicy().limits(max_tokens)
+    if budget and (room is None or budget > room):
+        raise ValueError(
+            f"{name}: answers have {max_tokens} tokens, of which a thought can have {room or 0}, since the rest is kept for what "
+            f"follows it; for a budget of {budget} say --max-tokens {budget + min(MOST_RESERVE, budget // 3 + 1)} or more"
+        )
 
 
 def _question(

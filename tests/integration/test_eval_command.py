@@ -92,6 +92,7 @@ def test_a_server_that_is_not_there_is_said_and_nothing_is_wrong(tmp_path, suite
         (("--bench", "SUITE", "--protocol", "qwq"), "qwq"),
         (("--bench", "SUITE", "--budget", "8,many"), "such as 0,128,512"),
         (("--bench", "SUITE", "--budget", "8,8"), "twice"),
+        (("--bench", "SUITE", "--budget", "8,19"), "for a budget of 19 say --max-tokens 26 or more"),
     ],
 )
 def test_what_cannot_be_is_refused_in_a_sentence(tmp_path, checkpoint, suite, arguments, sentence):  # noqa: F811
