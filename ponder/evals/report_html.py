@@ -44,9 +44,17 @@ _MORE_STYLE = """
 .scores td, .scores th { text-align: left; white-space: normal; }
 .scores b, .scores td:nth-child(4) { white-space: nowrap; }
 .chart { overflow-x: auto; } .chart svg { min-width: 40rem; max-width: 72rem; }
-.pictures { display: flex; flex-wrap: wrap; gap: 1.5rem; } .pictures figure { flex: 0 1 26rem; min-width: 0; }
+.pictures { display: flex; flex-wrap: wrap; gap: 1.5rem; } .pictures > div { flex: 0 1 26rem; min-width: 0; }
+.pictures svg { display: block; width: 100%; height: auto; }
 .prompt { margin: 0 0 .8rem; padding: .7rem 1rem; border-left: 3px solid var(--rule); }
 .problem .verdicts > span { width: auto; }
+@media screen and (max-width: 40rem) {
+  .scores thead { display: none; }
+  .scores tr { display: block; padding: .7rem 0; border-bottom: 1px solid var(--rule); }
+  .scores th, .scores td { display: block; padding: 0; border: 0; }
+  .scores td { display: grid; grid-template-columns: 6.5rem 1fr; padding-top: .25rem; }
+  .scores td::before { content: attr(data-name); color: var(--muted); font-size: .82rem; }
+}
 """
 
 
@@ -96,9 +104,10 @@ def _score_table(rows: list[BenchmarkScore]) -> str:
             else f"{score.tokens.mean:,.0f} on average, median {score.tokens.median:,.0f}, p95 {score.tokens.p95:,}"
         )
         more = "<br>".join(f"{text(key)} {text(value)}" for key, value in further(score).items()) or "-"
+        values = (score.avg_name, f"<b>{headline(score)}</b>", f"<div>{more}</div>", kinds(score), tokens)
+        cells = "".join(f'<td data-name="{h}">{value}</td>' for h, value in zip(heads[1:], values, strict=True))
         lines.append(
-            f'<tr><th scope="row">{text(score.name)}<small>{score.problems:,} problems</small></th><td>{score.avg_name}'
-            f"</td><td><b>{headline(score)}</b></td><td>{more}</td><td>{kinds(score)}</td><td>{tokens}</td></tr>"
+            f'<tr><th scope="row">{text(score.name)}<small>{score.problems:,} problems</small></th>{cells}</tr>'
         )
     head = "".join(f'<th scope="col">{h}</th>' for h in heads)
     said = "".join(f'<p class="note">{text(note)}</p>' for score in rows for note in notes(score))
@@ -112,7 +121,7 @@ def _pictures(title: str, pictures: list[str], numbers: str) -> str:
     """A section, or nothing where there is nothing to draw."""
     if not pictures:
         return ""
-    drawn = "".join(f"<figure>{picture}</figure>" for picture in pictures)
+    drawn = "".join(f"<div>{picture}</div>" for picture in pictures)
     return f'<section><h2>{title}</h2><div class="pictures">{drawn}</div>{numbers}</section>'
 
 
