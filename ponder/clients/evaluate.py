@@ -75,7 +75,7 @@ async def _evaluate(
     else:
         answerer, about, engine = await _checkpoint(model, asking, benches)
     if wanted.budgets:
-        _say_who_keeps_budgets(answerer, about["name"], say)
+        say_who_keeps_budgets(answerer, about["name"], say)
     try:
         manifest = Manifest(
             model=about,
@@ -114,7 +114,8 @@ async def _evaluate(
     return directory, found
 
 
-def _say_who_keeps_budgets(answerer: Answerer, name: str, say: Callable[[str], None]) -> None:
+def say_who_keeps_budgets(answerer: Answerer, name: str, say: Callable[[str], None]) -> None:
+    """Says, before anything is asked, where a budget may bound nothing."""
     if isinstance(answerer, ServerAnswers):
         say(
             "--budget is asked of the server as thinking_budget; answers that think longer than their budget are counted "

@@ -14,6 +14,8 @@ from ponder.runs.wording import printable
 
 WIDTH, _TALL, _SHORT = 360, 190, 90  # pixels: the picture, a plot of shares, a plot of tokens
 _LEFT, _RIGHT = 48, 14  # of a plot
+VOTING = "maj@k: over all subsets of k answers; where several lead, their mean"
+NO_VOTES = "such answers have no votes: no two are the same text"
 _TOPS = (0.05, 0.1, 0.2, 0.25, 0.5, 0.75, 1.0)  # of an axis of shares
 
 
@@ -48,16 +50,13 @@ def _scaling(score: BenchmarkScore) -> str:
     head, top = _head(score.name, [(line.name, line.colour) for line in lines])
     plot, below = _shares(lines, top, _TALL)
     axis = _axis([(place, f"{k:,}") for k, place in places.items()], top + _TALL)
-    words = _words([f"answers k to each of {score.problems:,} problems; 95% intervals", *_no_vote(score)], below + 16)
+    said = f"k answers to each of {score.problems:,} problems; 95% intervals"
+    words = _words([said, VOTING if score.maj_at else NO_VOTES], below + 16)
     spoken = ". ".join(
         f"{line.name}: " + ", ".join(f"{k} {shown(e)}" for k, (_, e) in zip(sizes, line.points, strict=True))
         for line in lines
     )
-    return _svg(f"{score.name}, answers k. {spoken}", head + plot + axis + words[0], words[1])
-
-
-def _no_vote(score: BenchmarkScore) -> list[str]:
-    return [] if score.maj_at else ["such answers have no votes: no two are the same text"]
+    return _svg(f"{score.name}, k answers. {spoken}", head + plot + axis + words[0], words[1])
 
 
 def _budgets(rows: list[BenchmarkScore]) -> str:

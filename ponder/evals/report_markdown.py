@@ -47,7 +47,8 @@ def _scaling(rows: list[BenchmarkScore]) -> list[str]:
     for score in rows:
         if found := scaling_rows(score):
             heads = ("k", "pass@k", "maj@k")
-            lines += [f"{inline(score.name)}, k answers to each problem:", "", *_table(heads, found), ""]
+            told = "; maj@k over all subsets of k answers, and where several lead, their mean" if score.maj_at else ""
+            lines += [f"{inline(score.name)}, k answers to each problem{told}:", "", *_table(heads, found), ""]
     for group in by_budget(rows):
         heads = ("budget", "score, 95% interval", "tokens per answer", "thinking")
         name = inline(group[0].name_without_budget)

@@ -40,6 +40,18 @@ def test_a_servers_only_model_is_asked(tmp_path, fake_openai, suite):
     assert read(tmp_path / "it").manifest.model == {"name": "the-one", "kind": "server", "at": server.url}
 
 
+def test_a_server_is_asked_for_each_budget_and_watched(tmp_path, fake_openai, suite):
+    """This one thinks as long as it likes."""
+    thought = {"completion_tokens": 300, "completion_tokens_details": {"reasoning_tokens": 290}}
+    reply = chat("\\boxed{4}", reasoning_content="hm " * 290) | {"usage": thought}
+    server = fake_openai(server_of("m", answer=lambda asked: response(reply)))
+    asked = (server.url, "--bench", suite, "--rows", 2, "--budget", "512,0", "--max-tokens", 1024)
+    code, out, said = told(*asked, "--to", tmp_path / "it")
+    assert code == 0 and "asked of the server as thinking_budget" in said, said
+    assert sorted(asked.body["thinking_budget"] for asked in server.asked if asked.body) == [0, 0, 512, 512]
+    assert "budget 0, 2 of 40 problems): 2 of 2 answers thought longer than the budget" in " ".join(out.split())
+
+
 @pytest.mark.parametrize(
     ("models", "sentence"),
     [(("a", "b"), "has 2 models; choose one with --model: a, b"), ((), "names no model: say --model NAME")],
@@ -95,7 +107,9 @@ def test_a_checkpoint_over_vllm(tmp_path, checkpoint, fake, suite):  # noqa: F81
     assert json.loads(out)["engine"] == {"kind": "vllm", "exact": False}
     found = read(tmp_path / "it").samples
     assert len(found) == 3 and {sample.tokens for sample in found} == {24}
-    assert len(server.bodies) == 6 and all(body["prompt"] for body in server.bodies), "a thought, its end, and an answer"
+    assert len(server.bodies) == 6 and all(body["prompt"] for body in server.bodies), (
+        "a thought, its end, and an answer"
+    )
 
 
 @pytest.mark.parametrize(
