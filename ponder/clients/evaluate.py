@@ -8,12 +8,12 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ponder import __version__
-from ponder.engine.openai import OpenAiEngine
-from ponder.engine.openai_http import OpenAiFailure
-from ponder.engine.openai_profile import OpenAiProfile, Patience, read_key
-from ponder.evals.asking import Answerer
+from ponder.clients.talk.models import KEY_VARIABLE, listed_models, only_model
+from ponder.engine.openai_profile import OpenAiProfile, read_key
+from ponder.evals.asking import Answerer, refuse_too_long
 from ponder.evals.evaluate import Bench, Wanted, prepare
 from ponder.evals.records import Manifest
 from ponder.evals.running import Prices, run
@@ -25,9 +25,7 @@ from ponder.runs.processor import processor
 from ponder.server.start.engine_choice import EngineChoice
 from ponder.verifiers.verification import Verification
 
-KEY_VARIABLE = "OPENAI_API_KEY"
 MOST_NAME = 60
-MOST_LISTED = 20  # models of a server
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ async def _evaluate(
     say: Callable[[str], None],
 ) -> tuple[Path, Evaluation]:
     if "://" in model:
-        answerer, about, engine = await _server(model, asking, say)
+        answerer, about, engine = await _server(model, asking, benches, say)
     else:
         answerer, about, engine = await _checkpoint(model, asking, benches)
     if wanted.budgets:
@@ -129,35 +127,27 @@ def say_who_keeps_budgets(answerer: Answerer, name: str, say: Callable[[str], No
 
 
 async def _server(
-    url: str, asking: Asking, say: Callable[[str], None]
+    url: str, asking: Asking, benches: list[Bench], say: Callable[[str], None]
 ) -> tuple[Answerer, dict[str, Any], dict[str, Any]]:
     key = read_key(asking.key_file) if asking.key_file else os.environ.get(KEY_VARIABLE) or None
-    name = asking.name or await _only_model(url, key, say)
-    profile = OpenAiProfile(url, name, key)
+    base = OpenAiProfile(
+        f"{url.rstrip('/')}/v1" if urlsplit(url).path in ("", "/") else url, asking.name or "?", key
+    ).url
+    try:
+        models = await listed_models(base, key)
+    except ConnectionError:
+        if asking.name is None:
+            raise
+        models = {}  # not every server lists its models
+    name = asking.name or only_model(base, models)
+    if asking.name is None:
+        say(f"{base} has one model, {name}: that is asked")
+    if longest := models.get(name):
+        for bench in benches:
+            refuse_too_long(bench.asked.protocol.name, bench.questions[0].question.sampling.max_tokens, longest)
+    profile = OpenAiProfile(base, name, key)
     answerer = ServerAnswers(profile, asking.concurrent) if asking.concurrent else ServerAnswers(profile)
     return answerer, {"name": name, "kind": "server", "at": profile.url}, {"kind": "openai"}
-
-
-async def _only_model(url: str, key: str | None, say: Callable[[str], None]) -> str:
-    """The model of a server that has one.
-
-    Raises:
-        ValueError: it has several, or names none.
-        ConnectionError: it cannot be asked.
-    """
-    anything = OpenAiProfile(url, "any", key)  # no model is named to /models
-    async with OpenAiEngine(anything, patience=Patience(attempts=2)) as engine:
-        try:
-            names = await engine.models()
-        except (ValueError, OpenAiFailure) as error:
-            raise ConnectionError(f"{error}. Where a server lists no models, say --model NAME") from error
-    if len(names) == 1:
-        say(f"{url} has one model, {names[0]}: that is asked")
-        return names[0]
-    if not names:
-        raise ValueError(f"{url} names no model: say --model NAME")
-    shown = ", ".join(names[:MOST_LISTED]) + (", ..." if len(names) > MOST_LISTED else "")
-    raise ValueError(f"{url} has {len(names)} models; choose one with --model: {shown}")
 
 
 async def _checkpoint(
@@ -174,7 +164,7 @@ async def _checkpoint(
     try:
         for bench in benches:
             first = bench.questions[0].question
-            answerer.refuse_too_long(bench.asked.protocol.name, first.sampling.max_tokens)
+            refuse_too_long(bench.asked.protocol.name, first.sampling.max_tokens, answerer.lengths.longest)
             answerer.refuse_without_tools(bench.asked.protocol.name, first)
     except ValueError:
         await answerer.close()

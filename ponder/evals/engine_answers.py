@@ -77,14 +77,5 @@ class EngineAnswers:
                 f"evaluate a model whose template does, or leave {name} out of --bench"
             )
 
-    def refuse_too_long(self, name: str, max_tokens: int) -> None:
-        """ValueError where the context cannot hold the answers that a protocol allows."""
-        longest = self.lengths.longest
-        if max_tokens >= longest:
-            raise ValueError(
-                f"{name} allows answers of {max_tokens} tokens, and this model's context is {longest}: say "
-                f"--max-tokens {longest // 2} (it will stand beside the number), or --protocol greedy"
-            )
-
     async def close(self) -> None:
         await self.engine.close()

@@ -40,6 +40,17 @@ def test_a_servers_only_model_is_asked(tmp_path, fake_openai, suite):
     assert read(tmp_path / "it").manifest.model == {"name": "the-one", "kind": "server", "at": server.url}
 
 
+def test_a_context_that_a_server_tells_is_heeded(tmp_path, fake_openai, suite):
+    async def act(asked, writer):
+        writer.write(response({"data": [{"id": "m", "max_model_len": 24}]}))
+
+    server = fake_openai(act)
+    for name in ((), ("--model", "m")):
+        code, _, said = told(server.url.removesuffix("/v1"), "--bench", suite, *name, "--to", tmp_path / "it")
+        assert code == 2 and "allows answers of 24 tokens, and this model's context is 24: say --max-tokens 12" in said
+    assert {asked.path for asked in server.asked} == {"/v1/models"} and not (tmp_path / "it").exists()
+
+
 def test_a_server_is_asked_for_each_budget_and_watched(tmp_path, fake_openai, suite):
     """This one thinks as long as it likes."""
     thought = {"completion_tokens": 300, "completion_tokens_details": {"reasoning_tokens": 290}}
@@ -54,7 +65,7 @@ def test_a_server_is_asked_for_each_budget_and_watched(tmp_path, fake_openai, su
 
 @pytest.mark.parametrize(
     ("models", "sentence"),
-    [(("a", "b"), "has 2 models; choose one with --model: a, b"), ((), "names no model: say --model NAME")],
+    [(("a", "b"), "has 2 models, choose one with --model: a, b"), ((), "names no model: give it with --model")],
 )
 def test_of_several_models_one_must_be_chosen(tmp_path, fake_openai, suite, models, sentence):
     server = fake_openai(server_of(*models))
