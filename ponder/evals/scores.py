@@ -181,9 +181,13 @@ def _score(bench: str, asked: BenchmarkAsked, evaluation: Evaluation) -> Benchma
         avg=_average(scored.values()),
         mean_score=_mean(means) if means else None,
         bounds=_bounds(by_problem, correct, n) if missing and problems else None,
-        pass_at={k: _over_problems([pass_at(k, len(scored[p]), correct[p]) for p in scored], given) for k in sizes},
-        pass_all={k: _over_problems([all_of(k, len(scored[p]), correct[p]) for p in scored], given) for k in sizes},
-        maj=_over_problems([majority(v) for v in votes.values()], given) if any(votes.values()) else None,
+        pass_at={
+            k: _over_problems([pass_at(k, len(scored[p]), correct[p]) for p in scored], given // k) for k in sizes
+        },
+        pass_all={
+            k: _over_problems([all_of(k, len(scored[p]), correct[p]) for p in scored], given // k) for k in sizes
+        },
+        maj=_over_problems([majority(v) for v in votes.values()], 1) if any(votes.values()) else None,
         maj_at=_majorities(votes, scored, sizes) if any(votes.values()) else {},
         instructions=strict[1] if strict else None,
         prompts_loose=loose[0] if loose else None,
@@ -209,9 +213,9 @@ def _average(answers: Iterable[Sequence[Sample]]) -> Estimate | None:
     return mean_of_problems(means, sum(map(len, groups)))
 
 
-def _over_problems(values: list[float], answers: int) -> Estimate:
-    """Of one value in [0, 1] for each problem, made of `answers` to all of them."""
-    estimate = mean_of_problems(values, answers)
+def _over_problems(values: list[float], draws: int) -> Estimate:
+    """Of one value in [0, 1] for each problem. `draws`: of k answers, that all the answers make and share nothing."""
+    estimate = mean_of_problems(values, max(draws, len(values)))
     assert estimate is not None
     return estimate
 
@@ -238,7 +242,7 @@ def _majorities(
         return {}
     earned = [majority_of(sizes, votes[problem], len(answers)) for problem, answers in scored.items()]
     given = sum(map(len, scored.values()))
-    return {k: _over_problems([of_one[k] for of_one in earned], given) for k in sizes}
+    return {k: _over_problems([of_one[k] for of_one in earned], given // k) for k in sizes}
 
 
 def _is_over(sample: Sample, budget: int | None) -> bool:

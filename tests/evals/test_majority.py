@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from ponder.evals.majority import MOST_ANSWERS, majority, majority_of
 from ponder.evals.scores import scores
 from ponder.evals.store import Evaluation
+from ponder.runs.results import wilson_interval
 from tests.evals.making import evaluation, protocol, sample
 
 VOTES = st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=7)
@@ -41,6 +42,16 @@ def test_of_an_evaluation_it_begins_with_the_average_and_ends_with_the_vote_of_a
     for one, same in ((value.maj_at[1], value.avg), (value.pass_at[1], value.avg), (value.maj_at[3], value.maj)):
         assert (one.value, one.low, one.high) == pytest.approx((same.value, same.low, same.high))
     assert not scores(evaluation({"a": ["correct", "wrong"]}, asked=protocol("humaneval", 2, "code")))[0].maj_at
+
+
+def test_what_k_answers_bring_is_as_uncertain_as_the_draws_of_k_that_share_nothing():
+    """Three problems with 8 answers make 24 draws of one, and three of eight."""
+    value = scores(evaluation({name: ["correct", *["wrong"] * 7] for name in "abc"}))[0]
+    width = {k: e.high - e.low for k, e in value.pass_at.items()}
+    assert (value.pass_at[1].low, value.pass_at[1].high) == pytest.approx(wilson_interval(3, 24))
+    assert (value.pass_at[4].low, value.pass_at[4].high) == pytest.approx(wilson_interval(3, 6))
+    assert (value.pass_at[8].low, value.pass_at[8].high) == pytest.approx(wilson_interval(3, 3))
+    assert width[8] > width[1] and (value.maj.low, value.maj.high) == pytest.approx(wilson_interval(3, 3))
 
 
 def test_a_letter_votes_for_the_choice_that_it_stood_for():
