@@ -37,3 +37,19 @@ def fake():
     for server in servers:
         if server.thread.is_alive():
             server.close()
+
+
+@pytest.fixture
+def fake_openai():
+    """Starts servers that speak OpenAI's API as a test says."""
+    from tests.engine.openai_fake import Act, FakeOpenAi
+
+    servers: list[FakeOpenAi] = []
+
+    def start(act: Act) -> FakeOpenAi:
+        servers.append(FakeOpenAi(act))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()

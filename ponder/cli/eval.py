@@ -42,17 +42,38 @@ def run(
     to: Annotated[Path | None, typer.Option(help="where the answers are kept; the same command goes on there")] = None,
     rows: Annotated[int | None, typer.Option(min=1, help="most problems of each benchmark, evenly spaced")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="20 problems of each, one sample")] = False,
-    samples: Annotated[int | None, typer.Option(min=1, help="instead of the protocol's")] = None,
+    samples: Annotated[int | None, typer.Option(min=1, max=1024, help="instead of the protocol's")] = None,
     max_tokens: Annotated[int | None, typer.Option(min=1, help="instead of the protocol's")] = None,
     temperature: Annotated[float | None, typer.Option(min=0, help="instead of the protocol's")] = None,
-    budget: Annotated[int | None, typer.Option(min=1, help="most tokens of thought")] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(metavar="TOKENS", help="most tokens of thought; several, such as 0,128,512,2048, are compared"),
+    ] = None,
     seed: Annotated[int, typer.Option(help="the same seed gives the same answers")] = 0,
+    engine: Annotated[
+        str, typer.Option(metavar="local|vllm", help="of a checkpoint: Ponder's own, or vLLM (docs/vllm.md)")
+    ] = "local",
+    vllm_python: Annotated[
+        Path | None,
+        typer.Option(help="the Python of the environment that vLLM is installed in: it is started and ended"),
+    ] = None,
+    vllm_url: Annotated[str | None, typer.Option(help="instead: a vLLM server that runs, with this checkpoint")] = None,
+    vllm_key_file: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="holds the API key of --vllm-url; else VLLM_API_KEY does"),
+    ] = None,
+    vllm_arg: Annotated[
+        list[str] | None,
+        typer.Option(help="for the vLLM that is started, such as --vllm-arg=--dtype=float32 (repeatable)"),
+    ] = None,
     fast: Annotated[
         bool,
         typer.Option("--fast", help="quicker; a rerun may then give other numbers (a checkpoint's engine is exact)"),
     ] = False,
     memory: Annotated[str | None, typer.Option(help="most for weights, keys and values, such as 4GB")] = None,
-    name: Annotated[str | None, typer.Option("--model", help="a server's name for the model")] = None,
+    name: Annotated[
+        str | None, typer.Option("--model", help="a server's name for the model; not needed where it has only one")
+    ] = None,
     api_key_file: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="holds the server's key; else OPENAI_API_KEY")
     ] = None,
@@ -68,7 +89,7 @@ def run(
     import sys
 
     from ponder.clients.evaluate import Asking, evaluate
-    from ponder.evals.evaluate import QUICK_ROWS, Wanted
+    from ponder.evals.evaluate import QUICK_ROWS, Wanted, parse_budgets
     from ponder.evals.report import write_reports
     from ponder.evals.running import Prices
     from ponder.server.start.engine_choice import EngineChoice
@@ -82,10 +103,18 @@ def run(
         samples=1 if quick else samples,
         max_tokens=max_tokens,
         temperature=temperature,
-        budget=budget,
+        budgets=parse_budgets(budget) if budget is not None else (),
         seed=seed,
     )
-    choice = EngineChoice(exact=not fast, memory=parse_bytes(memory) if memory else None)
+    choice = EngineChoice(
+        kind=engine,
+        python=vllm_python,
+        urls=(vllm_url,) if vllm_url else (),
+        key_file=vllm_key_file,
+        arguments=tuple(vllm_arg or ()),
+        exact=engine == "local" and not fast,
+        memory=parse_bytes(memory) if memory else None,
+    )
     asking = Asking(choice, name, api_key_file, concurrent, Prices(*price))
     directory, evaluation = evaluate(model, wanted, to, asking, lambda line: print(line, file=sys.stderr, flush=True))
     write_reports(directory, evaluation, as_json=json)

@@ -2,14 +2,18 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ponder import __version__
+from ponder.clients.talk.models import KEY_VARIABLE, listed_models, only_model
 from ponder.engine.openai_profile import OpenAiProfile, read_key
-from ponder.evals.asking import Answerer
+from ponder.evals.asking import Answerer, refuse_too_long
 from ponder.evals.evaluate import Bench, Wanted, prepare
 from ponder.evals.records import Manifest
 from ponder.evals.running import Prices, run
@@ -21,7 +25,6 @@ from ponder.runs.processor import processor
 from ponder.server.start.engine_choice import EngineChoice
 from ponder.verifiers.verification import Verification
 
-KEY_VARIABLE = "OPENAI_API_KEY"
 MOST_NAME = 60
 
 
@@ -46,10 +49,11 @@ def evaluate(
         ValueError: what was asked for cannot be: an unknown benchmark, missing data, another evaluation in `to`.
         ConnectionError: a server that has stopped answering; what was answered is kept.
     """
+    if "://" in model and asking.engine.kind != "local":
+        raise ValueError(f"--engine {asking.engine.kind} is for a checkpoint, and {model} is a server: leave it out")
     benches = prepare(wanted)
-    for bench in benches:
-        for notice in bench.notices:
-            say(f"{bench.asked.name}: {notice}")
+    for notice in dict.fromkeys(notice for bench in benches for notice in bench.notices):
+        say(notice)
     with Verification() as verification:
         verification.prepare([one.task for bench in benches if bench.judged for one in bench.questions])
         return asyncio.run(_evaluate(model, benches, wanted, to, asking, verification, say))
@@ -64,12 +68,17 @@ async def _evaluate(
     verification: Verification,
     say: Callable[[str], None],
 ) -> tuple[Path, Evaluation]:
-    answerer, about, engine = _server(model, asking) if "://" in model else _checkpoint(model, asking, benches)
+    if "://" in model:
+        answerer, about, engine = await _server(model, asking, benches, say)
+    else:
+        answerer, about, engine = await _checkpoint(model, asking, benches)
+    if wanted.budgets:
+        say_who_keeps_budgets(answerer, about["name"], say)
     try:
         manifest = Manifest(
             model=about,
             engine=engine,
-            benchmarks={bench.asked.protocol.name: bench.asked for bench in benches},
+            benchmarks={bench.name: bench.asked for bench in benches},
             seed=wanted.seed,
             started=now(),
             ponder=__version__,
@@ -103,31 +112,70 @@ async def _evaluate(
     return directory, found
 
 
-def _server(url: str, asking: Asking) -> tuple[Answerer, dict[str, Any], dict[str, Any]]:
-    if asking.name is None:
-        raise ValueError(f"say which model {url} is to be asked for: --model NAME, as its /models lists it")
+def say_who_keeps_budgets(answerer: Answerer, name: str, say: Callable[[str], None]) -> None:
+    """Says, before anything is asked, where a budget may bound nothing."""
+    if isinstance(answerer, ServerAnswers):
+        say(
+            "--budget is asked of the server as thinking_budget; answers that think longer than their budget are counted "
+            "beside the score, since not every server knows it"
+        )
+    elif not answerer.knows_thinking:
+        say(
+            f"{name} knows no thinking (neither its tokenizer nor its chat template has <think>): unless it has learned to "
+            "write <think> itself, --budget changes nothing"
+        )
+
+
+async def _server(
+    url: str, asking: Asking, benches: list[Bench], say: Callable[[str], None]
+) -> tuple[Answerer, dict[str, Any], dict[str, Any]]:
     key = read_key(asking.key_file) if asking.key_file else os.environ.get(KEY_VARIABLE) or None
-    profile = OpenAiProfile(url, asking.name, key)
+    base = OpenAiProfile(
+        f"{url.rstrip('/')}/v1" if urlsplit(url).path in ("", "/") else url, asking.name or "?", key
+    ).url
+    try:
+        models = await listed_models(base, key)
+    except ConnectionError:
+        if asking.name is None:
+            raise
+        models = {}  # not every server lists its models
+    name = asking.name or only_model(base, models)
+    if asking.name is None:
+        say(f"{base} has one model, {name}: that is asked")
+    if longest := models.get(name):
+        for bench in benches:
+            refuse_too_long(bench.asked.protocol.name, bench.questions[0].question.sampling.max_tokens, longest)
+    profile = OpenAiProfile(base, name, key)
     answerer = ServerAnswers(profile, asking.concurrent) if asking.concurrent else ServerAnswers(profile)
-    return answerer, {"name": asking.name, "kind": "server", "at": profile.url}, {"kind": "openai"}
+    return answerer, {"name": name, "kind": "server", "at": profile.url}, {"kind": "openai"}
 
 
-def _checkpoint(model: str, asking: Asking, benches: list[Bench]) -> tuple[Answerer, dict[str, Any], dict[str, Any]]:
+async def _checkpoint(
+    model: str, asking: Asking, benches: list[Bench]
+) -> tuple[Answerer, dict[str, Any], dict[str, Any]]:
     from ponder.evals.engine_answers import EngineAnswers
     from ponder.server.start.checkpoint import find_checkpoint
     from ponder.server.start.gateway_for import open_gateway
 
     found = find_checkpoint(model)
-    gateway = open_gateway(found.directory, found.name, asking.engine)
+    with redirect_stdout(sys.stderr):  # which says how a vLLM starts; the scores alone are for standard output
+        gateway = open_gateway(found.directory, found.name, asking.engine)
     answerer = EngineAnswers(gateway.engine, gateway.renderer, asking.concurrent or 64)
-    for bench in benches:
-        answerer.refuse_too_long(bench.asked.protocol.name, bench.questions[0].question.sampling.max_tokens)
+    try:
+        for bench in benches:
+            first = bench.questions[0].question
+            refuse_too_long(bench.asked.protocol.name, first.sampling.max_tokens, answerer.lengths.longest)
+            answerer.refuse_without_tools(bench.asked.protocol.name, first)
+    except ValueError:
+        await answerer.close()
+        raise
     about = {"name": found.name, "kind": "checkpoint", "at": found.lasting, "weights": fingerprint(found.directory)}
-    return answerer, about, {"kind": asking.engine.kind, "exact": gateway.engine.exact}
+    engine = {"kind": asking.engine.kind, "exact": gateway.engine.exact}
+    return answerer, about, engine | ({"arguments": list(asking.engine.arguments)} if asking.engine.arguments else {})
 
 
 def _name(model: str, benches: list[Bench]) -> str:
-    named = "+".join(bench.asked.protocol.name for bench in benches)
+    named = "+".join(dict.fromkeys(bench.asked.protocol.name for bench in benches))
     variant = benches[0].asked.protocol.variant
     name = f"{model.replace('/', '--')}-{named[:MOST_NAME]}-{variant}"
     return "".join(letter if letter.isalnum() or letter in "-_.+" else "_" for letter in name)

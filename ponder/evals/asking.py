@@ -46,3 +46,12 @@ class Answerer(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+def refuse_too_long(name: str, max_tokens: int, longest: int) -> None:
+    """ValueError where a context of `longest` tokens cannot hold the answers that a protocol allows."""
+    if max_tokens >= longest:
+        raise ValueError(
+            f"{name} allows answers of {max_tokens} tokens, and this model's context is {longest}: say "
+            f"--max-tokens {longest // 2} (it will stand beside the number), or --protocol greedy"
+        )

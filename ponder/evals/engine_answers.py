@@ -60,13 +60,21 @@ class EngineAnswers:
             response, str(answer.finish_reason), len(plan.prompt.ids), len(answer.ids), answer.reasoning_tokens
         )
 
-    def refuse_too_long(self, name: str, max_tokens: int) -> None:
-        """ValueError where the context cannot hold the answers that a protocol allows."""
-        longest = self.lengths.longest
-        if max_tokens >= longest:
+    @property
+    def knows_thinking(self) -> bool:
+        """Whether its tokenizer or its template has tags of thoughts. One without may have learned to write them."""
+        settings = [text for name, text in self.renderer.files.items() if name != "tokenizer.json"]
+        return self.renderer.markers.think is not None or any(b"think>" in text for text in settings)
+
+    def refuse_without_tools(self, name: str, question: Question) -> None:
+        """ValueError where a question gives functions to call, and the model's template shows none."""
+        if not question.tools:
+            return
+        with_tools = self.renderer.render(question.messages, question.tools)
+        if with_tools.text == self.renderer.render(question.messages).text:
             raise ValueError(
-                f"{name} allows answers of {max_tokens} tokens, and this model's context is {longest}: say "
-                f"--max-tokens {longest // 2} (it will stand beside the number), or --protocol greedy"
+                f"{name} gives functions to call, and the chat template of {self.renderer.origin} shows a model none: "
+                f"evaluate a model whose template does, or leave {name} out of --bench"
             )
 
     async def close(self) -> None:

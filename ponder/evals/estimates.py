@@ -1,4 +1,4 @@
-"""Estimates with their intervals, and the counts behind pass@k, pass^k and maj@k.
+"""Estimates with their intervals, and the counts behind pass@k and pass^k.
 
 The observations are problems: the answers to one are no independent evidence about others. The interval is Wilson's with
 an effective number of observations, p (1 - p) / (variance of the problem means / problems): the design effect of a cluster
@@ -7,7 +7,6 @@ problem was answered equally well it is never narrower than that of as many inde
 variance says nothing, it is that of one answer to each problem. No random number is drawn.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import comb, fsum
@@ -52,16 +51,3 @@ def all_of(k: int, answers: int, correct: int) -> float:
     """The chance that all of `k` answers drawn from `answers` are correct (pass^k of tau-bench, Yao et al., 2024)."""
     assert 1 <= k <= answers and 0 <= correct <= answers, (k, answers, correct)
     return comb(correct, k) / comb(answers, k)
-
-
-def majority(votes: Sequence[tuple[str, bool]]) -> float:
-    """What the most frequent answer earns, given (answer, whether it is correct) of all that vote. Where several are equally
-    frequent: the mean over them, which is what drawing one of them earns on average. 0 where nobody votes."""
-    counts = Counter(answer for answer, _ in votes)
-    if not counts:
-        return 0.0
-    most = max(counts.values())
-    correct = Counter(answer for answer, right in votes if right)
-    return fsum(correct[answer] / most for answer, count in counts.items() if count == most) / sum(
-        count == most for count in counts.values()
-    )

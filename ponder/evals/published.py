@@ -63,6 +63,8 @@ def differences(asked: BenchmarkAsked, score: PublishedScore) -> list[str]:
         for key in _KNOWN
         if key in stated and used[key] != stated[key]
     ]
+    if asked.budget is not None:
+        said.append(f"thinking budget {asked.budget}")
     if asked.rows < asked.rows_in_data:
         said.append(f"{asked.rows} of {asked.rows_in_data} problems")
     silent = [key for key in _KNOWN if key not in stated and not (key == "window" and used[key] is None)]

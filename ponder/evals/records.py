@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from ponder.evals.protocol import Protocol
 
 T = TypeVar("T")
+BUDGET = "thinking budget"  # in what is asked otherwise than a protocol says; none has one
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Sample:
     failure: why there is no answer (the engine, the server); such a sample is asked again when the evaluation goes on
     finish_reason: "stop", "length", "tool_calls", or "" where there was no answer
     messages: what this sample was asked, where it differs from the problem's (choices in another order)
+    choice_order: where its choices stood in another order, the place in the problem of each, as it saw them
     cost: in the currency of the prices that were given; None without prices
     """
 
@@ -61,6 +63,7 @@ class Sample:
     parsed: str | None = None
     parts: tuple[dict, ...] = ()
     messages: tuple[dict, ...] | None = None
+    choice_order: tuple[int, ...] | None = None
     failure: str | None = None
     cost: float | None = None
 
@@ -78,9 +81,22 @@ class BenchmarkAsked:
     changed: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def budget(self) -> int | None:
+        """Most tokens of thought, where there was a bound."""
+        return self.changed[BUDGET][1] if BUDGET in self.changed else None
+
+    @property
     def name(self) -> str:
         """With all that must stand beside its number."""
-        notes = [f"{key} {now}" for key, (_, now) in self.changed.items()]
+        return self._named(self.changed)
+
+    @property
+    def name_without_budget(self) -> str:
+        """The same, for what is said of several budgets."""
+        return self._named({key: values for key, values in self.changed.items() if key != BUDGET})
+
+    def _named(self, changed: dict[str, Any]) -> str:
+        notes = [f"{key} {now}" for key, (_, now) in changed.items()]
         if self.rows < self.rows_in_data:
             notes.append(f"{self.rows} of {self.rows_in_data} problems")
         return self.protocol.result_name + (f" ({', '.join(notes)})" if notes else "")
@@ -91,7 +107,7 @@ class Manifest:
     """
     model: what was evaluated: {"name", "kind" (checkpoint, run, server), "at" (directory or address), "weights" (a hash)}
     engine: how it was sampled: {"kind" (local, vllm, openai), "exact", "dtype", ...}
-    benchmarks: by name, in the order they were asked
+    benchmarks: by name, in the order they were asked; one that was asked with several thinking budgets is there for each
     seed: of all samples
     started: day and time, ISO 8601, UTC
     ponder: the version
@@ -132,7 +148,7 @@ def to_json(record: Problem | Sample) -> dict[str, Any]:
 
 def from_json(kind: type[T], value: dict[str, Any], where: str) -> T:
     """The inverse. ValueError that begins with `where`."""
-    tuples = {"messages", "tool_calls", "parts"}
+    tuples = {"messages", "tool_calls", "parts", "choice_order"}
     try:
         return kind(**{k: tuple(v) if k in tuples and v is not None else v for k, v in value.items()})
     except TypeError as error:

@@ -9,8 +9,10 @@ from rich.console import Console
 from ponder.evals.contamination import Hit
 from ponder.evals.diff import diff
 from ponder.evals.report_chart import bar_chart
+from ponder.evals.report_curves import budget_pictures, scaling_pictures
 from ponder.evals.report_html import render_html
 from ponder.evals.report_markdown import markdown
+from ponder.evals.report_svg import stacked
 from ponder.evals.report_terminal import diff_table, score_table
 from ponder.evals.scores import scores, scores_json
 from ponder.evals.store import Evaluation
@@ -18,21 +20,25 @@ from ponder.runs.atomic import write_json, write_text
 from ponder.runs.wording import printable
 
 HTML, MARKDOWN, SCORES, CHART = "report.html", "report.md", "scores.json", "chart.svg"
+SCALING, BUDGET = "scaling.svg", "budget.svg"  # where there is something to draw
 HITS_SHOWN, HIT_LETTERS = 20, 160
 
 
 def write_reports(directory: Path, evaluation: Evaluation, as_json: bool) -> None:
     """All reports into the directory, and the scores onto standard output. Raises SaveError where the disk is full."""
     found = scores(evaluation)
-    write_text(directory / HTML, render_html(evaluation))
-    write_text(directory / MARKDOWN, markdown(evaluation))
-    write_json(directory / SCORES, scores_json(evaluation))
+    write_text(directory / HTML, render_html(evaluation, found))
+    write_text(directory / MARKDOWN, markdown(evaluation, found))
+    write_json(directory / SCORES, scores_json(evaluation, found))
     write_text(directory / CHART, bar_chart(evaluation.manifest, found))
+    for name, pictures in ((SCALING, scaling_pictures(found)), (BUDGET, budget_pictures(found))):
+        if pictures:
+            write_text(directory / name, stacked(pictures))
     if as_json:
-        print(json.dumps(scores_json(evaluation), indent=1))
+        print(json.dumps(scores_json(evaluation, found), indent=1))
         return
     console = Console(highlight=False)
-    console.print(score_table(found))
+    console.print(score_table(found, console.width))
     console.print(f"Each answer with its verdict: {directory / HTML}", soft_wrap=True, markup=False)
 
 
@@ -42,7 +48,8 @@ def print_diff(before: Evaluation, after: Evaluation, as_json: bool) -> None:
     if as_json:
         print(json.dumps([asdict(one) for one in found], indent=1))
     else:
-        Console(highlight=False).print(diff_table(found))
+        console = Console(highlight=False)
+        console.print(diff_table(found, console.width))
 
 
 def print_hits(hits: list[Hit], bench: str) -> bool:

@@ -9,17 +9,10 @@ from textwrap import wrap
 
 from ponder.evals.published import SHOWN_MODELS, PublishedScore, differences, published
 from ponder.evals.records import Manifest
-from ponder.evals.scores import BenchmarkScore
+from ponder.evals.report_svg import STYLE
+from ponder.evals.scores import BenchmarkScore, by_budget
 from ponder.runs.wording import printable
 
-_STYLE = """
-.pc{--pc-paper:#fff;--pc-ink:#1d2733;--pc-muted:#66727f;--pc-rule:#e5e9ed;--pc-0:#14796d;--pc-1:#4f74a3;--pc-2:#ad5b28;
---pc-3:#78539a;--pc-4:#8a7a2e;--pc-5:#66727f;font:12px system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",
-"DejaVu Sans",sans-serif}
-@media screen and (prefers-color-scheme:dark){.pc{--pc-paper:#12171d;--pc-ink:#e4e9ee;--pc-muted:#97a3af;
---pc-rule:#2a323b;--pc-0:#4fc3b3;--pc-1:#8fb1dc;--pc-2:#e0996a;--pc-3:#bd9bd8;--pc-4:#d3c06a;--pc-5:#97a3af}}
-.pc text{fill:var(--pc-ink)}.pc .m{fill:var(--pc-muted)}
-"""
 _BAR, _GAP, _BETWEEN = 26, 5, 34  # widths in pixels: a bar, between bars, between benchmarks
 _TALL, _LEFT = 240, 40  # of the plot, and left of it
 _NARROWEST = 560
@@ -27,8 +20,11 @@ _NARROWEST = 560
 
 def bar_chart(manifest: Manifest, scores: list[BenchmarkScore], models: tuple[str, ...] = SHOWN_MODELS) -> str:
     """SVG text that stands alone and can be inlined into HTML. `models`: of published scores, at most five."""
-    shown = [s for s in scores if s.avg is not None]
-    beside = {s.bench: [p for m in models for p in published() if (p.model, p.bench) == (m, s.bench)] for s in shown}
+    smaller = {score.bench for rows in by_budget(scores) for score in rows[:-1]}
+    shown = [s for s in scores if s.avg is not None and s.bench not in smaller]
+    beside = {
+        s.bench: [p for m in models for p in published() if (p.model, p.bench) == (m, s.benchmark)] for s in shown
+    }
     named = [m for m in models if any(p.model == m for rows in beside.values() for p in rows)]
     colour = {model: index + 1 for index, model in enumerate(named)}
     name = printable(str(manifest.model.get("name", "measured")))[:40]
@@ -41,7 +37,7 @@ def bar_chart(manifest: Manifest, scores: list[BenchmarkScore], models: tuple[st
         body.append(_group(score, beside[score.bench], colour, x, group, top))
         x += group + _BETWEEN
     notes = _notes(manifest, shown, beside, width)
-    below = top + _TALL + 58
+    below = top + _TALL + 30 + 14 * max((len(_label(s)) for s in shown), default=1)
     lines = "".join(
         f'<text class="m" x="8" y="{below + 16 * i}" font-size="11">{escape(line)}</text>'
         for i, line in enumerate(notes)
@@ -50,7 +46,7 @@ def bar_chart(manifest: Manifest, scores: list[BenchmarkScore], models: tuple[st
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="pc" viewBox="0 0 {width:.0f} {height:.0f}" role="img" '
         f'aria-label="{escape(_spoken(name, shown, beside), quote=True)}">'
-        f"<style>{_STYLE}</style><defs>{''.join(_hatch(i) for i in colour.values())}</defs>"
+        f"<style>{STYLE}</style><defs>{''.join(_hatch(i) for i in colour.values())}</defs>"
         f'<rect width="100%" height="100%" fill="var(--pc-paper)"/>{legend}{"".join(body)}{lines}</svg>'
     )
 
@@ -61,7 +57,7 @@ def _group_width(bars: int, score: BenchmarkScore) -> float:
 
 def _label(score: BenchmarkScore) -> list[str]:
     """The benchmark's own name, and under it what must stand beside the number."""
-    return [score.bench[:24], *wrap(printable(score.name).removeprefix(score.bench), 24)[:3]]
+    return [score.benchmark[:24], *wrap(printable(score.name).removeprefix(score.benchmark), 24)[:3]]
 
 
 def _hatch(index: int) -> str:
@@ -153,10 +149,15 @@ def _notes(
     manifest: Manifest, scores: list[BenchmarkScore], beside: dict[str, list[PublishedScore]], width: float
 ) -> list[str]:
     said = ["Filled: measured here, with its 95% interval. Hatched: as published by others."]
+    said += [
+        f"{score.benchmark}: of several budgets of thought the largest, {score.budget:,} tokens."
+        for score in scores
+        if score.bench != score.benchmark
+    ]
     for score in scores:
         if score.thin:
             said.append(
-                f"{score.bench}: one answer to each of {score.problems} problems gives an interval and no score."
+                f"{score.benchmark}: one answer to each of {score.problems} problems gives an interval and no score."
             )
         by_words: dict[str, list[str]] = {}
         for row in beside[score.bench]:
@@ -164,7 +165,9 @@ def _notes(
                 differences(manifest.benchmarks[score.bench], row) + ([row.note] if row.note else [])
             ):
                 by_words.setdefault(words, []).append(row.model)
-        said += [f"{score.bench}, measured against published {', '.join(m)}: {words}." for words, m in by_words.items()]
+        said += [
+            f"{score.benchmark}, measured against published {', '.join(m)}: {words}." for words, m in by_words.items()
+        ]
     return [line for sentence in said for line in wrap(printable(sentence), int((width - 16) / 6.1))]
 
 

@@ -7,11 +7,14 @@ run only its own script and fetch nothing.
 import base64
 import hashlib
 import json
+from collections.abc import Iterable
 
+from ponder.evals.choices import shown_letter
 from ponder.evals.records import Problem, Sample
 from ponder.evals.report_chart import bar_chart
-from ponder.evals.score_words import further, headline, kinds, notes
-from ponder.evals.scores import KINDS, BenchmarkScore, samples_asked, scores
+from ponder.evals.report_curves import budget_pictures, scaling_pictures
+from ponder.evals.score_words import budget_rows, further, headline, kinds, notes, scaling_rows
+from ponder.evals.scores import KINDS, BenchmarkScore, by_budget, samples_asked, scores
 from ponder.evals.store import Evaluation
 from ponder.runs.html_parts import LONGEST_TEXT, badge, terms, text
 from ponder.runs.html_style import STYLE
@@ -41,14 +44,23 @@ _MORE_STYLE = """
 .scores td, .scores th { text-align: left; white-space: normal; }
 .scores b, .scores td:nth-child(4) { white-space: nowrap; }
 .chart { overflow-x: auto; } .chart svg { min-width: 40rem; max-width: 72rem; }
+.pictures { display: flex; flex-wrap: wrap; gap: 1.5rem; } .pictures > div { flex: 0 1 26rem; min-width: 0; }
+.pictures svg { display: block; width: 100%; height: auto; }
 .prompt { margin: 0 0 .8rem; padding: .7rem 1rem; border-left: 3px solid var(--rule); }
 .problem .verdicts > span { width: auto; }
+@media screen and (max-width: 40rem) {
+  .scores thead { display: none; }
+  .scores tr { display: block; padding: .7rem 0; border-bottom: 1px solid var(--rule); }
+  .scores th, .scores td { display: block; padding: 0; border: 0; }
+  .scores td { display: grid; grid-template-columns: 6.5rem 1fr; padding-top: .25rem; }
+  .scores td::before { content: attr(data-name); color: var(--muted); font-size: .82rem; }
+}
 """
 
 
-def render_html(evaluation: Evaluation) -> str:
-    """The whole page."""
-    manifest, rows = evaluation.manifest, scores(evaluation)
+def render_html(evaluation: Evaluation, found: list[BenchmarkScore] | None = None) -> str:
+    """The whole page. `found`: the evaluation's scores, where they are at hand."""
+    manifest, rows = evaluation.manifest, found or scores(evaluation)
     digest = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; img-src data:"
     name = text(manifest.model.get("name", "model"))
@@ -70,6 +82,8 @@ def render_html(evaluation: Evaluation) -> str:
 </header>
 <section><h2>Scores</h2>{_score_table(rows)}</section>
 <section><h2>Beside published scores</h2><div class="chart">{bar_chart(manifest, rows)}</div></section>
+{_pictures("More answers to one problem", scaling_pictures(rows), _scaling_tables(rows))}
+{_pictures("More thought", budget_pictures(rows), _budget_tables(rows))}
 {_problems(evaluation, rows)}
 <section><h2>How this was measured</h2><dl class="facts">{terms(_making(evaluation))}</dl></section>
 <footer>Made by Ponder from the files beside it; nothing on this page is loaded from elsewhere.</footer>
@@ -90,15 +104,43 @@ def _score_table(rows: list[BenchmarkScore]) -> str:
             else f"{score.tokens.mean:,.0f} on average, median {score.tokens.median:,.0f}, p95 {score.tokens.p95:,}"
         )
         more = "<br>".join(f"{text(key)} {text(value)}" for key, value in further(score).items()) or "-"
+        values = (score.avg_name, f"<b>{headline(score)}</b>", f"<div>{more}</div>", kinds(score), tokens)
+        cells = "".join(f'<td data-name="{h}">{value}</td>' for h, value in zip(heads[1:], values, strict=True))
         lines.append(
-            f'<tr><th scope="row">{text(score.name)}<small>{score.problems:,} problems</small></th><td>{score.avg_name}'
-            f"</td><td><b>{headline(score)}</b></td><td>{more}</td><td>{kinds(score)}</td><td>{tokens}</td></tr>"
+            f'<tr><th scope="row">{text(score.name)}<small>{score.problems:,} problems</small></th>{cells}</tr>'
         )
     head = "".join(f'<th scope="col">{h}</th>' for h in heads)
     said = "".join(f'<p class="note">{text(note)}</p>' for score in rows for note in notes(score))
     return (
         f'<div class="scroll"><table class="scores"><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
         f'</div><p class="note">Intervals are over problems.</p>{said}{_categories(rows)}'
+    )
+
+
+def _pictures(title: str, pictures: list[str], numbers: str) -> str:
+    """A section, or nothing where there is nothing to draw."""
+    if not pictures:
+        return ""
+    drawn = "".join(f"<div>{picture}</div>" for picture in pictures)
+    return f'<section><h2>{title}</h2><div class="pictures">{drawn}</div>{numbers}</section>'
+
+
+def _scaling_tables(rows: list[BenchmarkScore]) -> str:
+    found = {score.name: lines for score in rows if (lines := scaling_rows(score))}
+    return "".join(_numbers(name, ("k", "pass@k", "maj@k"), lines) for name, lines in found.items())
+
+
+def _budget_tables(rows: list[BenchmarkScore]) -> str:
+    heads = ("budget", "score, 95% interval", "tokens per answer", "thinking")
+    return "".join(_numbers(group[0].name_without_budget, heads, budget_rows(group)) for group in by_budget(rows))
+
+
+def _numbers(name: str, heads: tuple[str, ...], lines: Iterable[tuple[str, ...]]) -> str:
+    head = "".join(f'<th scope="col">{h}</th>' for h in heads)
+    body = "".join("<tr>" + "".join(f"<td>{text(cell)}</td>" for cell in line) + "</tr>" for line in lines)
+    return (
+        f'<details><summary>{text(name)} in numbers</summary><div class="scroll"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div></details>"
     )
 
 
@@ -155,8 +197,8 @@ def _problem(problem: Problem, answers: list[Sample]) -> str:
 <summary><span class="question">{text(str(question)[:400])}</span><span class="verdicts">{badges}
 <span><small>{correct} of {len(answers)}</small></span></span></summary>
 {_prompt(problem.messages)}
-<p class="expected">{text(problem.place)}; {category}expected <code>{text(reference)}</code></p>
-<div class="answers">{"".join(map(_answer, answers[:MOST_ANSWERS]))}</div>{more}
+<p class="expected">{text(problem.place)}; {category}{_expected(reference, answers)}</p>
+<div class="answers">{"".join(_answer(answer, reference) for answer in answers[:MOST_ANSWERS])}</div>{more}
 </details>"""
 
 
@@ -167,7 +209,13 @@ def _prompt(messages: tuple[dict, ...]) -> str:
     return f'<div class="prompt">{parts}</div>'
 
 
-def _answer(sample: Sample) -> str:
+def _expected(reference: str, answers: list[Sample]) -> str:
+    """What is right; where choices were shuffled, each answer says which letter that was for it."""
+    shuffled = any(answer.choice_order for answer in answers)
+    return f"expected <code>{text(reference)}</code>{' in this order of the choices' if shuffled else ''}"
+
+
+def _answer(sample: Sample, reference: str) -> str:
     thinking = (
         f"<details><summary>thinking</summary><pre>{_long(sample.reasoning)}</pre></details>"
         if sample.reasoning
@@ -179,10 +227,12 @@ def _answer(sample: Sample) -> str:
     nothing = "" if content or calls else '<p class="note">no answer</p>'
     said = sample.failure or sample.reason
     read = f" Read as <code>{text(sample.parsed)}</code>." if sample.parsed is not None else ""
+    order = sample.choice_order
+    seen = f" Expected, as its choices stood: <code>{text(shown_letter(reference, order))}</code>." if order else ""
     tokens = "" if sample.tokens is None else f" {sample.tokens:,} tokens."
     return (
         f"<article><h3>answer {sample.sample + 1} {badge(sample.status)}</h3>{own}{thinking}{content}{calls}{nothing}"
-        f'<p class="note">{text(said)}.{read}{tokens}</p></article>'
+        f'<p class="note">{text(said)}.{read}{seen}{tokens}</p></article>'
     )
 
 

@@ -70,8 +70,8 @@ async def run(
             failures = failures + 1 if sample.failure else 0
             if failures >= most:
                 raise ConnectionError(
-                    f"the last {failures} questions had no answer: {sample.failure}. What was answered is kept in "
-                    f"{store.directory}; the same command goes on"
+                    f"the last {failures} questions had no answer: {sample.failure.rstrip('.?')}. What was answered is "
+                    f"kept in {store.directory}; the same command goes on"
                 )
 
     drawing = [asyncio.create_task(draw()) for _ in range(answerer.concurrent)]
@@ -87,13 +87,14 @@ async def _sample(answerer: Answerer, one: Asked, verification: Verification, pr
     problem, question = one.problem, one.question
     other = None if question.messages == problem.messages else question.messages
     common = {"bench": problem.bench, "problem": problem.id, "sample": one.sample, "seed": question.seed}
+    common |= {"messages": other, "choice_order": one.task.metadata.get("choice_order")}
     try:
         reply = await answerer.answer(question)
     except NoReply as error:
         nothing = {"reasoning": "", "content": "", "tool_calls": (), "finish_reason": ""}
         counts = {"prompt_tokens": None, "tokens": None, "reasoning_tokens": None}
         verdict = {"status": "error", "score": None, "reason": "there is no answer"}
-        return Sample(**common, **nothing, **counts, **verdict, messages=other, failure=str(error))
+        return Sample(**common, **nothing, **counts, **verdict, failure=str(error))
     verdict = UNJUDGED if one.task.reference is None else await verification.verify(one.task, reply.response)
     return Sample(
         **common,
@@ -105,7 +106,6 @@ async def _sample(answerer: Answerer, one: Asked, verification: Verification, pr
         tokens=reply.tokens,
         reasoning_tokens=reply.reasoning_tokens,
         **_judged(verdict),
-        messages=other,
         cost=prices.of(reply),
     )
 

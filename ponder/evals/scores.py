@@ -11,13 +11,17 @@ from math import ceil, fsum
 from statistics import median
 from typing import Any, get_args
 
-from ponder.evals.estimates import Estimate, all_of, majority, mean_of_problems, pass_at
+from ponder.evals.choices import unshuffled
+from ponder.evals.estimates import Estimate, all_of, mean_of_problems, pass_at
+from ponder.evals.instruction_scores import loosely, shares, strictly
+from ponder.evals.majority import MOST_ANSWERS, Vote, majority, majority_of
 from ponder.evals.records import BenchmarkAsked, Problem, Sample
 from ponder.evals.store import Evaluation
 from ponder.verifiers.table import VERIFIERS
 from ponder.verifiers.verdict import Status
 
 KINDS: tuple[str, ...] = get_args(Status)
+END_TOKENS = 64  # of thought that a budget does not count: the words that end one
 FEW_PROBLEMS = 60  # one answer to each of so few is shown as an interval alone
 
 
@@ -31,28 +35,40 @@ class Tokens:
     median: float
     p95: int
     reasoning: int | None
+    reasoning_mean: float | None
     prompt: int | None
 
 
 @dataclass(frozen=True)
 class BenchmarkScore:
     """
+    bench: its name in the evaluation, which asks a benchmark once for each thinking budget; benchmark: the benchmark's own
     name: with all that must stand beside the number (window, fewer problems, other settings)
+    budget: most tokens of thought, as asked; None without. over_budget: answers whose thought was longer by more than the
+        words that end one
     problems: asked; problems_scored: with at least one answer that has a score
     samples: answers asked for, to each problem; missing: of all of them, those without a score
     avg: mean over problems of the share of correct answers (avg@samples, the estimate of pass@1)
     mean_score: the same of the verdicts' scores, which some verifiers give in part
     bounds: of avg, if all missing answers were wrong, and if all were correct; None where none is missing
-    pass_at, pass_all: pass@k and pass^k by k = 1, 2, 4, ... up to the fewest scored answers of any scored problem
+    pass_at, pass_all: pass@k and pass^k by k = 1, 2, 4, ... and the fewest scored answers of any scored problem
     maj: maj@samples; None with one answer each, and where answers are no short texts
-    instructions: share of single instructions followed; None but for instruction following
+    maj_at: maj@k by the same k, averaged over all subsets of k answers; {} where there is no maj
+    instructions: share of single instructions followed; None but for instruction following, where avg counts whole prompts.
+    prompts_loose, instructions_loose: the same two by IFEval's loose rule
+    other_data: that the data are not the version that the protocol names, with both hashes; None where they are, or none is
+        named
     kinds: answers by verdict, all kinds; an answer that was never got is an error
     by_category: avg of each of the benchmark's own categories; {} with fewer than two
     """
 
     bench: str
+    benchmark: str
     name: str
+    name_without_budget: str
     title: str
+    budget: int | None
+    over_budget: int
     problems: int
     problems_scored: int
     samples: int
@@ -63,7 +79,11 @@ class BenchmarkScore:
     pass_at: dict[int, Estimate]
     pass_all: dict[int, Estimate]
     maj: Estimate | None
+    maj_at: dict[int, Estimate]
     instructions: Estimate | None
+    prompts_loose: Estimate | None
+    instructions_loose: Estimate | None
+    other_data: str | None
     kinds: dict[str, int]
     tokens: Tokens | None
     cost: float | None
@@ -89,12 +109,14 @@ def scores(evaluation: Evaluation) -> list[BenchmarkScore]:
     return [_score(name, asked, evaluation) for name, asked in evaluation.manifest.benchmarks.items()]
 
 
-def scores_json(evaluation: Evaluation) -> dict[str, Any]:
-    """The scores as a JSON value, with the model, the engine and what was asked, so that the file stands alone."""
+def scores_json(evaluation: Evaluation, found: list[BenchmarkScore] | None = None) -> dict[str, Any]:
+    """The scores as a JSON value, with the model, the engine and what was asked, so that the file stands alone.
+
+    `found`: the evaluation's scores, where they are at hand."""
     manifest = evaluation.manifest.to_json()
     return {
         **{key: manifest[key] for key in ("model", "engine", "seed", "started", "ponder", "processor")},
-        "scores": [_json(s) | {"asked": manifest["benchmarks"][s.bench]} for s in scores(evaluation)],
+        "scores": [_json(s) | {"asked": manifest["benchmarks"][s.bench]} for s in found or scores(evaluation)],
     }
 
 
@@ -103,8 +125,18 @@ def _json(score: BenchmarkScore) -> dict[str, Any]:
         "thin": score.thin,
         "pass_at": {str(k): asdict(v) for k, v in score.pass_at.items()},
         "pass_all": {str(k): asdict(v) for k, v in score.pass_all.items()},
+        "maj_at": {str(k): asdict(v) for k, v in score.maj_at.items()},
         "bounds": None if score.bounds is None else list(score.bounds),
     }
+
+
+def by_budget(scores: list[BenchmarkScore]) -> list[list[BenchmarkScore]]:
+    """The scores of each benchmark that has several budgets of thought, by budget."""
+    groups: dict[str, list[BenchmarkScore]] = {}
+    for score in scores:
+        if score.budget is not None:
+            groups.setdefault(score.benchmark, []).append(score)
+    return [sorted(rows, key=lambda s: s.budget or 0) for rows in groups.values() if len(rows) > 1]
 
 
 def samples_asked(asked: BenchmarkAsked) -> int:
@@ -123,16 +155,25 @@ def _score(bench: str, asked: BenchmarkAsked, evaluation: Evaluation) -> Benchma
     correct = {problem: sum(a.status == "correct" for a in answers) for problem, answers in scored.items()}
     n = samples_asked(asked)
     fewest = min(map(len, scored.values()), default=0)
-    powers = [2**i for i in range(fewest.bit_length())]
+    given = sum(map(len, scored.values()))
+    sizes = sorted({*(2**i for i in range(fewest.bit_length())), fewest} - {0})
     kinds = Counter(s.status for s in samples)
     kinds["error"] += max(0, n * len(problems) - len(samples))
     missing = kinds["error"] + kinds["timeout"]
     means = [_mean(a.score or 0.0 for a in answers) for answers in scored.values()]
+    # No two programs, texts or calls are one answer by their text.
+    votes = {} if n == 1 or VERIFIERS[asked.protocol.verifier].structured else _votes(scored)
+    strict = shares(problems, scored, strictly)
+    loose = strict and shares(problems, scored, loosely(problems, samples))
     costs = [s.cost for s in samples if s.cost is not None]
     return BenchmarkScore(
         bench=bench,
+        benchmark=asked.protocol.name,
         name=asked.name,
+        name_without_budget=asked.name_without_budget,
         title=asked.protocol.title,
+        budget=asked.budget,
+        over_budget=sum(_is_over(s, asked.budget) for s in samples),
         problems=len(problems),
         problems_scored=len(scored),
         samples=n,
@@ -140,16 +181,30 @@ def _score(bench: str, asked: BenchmarkAsked, evaluation: Evaluation) -> Benchma
         avg=_average(scored.values()),
         mean_score=_mean(means) if means else None,
         bounds=_bounds(by_problem, correct, n) if missing and problems else None,
-        pass_at={k: _over_problems([pass_at(k, len(scored[p]), correct[p]) for p in scored]) for k in powers},
-        pass_all={k: _over_problems([all_of(k, len(scored[p]), correct[p]) for p in scored]) for k in powers},
-        # No two programs, texts or calls are one answer by their text.
-        maj=_majority(scored) if n > 1 and not VERIFIERS[asked.protocol.verifier].structured else None,
-        instructions=_instructions(problems, scored),
+        pass_at={
+            k: _over_problems([pass_at(k, len(scored[p]), correct[p]) for p in scored], given // k) for k in sizes
+        },
+        pass_all={
+            k: _over_problems([all_of(k, len(scored[p]), correct[p]) for p in scored], given // k) for k in sizes
+        },
+        maj=_over_problems([majority(v) for v in votes.values()], 1) if any(votes.values()) else None,
+        maj_at=_majorities(votes, scored, sizes) if any(votes.values()) else {},
+        instructions=strict[1] if strict else None,
+        prompts_loose=loose[0] if loose else None,
+        instructions_loose=loose[1] if loose else None,
+        other_data=_other_data(asked),
         kinds={kind: kinds[kind] for kind in KINDS},
         tokens=_tokens(samples),
         cost=fsum(costs) if costs else None,
         by_category=_by_category(problems, scored),
     )
+
+
+def _other_data(asked: BenchmarkAsked) -> str | None:
+    named = asked.protocol.data.sha256
+    if named in (None, asked.sha256):
+        return None
+    return f"the data ({asked.data_source}) are not the version that the protocol names: sha256 {asked.sha256}, not {named}"
 
 
 def _average(answers: Iterable[Sequence[Sample]]) -> Estimate | None:
@@ -158,9 +213,9 @@ def _average(answers: Iterable[Sequence[Sample]]) -> Estimate | None:
     return mean_of_problems(means, sum(map(len, groups)))
 
 
-def _over_problems(values: list[float]) -> Estimate:
-    """Of one value in [0, 1] for each problem; Wilson's interval, which is wide enough for values between 0 and 1."""
-    estimate = mean_of_problems(values, len(values))
+def _over_problems(values: list[float], draws: int) -> Estimate:
+    """Of one value in [0, 1] for each problem. `draws`: of k answers, that all the answers make and share nothing."""
+    estimate = mean_of_problems(values, max(draws, len(values)))
     assert estimate is not None
     return estimate
 
@@ -171,40 +226,31 @@ def _bounds(by_problem: dict[str, list[Sample]], correct: dict[str, int], n: int
     return low, min(1.0, low + lacking)
 
 
-def _majority(scored: dict[str, list[Sample]]) -> Estimate | None:
-    """Only answers that were read vote, by their text with white space folded. None where none votes at all."""
-    votes = [
-        [(" ".join(a.parsed.split()), a.status == "correct") for a in answers if votes_with(a)]
-        for answers in scored.values()
-    ]
-    return _over_problems([majority(v) for v in votes]) if any(votes) else None
+def _votes(scored: dict[str, list[Sample]]) -> dict[str, list[Vote]]:
+    """Of each problem: only answers that were read vote, by their text with white space folded; a letter is the choice that
+    it stood for in that sample."""
+    return {
+        problem: [(unshuffled(a.parsed, a.choice_order), a.status == "correct") for a in answers if votes_with(a)]
+        for problem, answers in scored.items()
+    }
+
+
+def _majorities(
+    votes: dict[str, list[Vote]], scored: dict[str, list[Sample]], sizes: Sequence[int]
+) -> dict[int, Estimate]:
+    if max(map(len, scored.values())) > MOST_ANSWERS:
+        return {}
+    earned = [majority_of(sizes, votes[problem], len(answers)) for problem, answers in scored.items()]
+    given = sum(map(len, scored.values()))
+    return {k: _over_problems([of_one[k] for of_one in earned], given // k) for k in sizes}
+
+
+def _is_over(sample: Sample, budget: int | None) -> bool:
+    return budget is not None and (sample.reasoning_tokens or 0) > budget + END_TOKENS
 
 
 def votes_with(sample: Sample) -> bool:
     return sample.parsed is not None and sample.status in ("correct", "wrong")
-
-
-def _instructions(problems: list[Problem], scored: dict[str, list[Sample]]) -> Estimate | None:
-    """Share of all instructions of all answers. An answer without parts (nothing was said, or it was cut off) has followed
-    none of them; the interval is over prompts, whose instructions are answered together."""
-    followed, given, prompts = 0, 0, 0
-    for problem in problems:
-        answers = scored.get(problem.id, [])
-        count = _instruction_count(problem)
-        if answers and count:
-            prompts += 1
-            followed += sum(part.get("status") == "correct" for a in answers for part in a.parts)
-            given += count * len(answers)
-    if not given:
-        return None
-    share = min(1.0, followed / given)
-    return mean_of_problems([share] * prompts, prompts)
-
-
-def _instruction_count(problem: Problem) -> int:
-    """How many instructions are to be followed; 0 where a problem is none of following instructions."""
-    reference = problem.reference if isinstance(problem.reference, dict) else {}
-    return len(reference.get("instruction_id_list", ()))
 
 
 def _tokens(samples: Sequence[Sample]) -> Tokens | None:
@@ -220,6 +266,7 @@ def _tokens(samples: Sequence[Sample]) -> Tokens | None:
         median=float(median(counts)),
         p95=counts[ceil(0.95 * len(counts)) - 1],
         reasoning=sum(reasoning) if reasoning else None,
+        reasoning_mean=sum(reasoning) / len(reasoning) if reasoning else None,
         prompt=sum(prompts) if prompts else None,
     )
 

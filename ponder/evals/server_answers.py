@@ -11,6 +11,10 @@ from ponder.evals.asking import NoReply, Question, Reply
 from ponder.verifiers.response import Response, split_response
 
 CONCURRENT = 16
+NO_TOOLS = (
+    ". This question gives functions to call: if the server takes no tools, start it so that it does (vLLM: "
+    "--enable-auto-tool-choice and --tool-call-parser; llama.cpp: --jinja), or leave this benchmark out of --bench"
+)
 
 
 class ServerAnswers:
@@ -48,7 +52,9 @@ class ServerAnswers:
         )
         try:
             answer = await self.engine.chat(question.messages, asked)
-        except (ValueError, OpenAiFailure) as error:
+        except ValueError as error:
+            raise NoReply(f"{error}{NO_TOOLS if question.tools else ''}") from error
+        except OpenAiFailure as error:
             raise NoReply(str(error)) from error
         # A server without a parser of thoughts leaves them in the text.
         split = split_response(answer.text, truncated=answer.finish_reason == "length")

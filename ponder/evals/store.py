@@ -128,11 +128,14 @@ def _latest(directory: Path) -> dict[Key, Sample]:
     """The last answer to each sample, and of several the last that did not fail."""
     latest: dict[Key, Sample] = {}
     path = directory / SAMPLES
-    for number, row in _rows(path, whole=False):
-        sample = from_json(Sample, row, f"{path}, line {number}")
-        key = (sample.bench, sample.problem, sample.sample)
-        if key not in latest or sample.failure is None or latest[key].failure is not None:
-            latest[key] = sample
+    try:
+        for number, row in _rows(path, whole=False):
+            sample = from_json(Sample, row, f"{path}, line {number}")
+            key = (sample.bench, sample.problem, sample.sample)
+            if key not in latest or sample.failure is None or latest[key].failure is not None:
+                latest[key] = sample
+    except ValueError as error:
+        raise ValueError(f"{error}. Take the line out: the evaluation's own command asks again what it held") from None
     return latest
 
 

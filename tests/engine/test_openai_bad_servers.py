@@ -25,19 +25,6 @@ GOOD = response(chat("fine"))
 BUSY = response({"error": {"message": "too many requests"}}, 429)
 
 
-@pytest.fixture
-def fake():
-    servers = []
-
-    def start(act) -> FakeOpenAi:
-        servers.append(FakeOpenAi(act))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.close()
-
-
 def asking(server: FakeOpenAi, body=lambda engine: engine.chat(ASK), patience: Patience = QUICK, **options):
     async def main():
         async with OpenAiEngine(OpenAiProfile(server.url, "m"), patience=patience, **options) as engine:
@@ -54,16 +41,16 @@ async def collected(stream):
 
 
 @pytest.mark.parametrize("bad", [BUSY, response({}, 500), response(b"<html>", 503, "text/html"), b"", GOOD[:-5]])
-def test_it_is_asked_again(fake, bad):
+def test_it_is_asked_again(fake_openai, bad):
     """429, 5xx, a connection that ends without a word; in the midst of a whole answer, too."""
-    server = fake(in_turn(bad, bad, GOOD))
+    server = fake_openai(in_turn(bad, bad, GOOD))
     assert asking(server).text == "fine" and len(server.asked) == 3
     assert server.asked[0].body == server.asked[2].body
 
 
-def test_a_stream_is_asked_again_only_before_its_first_piece(fake):
+def test_a_stream_is_asked_again_only_before_its_first_piece(fake_openai):
     whole = STREAM + delta(content="fi") + delta(content="ne") + delta("stop") + b"data: [DONE]\n\n"
-    server = fake(in_turn(BUSY, whole))
+    server = fake_openai(in_turn(BUSY, whole))
     pieces = asking(server, lambda engine: collected(engine.stream_chat(ASK)))
     assert [piece.text for piece in pieces] == ["fi", "ne", ""] and pieces[-1].answer.text == "fine"
     assert server.asked[1].body["stream_options"] == {"include_usage": True}
@@ -73,14 +60,14 @@ def test_a_stream_is_asked_again_only_before_its_first_piece(fake):
         (STREAM + piece, "broke off: its answer has no finish_reason"),
         (in_chunks, "broke off: peer"),
     ):
-        server = fake(in_turn(broken, whole))
+        server = fake_openai(in_turn(broken, whole))
         with pytest.raises(OpenAiFailure, match=message):
             asking(server, lambda engine: collected(engine.stream_chat(ASK)))
         assert len(server.asked) == 1
 
 
-def test_it_is_not_asked_for_ever(fake):
-    server = fake(in_turn(BUSY))
+def test_it_is_not_asked_for_ever(fake_openai):
+    server = fake_openai(in_turn(BUSY))
     with pytest.raises(
         OpenAiFailure, match=r"chat/completions answers 429 .*: too many requests; asked 4 times, 0\.0 s"
     ):
@@ -92,36 +79,38 @@ def test_it_is_not_asked_for_ever(fake):
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 422, 501, 307])
-def test_what_will_not_change_is_not_asked_again(fake, status):
-    server = fake(in_turn(response({"error": {"message": "no\x1b[2J such"}}, status, location="http://elsewhere")))
+def test_what_will_not_change_is_not_asked_again(fake_openai, status):
+    server = fake_openai(
+        in_turn(response({"error": {"message": "no\x1b[2J such"}}, status, location="http://elsewhere"))
+    )
     with pytest.raises(ValueError if status in (400, 422) else OpenAiFailure, match=f"{status} .*: no.*such") as caught:
         asking(server)
     assert len(server.asked) == 1 and "\x1b" not in str(caught.value) and server.url in str(caught.value)
 
 
-def test_money_that_is_spent_comes_not_back_by_waiting(fake):
-    server = fake(in_turn(response({"error": {"message": "pay", "code": "insufficient_quota"}}, 429)))
+def test_money_that_is_spent_comes_not_back_by_waiting(fake_openai):
+    server = fake_openai(in_turn(response({"error": {"message": "pay", "code": "insufficient_quota"}}, 429)))
     with pytest.raises(OpenAiFailure, match=r"429 .*: pay$"):
         asking(server)
     assert len(server.asked) == 1
 
 
-def test_retry_after_is_heeded_within_bounds(fake):
-    server = fake(in_turn(response({}, 429, Retry_After="0.3"), GOOD))
+def test_retry_after_is_heeded_within_bounds(fake_openai):
+    server = fake_openai(in_turn(response({}, 429, Retry_After="0.3"), GOOD))
     begun = time.monotonic()
     assert asking(server).text == "fine"
     assert time.monotonic() - begun >= 0.3, "longer than its own pause"
     for value in ("3600", formatdate(time.time() + 3600, usegmt=True), "1" * 39):
-        server = fake(in_turn(response({}, 503, Retry_After=value)))
+        server = fake_openai(in_turn(response({}, 503, Retry_After=value)))
         with pytest.raises(OpenAiFailure, match=r"503 .*; it asks to wait \d+ s: ask later, or with more patience"):
             asking(server)
         assert len(server.asked) == 1
     for value in ("-5", "soon", "nan", formatdate(0, usegmt=True)):
-        server = fake(in_turn(response({}, 503, Retry_After=value), GOOD))
+        server = fake_openai(in_turn(response({}, 503, Retry_After=value), GOOD))
         assert asking(server).text == "fine"
 
 
-def test_no_more_are_asked_at_a_time_than_said(fake):
+def test_no_more_are_asked_at_a_time_than_said(fake_openai):
     """Those that wait to be asked again count."""
     together = threading.Barrier(3)
 
@@ -137,7 +126,7 @@ def test_no_more_are_asked_at_a_time_than_said(fake):
         return [answer.text for answer in await asyncio.gather(*(engine.chat(ASK) for _ in range(20)))]
 
     for ask in (evaluate, all_at_once):
-        server = fake(act)
+        server = fake_openai(act)
         assert asking(server, ask, concurrent=3) == ["fine"] * 20 and server.most == 3
 
 
@@ -155,15 +144,15 @@ async def nothing(asked, writer):
 
 
 @pytest.mark.parametrize("act", [nothing, nothing_more])
-def test_a_server_that_says_nothing_is_given_up(fake, act):
-    server = fake(act)
+def test_a_server_that_says_nothing_is_given_up(fake_openai, act):
+    server = fake_openai(act)
     with pytest.raises(OpenAiFailure, match=r"has not answered within 0\.2 s: ask for fewer tokens, or wait longer"):
         asking(server, lambda engine: collected(engine.stream_chat(ASK)), patience=Patience(answer_s=0.2))
     assert len(server.asked) == 1
 
 
-def test_who_closes_the_engine_ends_what_is_asked(fake):
-    server = fake(nothing_more)
+def test_who_closes_the_engine_ends_what_is_asked(fake_openai):
+    server = fake_openai(nothing_more)
 
     async def body(engine):
         stream = engine.stream_chat(ASK)
@@ -179,23 +168,25 @@ def test_who_closes_the_engine_ends_what_is_asked(fake):
     asking(server, body)
 
 
-def test_large_answers_are_taken_and_endless_ones_are_not(fake, monkeypatch):
+def test_large_answers_are_taken_and_endless_ones_are_not(fake_openai, monkeypatch):
     text = "grün " * 400_000  # 2 MB, and more as JSON
-    assert asking(fake(in_turn(response(chat(text))))).text == text
-    assert asking(fake(in_turn(STREAM + delta(content=text) + delta("length"))), lambda e: e.chat(ASK)).text == text
+    assert asking(fake_openai(in_turn(response(chat(text))))).text == text
+    assert (
+        asking(fake_openai(in_turn(STREAM + delta(content=text) + delta("length"))), lambda e: e.chat(ASK)).text == text
+    )
     monkeypatch.setattr(openai_http, "MOST_BYTES", 2**20)
     for endless in (response(chat(text)), STREAM + delta(content="x") * 30_000, STREAM + b": ping\n" * 200_000):
         with pytest.raises(OpenAiFailure, match="sends more than 1 MiB: that is no answer"):
-            asking(fake(in_turn(endless)))
+            asking(fake_openai(in_turn(endless)))
     with pytest.raises(OpenAiFailure, match="503") as caught:
-        asking(fake(in_turn(response(b"x" * 2**22, 503))))
+        asking(fake_openai(in_turn(response(b"x" * 2**22, 503))))
     assert len(str(caught.value)) < 1000
 
 
-def test_lines_have_a_limit(fake, monkeypatch):
+def test_lines_have_a_limit(fake_openai, monkeypatch):
     monkeypatch.setattr("ponder.engine.vllm_wire.MAX_LINE", 1000)
     with pytest.raises(OpenAiFailure, match="chat/completions sent a line of more than 1000 bytes"):
-        asking(fake(in_turn(STREAM + b"data: " + b"x" * 5000)))
+        asking(fake_openai(in_turn(STREAM + b"data: " + b"x" * 5000)))
 
 
 # ---- what is no answer ----
@@ -233,62 +224,62 @@ def test_lines_have_a_limit(fake, monkeypatch):
     ],
     ids=lambda body: (body if isinstance(body, bytes) else json.dumps(body).encode())[:40].decode(),
 )
-def test_what_is_no_answer_is_one_error_that_names_the_address(fake, body):
+def test_what_is_no_answer_is_one_error_that_names_the_address(fake_openai, body):
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    server = fake(in_turn(response(raw)))
+    server = fake_openai(in_turn(response(raw)))
     with pytest.raises(OpenAiFailure, match=f"{server.url}/chat/completions sends what is no answer in OpenAI's form"):
         asking(server)
     if not isinstance(body, bytes) or body:
         for stream in (STREAM + b"data: " + raw + b"\n\n", STREAM + delta(content="fi") + b"data: " + raw + b"\n\n"):
             with pytest.raises(OpenAiFailure, match=r"no answer in OpenAI's form|broke off"):
-                asking(fake(in_turn(stream)), lambda engine: collected(engine.stream_chat(ASK)))
+                asking(fake_openai(in_turn(stream)), lambda engine: collected(engine.stream_chat(ASK)))
 
 
-def test_errors_within_a_stream(fake):
+def test_errors_within_a_stream(fake_openai):
     for error, kind, message in (
         ({"message": "out of memory", "code": 500}, OpenAiFailure, "has failed: out of memory"),
         ("gone", OpenAiFailure, "has failed: gone"),
         ({"message": "too long", "code": 400}, ValueError, "refuses the request: too long"),
     ):
-        server = fake(in_turn(STREAM + delta(content="fi") + event({"error": error})))
+        server = fake_openai(in_turn(STREAM + delta(content="fi") + event({"error": error})))
         with pytest.raises(kind, match=message):
             asking(server, lambda engine: collected(engine.stream_chat(ASK)))
 
 
-def test_compression_that_nobody_asked_for_is_refused(fake):
+def test_compression_that_nobody_asked_for_is_refused(fake_openai):
     """A few bytes could become gigabytes."""
-    server = fake(in_turn(response(b"x", Content_Encoding="gzip")))
+    server = fake_openai(in_turn(response(b"x", Content_Encoding="gzip")))
     with pytest.raises(OpenAiFailure, match="sends 'gzip', though no compression was asked for"):
         asking(server)
     assert server.asked[0].headers["accept-encoding"] == "identity"
 
 
-def test_dialects(fake):
+def test_dialects(fake_openai):
     """Of thoughts, of empty fields, of lines, and of characters that are none."""
     for message in ({"reasoning": "hm"}, {"reasoning_content": "hm"}, {"reasoning": "hm", "reasoning_content": "hm"}):
-        answer = asking(fake(in_turn(response(chat("3", **message)))))
+        answer = asking(fake_openai(in_turn(response(chat("3", **message)))))
         assert (answer.reasoning, answer.text) == ("hm", "3")
-    answer = asking(fake(in_turn(response(chat(None, "tool_calls", reasoning=None) | {"usage": None}))))
+    answer = asking(fake_openai(in_turn(response(chat(None, "tool_calls", reasoning=None) | {"usage": None}))))
     assert (answer.text, answer.finish_reason, answer.usage.prompt) == ("", "tool_calls", None)
     stream = (
         b": hello\r\n\r\nevent: x\r\ndata:"
         + delta("stop", reasoning="h\ud83dm", content="a\u2028b")[6:-2]
         + b"\r\n\r\n"
     )
-    last = asking(fake(in_turn(STREAM + stream)), lambda engine: collected(engine.stream_chat(ASK)))[-1]
+    last = asking(fake_openai(in_turn(STREAM + stream)), lambda engine: collected(engine.stream_chat(ASK)))[-1]
     assert (last.answer.reasoning, last.answer.text) == ("h\ufffdm", "a\u2028b")
 
 
-def test_what_cannot_be_asked(fake):
-    server = fake(in_turn(GOOD))
+def test_what_cannot_be_asked(fake_openai):
+    server = fake_openai(in_turn(GOOD))
     for messages in ([{"role": "user", "content": {1}}], [{"role": "user", "content": float("nan")}]):
         with pytest.raises(ValueError, match="cannot be written as JSON"):
             asking(server, lambda engine, messages=messages: engine.chat(messages))
     assert not server.asked
 
 
-def test_an_engine_belongs_to_one_event_loop(fake):
-    engine = OpenAiEngine(OpenAiProfile(fake(in_turn(GOOD)).url, "m"))
+def test_an_engine_belongs_to_one_event_loop(fake_openai):
+    engine = OpenAiEngine(OpenAiProfile(fake_openai(in_turn(GOOD)).url, "m"))
     assert asyncio.run(engine.chat(ASK)).text == "fine"
     with pytest.raises(OpenAiFailure, match="belongs to another event loop"):
         asyncio.run(engine.chat(ASK))
@@ -307,15 +298,15 @@ def test_an_engine_belongs_to_one_event_loop(fake):
         ),
     ],
 )
-def test_an_engine_of_tokens_needs_tokens(fake, choice, message):
-    server = fake(in_turn(response({"choices": [{"finish_reason": "stop"} | choice]})))
+def test_an_engine_of_tokens_needs_tokens(fake_openai, choice, message):
+    server = fake_openai(in_turn(response({"choices": [{"finish_reason": "stop"} | choice]})))
     engine = OpenAiTokenEngine(OpenAiProfile(server.url, "m"), patience=QUICK)
     request = Request("r", (1, 2), SamplingParams(max_tokens=4, stop_ids=frozenset({9})), seed=1)
     with pytest.raises(OpenAiFailure, match=message):
         list(engine.generate([request]))
 
 
-def test_an_engine_of_tokens_that_nobody_reads_any_more_hangs_up(fake):
+def test_an_engine_of_tokens_that_nobody_reads_any_more_hangs_up(fake_openai):
     choice = {"text": "a", "token_ids": [7], "logprobs": {"tokens": ["a"], "token_logprobs": [-1]}}
 
     async def act(asked, writer):
@@ -323,7 +314,7 @@ def test_an_engine_of_tokens_that_nobody_reads_any_more_hangs_up(fake):
             await asyncio.Event().wait()
         writer.write(response({"choices": [choice | {"finish_reason": "length"}]}))
 
-    engine = OpenAiTokenEngine(OpenAiProfile(fake(act).url, "m"), concurrent=4, patience=QUICK)
+    engine = OpenAiTokenEngine(OpenAiProfile(fake_openai(act).url, "m"), concurrent=4, patience=QUICK)
     completions = engine.generate(Request(n, (1, 2), SamplingParams(max_tokens=1), seed=1) for n in range(9))
     begun = time.monotonic()
     assert next(completions).ids == [7]

@@ -9,8 +9,11 @@ import pytest
 
 from ponder.evals.data import load_problems
 from ponder.evals.loading import load_protocol
+from ponder.evals.scores import scores
+from ponder.evals.store import Evaluation
 from ponder.tasks import Task
 from ponder.verifiers import Response, Verification, reference_response
+from tests.evals.making import evaluation, problem, protocol, sample
 
 PAIRS = Path(__file__).parents[3] / "shared" / "data" / "agreement_dev"
 OWN = Path(__file__).parent / "data"
@@ -61,6 +64,39 @@ def test_ifeval_strict_and_loose(tmp_path, verification):
         ]
         print(f"IFEval, {mode}: {sum(agree)} of {len(rows)} answers are judged as the official checker does")
         assert all(agree)
+
+
+def test_ifevals_four_numbers_are_the_official_ones(verification):
+    """Of stored answers, strict verdicts and all, with the loose ones made when the scores are computed."""
+    rows = labelled("if_pairs.jsonl")
+    problems = [
+        problem(f"p{n}", "ifeval", messages=({"role": "user", "content": row["prompt"]},),
+                reference={name: row[name] for name in ("instruction_id_list", "kwargs")})
+        for n, row in enumerate(rows)
+    ]  # fmt: skip
+    tasks = [Task(asked.messages, "general", "instructions", asked.reference) for asked in problems]
+    answers = [Response("", row["response"], True, False) for row in rows]
+    verdicts = verification.verify_all(list(zip(tasks, answers, strict=True)))
+    samples = [
+        sample(asked.id, 0, verdict.status, "ifeval", content=row["response"],
+               parts=tuple(part.to_json() for part in verdict.parts))
+        for asked, row, verdict in zip(problems, rows, verdicts, strict=True)
+    ]  # fmt: skip
+    of_one = evaluation({"p0": ["wrong"]}, asked=protocol("ifeval", 1, "instructions"))
+    score = scores(Evaluation(of_one.manifest, problems, samples))[0]
+    ours = (score.avg.value, score.instructions.value, score.prompts_loose.value, score.instructions_loose.value)
+    given = sum(len(row["strict"]) for row in rows)
+    official = tuple(
+        number
+        for mode in ("strict", "loose")
+        for number in (sum(all(row[mode]) for row in rows) / len(rows), sum(sum(row[mode]) for row in rows) / given)
+    )
+    named = ("prompts strict", "instructions strict", "prompts loose", "instructions loose")
+    print(
+        "IFEval:",
+        ", ".join(f"{n} {100 * a:.2f} and {100 * b:.2f}" for n, a, b in zip(named, ours, official, strict=True)),
+    )
+    assert ours == pytest.approx(official)
 
 
 def test_bfcl(tmp_path, verification):

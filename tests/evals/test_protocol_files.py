@@ -23,6 +23,13 @@ def suite(tmp_path, text: str = SUITE, name: str = "mine.yaml"):
     return tmp_path / name
 
 
+def test_a_suites_rows_lie_beside_it_wherever_it_is_named_from(tmp_path, monkeypatch):
+    (tmp_path / "own.yaml").write_text("data: {file: own.jsonl}\nverifier: math\n")
+    (tmp_path / "own.jsonl").write_text('{"prompt": "1 + 1?", "answer": "2"}\n')
+    monkeypatch.chdir(tmp_path)
+    assert [task.reference for task in load_problems(load_protocol("own.yaml")).tasks] == ["2"]
+
+
 def test_every_protocol_has_a_greedy_variant_and_a_source_of_its_own_for_each():
     names = [name for name, _, _ in known()]
     assert names == sorted(names) and {"aime24", "livecodebench", "ifeval", "bfcl", "gpqa", "sat"} < set(names)

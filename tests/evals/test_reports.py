@@ -2,31 +2,29 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rich.console import Console
 
+from ponder.evals.choices import shuffled
 from ponder.evals.diff import diff
 from ponder.evals.published import differences, published
+from ponder.evals.records import BUDGET
 from ponder.evals.report_chart import bar_chart
 from ponder.evals.report_html import render_html
 from ponder.evals.report_markdown import markdown
 from ponder.evals.report_terminal import diff_table, score_table
 from ponder.evals.scores import scores, scores_json
 from ponder.evals.store import Evaluation
+from ponder.tasks.task import Task
 from tests.evals.making import evaluation, problem, protocol, sample
+from tests.evals.printing import printed
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)> \x1b[31m ]]> & \"'|` \ud800"
-
-
-def printed(shown) -> str:
-    console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    console.print(shown)
-    return console.export_text()
 
 
 def hostile() -> Evaluation:
@@ -83,6 +81,21 @@ def test_the_page_is_inert_and_whole():
     )
     assert any(a.get("data-status") == "correct wrong" for _, a in tags)
     assert {a["data-value"] for _, a in tags if a.get("data-filter") == "status"} == {"all", "correct", "wrong"}
+
+
+def test_each_answer_says_the_letter_that_was_right_as_it_saw_the_choices():
+    asked = ({"role": "user", "content": "Which?\n\nA. one\nB. two\nC. three"},)
+    task = Task(asked, "choice", "choice", "B", metadata={"choices": ["one", "two", "three"]})
+    orders = [shuffled(task, 0, number) for number in range(6)]
+    assert len({one.reference for one in orders}) > 1
+    value = evaluation({"a": ["wrong"] * 6}, asked=protocol("gpqa", 6, "choice", shuffle_choices=True))
+    rows = [replace(value.problems[0], messages=asked, reference="B")]
+    answers = [replace(s, messages=one.messages, choice_order=one.metadata["choice_order"], parsed="A")
+               for s, one in zip(value.samples, orders, strict=True)]  # fmt: skip
+    page = render_html(Evaluation(value.manifest, rows, answers))
+    assert re.findall(r"as its choices stood: <code>(\w)</code>", page) == [one.reference for one in orders]
+    assert "expected <code>B</code> in this order of the choices" in page
+    assert "as its choices stood" not in render_html(value)
 
 
 def test_an_answer_that_failed_says_why():
@@ -149,6 +162,7 @@ def test_published_scores_have_their_source():
         (None, 64, []),
         ({"max_tokens": [32768, 256]}, 64, ["max_tokens 256 against 32768"]),
         (None, 1, ["samples 1 against 64"]),
+        ({BUDGET: [None, 512]}, 64, ["thinking budget 512"]),
     ],
 )
 def test_how_a_measurement_differs_from_a_published_score(changed, samples, said):

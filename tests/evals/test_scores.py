@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ponder.evals.estimates import all_of, majority, mean_of_problems, pass_at
+from ponder.evals.estimates import all_of, mean_of_problems, pass_at
+from ponder.evals.majority import majority
 from ponder.evals.score_words import further, headline, kinds, notes
 from ponder.evals.scores import scores, scores_json
 from ponder.evals.store import Evaluation
@@ -124,6 +125,32 @@ def test_instructions_are_scored_one_by_one():
     value = one(Evaluation(evaluation({"a": ["wrong"]}, asked=asked).manifest, rows, answers))
     assert value.instructions.value == 0.25, "an answer that was cut off follows none of its instructions"
     assert value.avg.value == 0
+
+
+def test_instructions_have_a_loose_score_that_is_judged_on_what_is_stored():
+    asked = protocol("ifeval", 1, "instructions")
+    reference = {"instruction_id_list": ["punctuation:no_comma", "change_case:english_lowercase"], "kwargs": [{}, {}]}
+    rows = [problem(name, "ifeval", reference=reference) for name in "abc"]
+    strict = {"a": ("wrong", "correct"), "b": ("wrong", "wrong"), "c": ()}
+    texts = {"a": "sure, here it is:\nall is well", "b": "Sure, yes\nnot so, You know\nbye", "c": "all is well"}
+    answers = [
+        sample(name, 0, "truncated" if name == "c" else "wrong", "ifeval", content=texts[name], parts=tuple(
+            {"name": str(i), "status": s, "score": 0.0, "reason": ""} for i, s in enumerate(strict[name])))
+        for name in "abc"
+    ]  # fmt: skip
+    value = one(Evaluation(evaluation({"a": ["wrong"]}, asked=asked).manifest, rows, answers))
+    assert value.avg.value == 0 and value.instructions.value == pytest.approx(1 / 6)
+    assert value.prompts_loose.value == pytest.approx(1 / 3), "without its first line, a has no comma"
+    assert value.instructions_loose.value == pytest.approx(2 / 6), "b keeps its commas, c was cut off"
+    assert one(evaluation({"a": ["wrong"]})).prompts_loose is None
+
+
+def test_another_version_of_the_data_is_said_with_both_hashes():
+    asked = protocol()
+    named = asked.model_copy(update={"data": asked.data.model_copy(update={"sha256": "a" * 64})})
+    said = " ".join(notes(one(evaluation({"a": ["correct"]}, asked=named))))
+    assert f"sha256 {'d' * 64}, not {'a' * 64}" in said
+    assert one(evaluation({"a": ["correct"]}, asked=named, sha256="a" * 64)).other_data is None
 
 
 def test_categories_and_tokens():

@@ -9,14 +9,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ponder.clients.talk.asking import Settings
-from ponder.clients.talk.client import Client, WireError
+from ponder.clients.talk.client import Client
+from ponder.clients.talk.models import KEY_VARIABLE, listed_models, only_model
 from ponder.clients.terminal.chat import Chat
 from ponder.clients.terminal.reading import Reader
 from ponder.clients.terminal.screen import Screen
 from ponder.server.start.checkpoint import find_checkpoint
-
-KEY_VARIABLE = "OPENAI_API_KEY"
-MOST_NAMES = 20  # of models that are listed
 
 
 @dataclass(frozen=True)
@@ -92,20 +90,7 @@ def _chat(client: Client, greeting: str, reader: Reader, screen: Screen, options
 
 
 async def _only_model(base_url: str, api_key: str | None) -> str:
-    client = Client(base_url, "", api_key)
-    try:
-        models = list(await client.models())
-    except WireError as error:
-        hint = f" ({KEY_VARIABLE} or --api-key-file gives one)" if error.status in (401, 403) else ""
-        raise ConnectionError(f"{error}{hint}") from error
-    finally:
-        await client.close()
-    if len(models) == 1:
-        return models[0]
-    if not models:
-        raise ValueError(f"{base_url} names no model: give it with --model")
-    shown = ", ".join(models[:MOST_NAMES]) + (", ..." if len(models) > MOST_NAMES else "")
-    raise ValueError(f"{base_url} has {len(models)} models, choose one with --model: {shown}")
+    return only_model(base_url, await listed_models(base_url, api_key))
 
 
 def _api_key(file: Path | None) -> str | None:
