@@ -177,35 +177,3 @@ def contamination(
     tasks = chain(*pool.at_hand, pool.train.draw(0, DRAWN))
     if print_hits(look(tasks, problems), bench):
         raise typer.Exit(1)
-
-
-@app.command("card")
-def card(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="the run whose checkpoint is released")],
-    license_: Annotated[str, typer.Option("--license", help="the checkpoint's licence, such as apache-2.0")],
-    scores: Annotated[Path | None, typer.Option(help="an evaluation of it")] = None,
-    base: Annotated[str | None, typer.Option(help="the hub's id of the model that training started from")] = None,
-    base_license: Annotated[str | None, typer.Option(help="its licence")] = None,
-    data: Annotated[
-        list[str] | None, typer.Option(help="training data with its licence: --data openai/gsm8k=mit (repeatable)")
-    ] = None,
-    hub_data: Annotated[list[str] | None, typer.Option(help="those of them that are data sets on the hub")] = None,
-) -> None:
-    """Print the README.md of a run's checkpoint in the hub's form: licences, lineage, recipe, scores."""
-    from ponder.evals.card import Release
-    from ponder.evals.card import card as text_of
-    from ponder.evals.store import read
-    from ponder.runs.run import Run
-
-    there = Run.open(run)
-    release = Release(
-        name=run.resolve().name,
-        license=license_,
-        base_model=base,
-        base_license=base_license,
-        data={source: licence for source, _, licence in (one.rpartition("=") for one in data or ())},
-        hub_data=tuple(hub_data or ()),
-        recipe=(run / "recipe.yaml").read_text(encoding="utf-8"),
-        lineage=there.lineage,
-    )
-    print(text_of(release, [read(scores)] if scores else []), end="")

@@ -115,7 +115,7 @@ def _results(rows: list[BenchmarkScore]) -> list[dict[str, Any]]:
     return [
         {
             "task": {"type": "text-generation"},
-            "dataset": {"type": score.bench, "name": printable(score.name)},
+            "dataset": {"type": score.benchmark, "name": printable(score.name)},
             "metrics": [
                 {
                     "type": "accuracy",
