@@ -11,7 +11,7 @@ from math import ceil, fsum
 from statistics import median
 from typing import Any, get_args
 
-from ponder.evals.estimates import Estimate, all_of, majority, mean_of_problems, pass_at
+from ponder.evals.estimates import Estimate, all_of, bounds, majority, mean_of_problems, pass_at
 from ponder.evals.records import BenchmarkAsked, Problem, Sample
 from ponder.evals.store import Evaluation
 from ponder.verifiers.table import VERIFIERS
@@ -139,7 +139,9 @@ def _score(bench: str, asked: BenchmarkAsked, evaluation: Evaluation) -> Benchma
         missing=missing,
         avg=_average(scored.values()),
         mean_score=_mean(means) if means else None,
-        bounds=_bounds(by_problem, correct, n) if missing and problems else None,
+        bounds=bounds([(len(row), correct.get(p, 0)) for p, row in by_problem.items()], n)
+        if missing and problems
+        else None,
         pass_at={k: _over_problems([pass_at(k, len(scored[p]), correct[p]) for p in scored]) for k in powers},
         pass_all={k: _over_problems([all_of(k, len(scored[p]), correct[p]) for p in scored]) for k in powers},
         # No two programs, texts or calls are one answer by their text.
@@ -163,12 +165,6 @@ def _over_problems(values: list[float]) -> Estimate:
     estimate = mean_of_problems(values, len(values))
     assert estimate is not None
     return estimate
-
-
-def _bounds(by_problem: dict[str, list[Sample]], correct: dict[str, int], n: int) -> tuple[float, float]:
-    low = _mean(correct.get(p, 0) / max(n, len(answers)) for p, answers in by_problem.items())
-    lacking = _mean((max(n, len(answers)) - len(answers)) / max(n, len(answers)) for answers in by_problem.values())
-    return low, min(1.0, low + lacking)
 
 
 def _majority(scored: dict[str, list[Sample]]) -> Estimate | None:

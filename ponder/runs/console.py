@@ -7,7 +7,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from ponder.runs.summary import further_figures
+from ponder.runs.summary import further_figures, missing_lines
 from ponder.runs.wording import duration, percent, printable, span
 
 _FIXED_WIDTH = 7 + 12 + 16 + 8  # of the columns steps, time, accuracy and tokens
@@ -66,7 +66,8 @@ def training_table(report: dict[str, Any]) -> Table | None:
 def run_tables(report: dict[str, Any], width: int = 80) -> Group:
     """What a terminal shows of a run: `stage_table`, and `training_table` where there is one."""
     training = training_table(report)
-    return Group(stage_table(report, width), *([] if training is None else ["", training]))
+    missing = [Text(line) for line in missing_lines(report)]
+    return Group(stage_table(report, width), *missing, *([] if training is None else ["", training]))
 
 
 def answer_figures(metrics: dict[str, float]) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 from ponder.runs.html_parts import badge, text
 from ponder.runs.run import Run
-from ponder.runs.summary import further_figures
+from ponder.runs.summary import further_figures, missing_lines
 from ponder.runs.wording import duration, percent, span, spread, title
 
 _FAILURES_SHOWN = 5
@@ -29,7 +29,12 @@ def stage_table(report: dict[str, Any]) -> str:
         )
     head = "".join(f'<th scope="col">{text(name)}</th>' for name in heads)
     counts = [stage["count"] for stage in stages if stage["count"]]
-    note = f"Each over {spread(counts)} answers to held-out problems; tokens per answer, thinking included."
+    note = " ".join(
+        [
+            f"Each over {spread(counts)} answers to held-out problems; tokens per answer, thinking included.",
+            *map(text, missing_lines(report)),
+        ]
+    )
     return (
         f'<div class="scroll"><table><thead><tr><th scope="col">after</th>{head}</tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table></div>" + (f'<p class="note">{note}</p>' if counts else "")
@@ -74,8 +79,8 @@ def failures_section(run: Run, report: dict[str, Any]) -> str:
         for row in samples
     )
     return f"""<section><h2>Where verifiers failed</h2>
-<p class="note">An answer whose verifier fails is not learned from; in an evaluation it counts as not solved. The latest
-are below, more in verifier_errors.jsonl.</p>
+<p class="note">An answer whose verifier fails is not learned from; in an evaluation it is missing, neither solved nor
+unsolved (Ponder 0.1.0 counted it as not solved). The latest are below, more in verifier_errors.jsonl.</p>
 <div class="scroll">{table if lines else ""}</div><div class="answers failures">{shown}</div></section>"""
 
 

@@ -87,10 +87,11 @@ class View:
         """`born`: whether the run's model was born in it, or came in."""
         self.accuracy = result.accuracy
         low, high = result.interval
-        domains = [f"{domain} {part.accuracy:.2f}" for domain, part in result.by_domain.items()]
+        domains = [f"{domain} {_two_digits(part.accuracy)}" for domain, part in result.by_domain.items()]
+        shown = "unknown" if result.accuracy is None else f"{result.accuracy:.3f} ({low:.2f} to {high:.2f})"
         apart = f" ({', '.join(domains)})" if len(domains) > 1 else ""
         self.console.print(
-            f"  {title(result.stage, born)} step {result.step}: held-out accuracy {result.accuracy:.3f} ({low:.2f} to {high:.2f}) on "
+            f"  {title(result.stage, born)} step {result.step}: held-out accuracy {shown} on "
             f"{result.count // result.samples_per_problem} problems{apart}{self._more(result)}, {result.mean_tokens:.0f} "
             "tokens an answer",
             highlight=False,
@@ -98,7 +99,11 @@ class View:
             soft_wrap=True,
         )
         if result.failed:
-            self.say(f"  on {result.failed} of these the verifier failed; they count as not solved ({FAILURES_FILE})")
+            low, high = result.bounds or (0.0, 1.0)
+            self.say(
+                f"  on {result.failed} of {result.count} answers the verifier failed: they are missing, neither solved nor "
+                f"unsolved; whatever they were, the accuracy is from {low:.3f} to {high:.3f} ({FAILURES_FILE})"
+            )
 
     @staticmethod
     def _more(result: EvalResult) -> str:
@@ -106,7 +111,7 @@ class View:
         the share cut off."""
         k, said = result.samples_per_problem, ""
         if k > 1:
-            said += f" x {k} answers, pass@{k} {result.pass_at_k:.3f}"
+            said += f" x {k} answers" + ("" if result.pass_at_k is None else f", pass@{k} {result.pass_at_k:.3f}")
         if result.mean_score is not None and abs(result.mean_score - result.accuracy) > 1e-9:
             said += f", mean score {result.mean_score:.3f}"
         if result.truncated_share:
@@ -129,3 +134,7 @@ class View:
         for path in paths:
             self.console.print(f"  {path}", style="dim", highlight=False, markup=False, soft_wrap=True)
         self.console.print(f"Talk to it: ponder chat {run.path}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _two_digits(share: float | None) -> str:
+    return "unknown" if share is None else f"{share:.2f}"

@@ -180,7 +180,7 @@ class Training:
         result = self._evaluate(progress, stage.settings.eval_problems)
         budget = DEFAULT_BUDGET if stage.error_budget is None else stage.error_budget
         name = stage.settings.name
-        if exceeds(result.failed, result.count, budget):
+        if result.accuracy is None or exceeds(result.failed, result.count, budget):
             self.view.say(f"{name}: this evaluation does not count for target and plateau: too few verdicts")
             return False
         found = measured(stage.settings, result)
