@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ponder.runs.html_parts import terms, text
 from ponder.runs.html_problems import problems_section
 from ponder.runs.html_style import SCRIPT, STYLE
-from ponder.runs.html_tables import failures_section, stage_table, training_table
+from ponder.runs.html_tables import benchmarks_section, failures_section, stage_table, training_table
 from ponder.runs.run import Run
 from ponder.runs.summary import best_line, headline
 from ponder.runs.wording import duration, percent
@@ -46,6 +46,7 @@ def render_html(run: Run, report: dict[str, Any], pictures: list[tuple["Panel", 
 {_figures(report)}
 </header>
 <section><h2>Stages</h2>{stage_table(report)}{training_table(report)}</section>
+{benchmarks_section(report)}
 <section><h2>Curves</h2><div class="curves">{curves}</div></section>
 {problems_section(run.evals(), report)}
 {failures_section(run, report)}

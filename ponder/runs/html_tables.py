@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ponder.runs.benchmarks import cell, comparison, notes, stage_titles
 from ponder.runs.html_parts import badge, text
 from ponder.runs.run import Run
 from ponder.runs.summary import further_figures, missing_lines
@@ -56,6 +57,33 @@ def training_table(report: dict[str, Any]) -> str:
         f"{heads}</tr></thead><tbody>{lines}</tbody></table></div>"
         if lines
         else ""
+    )
+
+
+def benchmarks_section(report: dict[str, Any]) -> str:
+    """Scores by stage; nothing where the recipe names no benchmark."""
+    if not report["benchmarks"]:
+        return ""
+    titles = stage_titles(report["benchmarks"])
+    heads = "".join(f'<th scope="col">{text(title)}</th>' for title in titles.values())
+    lines = ""
+    for bench in report["benchmarks"]:
+        by_stage = {stage["stage"]: stage for stage in bench["stages"]}
+        cells = "".join(f"<td>{cell(by_stage.get(name))}</td>" for name in titles)
+        small = f"<small>{text(bench['average'])}, protocol {text(bench['protocol'])}</small>"
+        lines += f'<tr><th scope="row">{text(bench["name"])}{small}</th>{cells}</tr>'
+    places = dict.fromkeys(stage["directory"] for bench in report["benchmarks"] for stage in bench["stages"])
+    compared = comparison(report["benchmarks"])
+    said = [
+        "In points of a hundred, with the 95% interval over problems.",
+        *notes(report["benchmarks"]),
+        f"Every answer with its verdict: report.html in {', '.join(places)}.",
+        *([f"Problem by problem: {compared}"] if compared else []),
+    ]
+    below = "".join(f'<p class="note">{text(line, longest=None)}</p>' for line in said)
+    return (
+        f'<section><h2>Benchmarks</h2><div class="scroll"><table><thead><tr><th scope="col">benchmark</th>{heads}</tr></thead>'
+        f"<tbody>{lines}</tbody></table></div>{below}</section>"
     )
 
 

@@ -128,6 +128,12 @@ SECTIONS: dict[str, dict[str, Metric]] = {
             "count", "held-out answers on which a verifier failed: neither right nor wrong, and in none of the means", "down"
         ),
         "eval/truncated_share": Metric("share", "held-out answers that were cut off", "down"),
+        "bench/NAME": Metric(
+            "share",
+            "a benchmark of the recipe at the end of a stage: pass@1, or avg@k with k answers to each problem. One answer to each "
+            "of 60 problems or fewer is no score, and not here",
+            "up",
+        ),
         "eval/length": Metric("tokens", "sampled tokens of a held-out answer, thinking included; the mean"),
     },
 }  # fmt: skip

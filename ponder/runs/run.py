@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ponder.runs.atomic import NOTHING_YET, SaveError, clean_leftovers, replacing_directory, write_json, write_text
+from ponder.runs.benchmarks import BenchmarkResult, benchmark_directories, read_results
 from ponder.runs.failures import FAILURES_FILE, add_failures, read_failures
 from ponder.runs.lineage import format_of, now, older, read_lineage, refuse_newer, resumed
 from ponder.runs.lock import RunLock
@@ -100,7 +101,7 @@ class Run:
         self._lock = RunLock(self.path)
         for directory in [self.path, *(path for path in self.path.glob("*") if path.is_dir())]:
             clean_leftovers(directory)
-        for directory in self.path.glob("rollouts/*/"):
+        for directory in [*self.path.glob("rollouts/*/"), *benchmark_directories(self.path)]:
             clean_leftovers(directory)
 
     def follow(self, trackers: Sequence[Tracker], say: Callable[[str], None]) -> None:
@@ -188,6 +189,14 @@ class Run:
         self._log.show_evaluation(checked)
         self._track(checked.stage, checked.metrics())
 
+    def show_benchmarks(self, directory: Path) -> None:
+        """Hand the scores of an evaluation in evals/ to TensorBoard and the trackers."""
+        self.lock()
+        for result in read_results(directory):
+            if result.metrics():
+                self._log.show_evaluation(result)
+                self._track(result.stage, result.metrics())
+
     def _track(self, stage: str, metrics: dict[str, float]) -> None:
         if self._tracking is not None:
             finite = {f"{stage}/{printable(n)}": float(value) for n, value in metrics.items() if math.isfinite(value)}
@@ -242,7 +251,9 @@ class Run:
                     f"{path} is later than the checkpoint to resume from ({stage}, step {step}). "
                     f"To go back behind it, move it out of {path.parent} first."
                 )
-        rewound = drop_later(self.path, self._log, self._eval_files(), is_later)
+        rewound = drop_later(
+            self.path, self._log, self._eval_files(), self._in_order(benchmark_directories(self.path)), is_later
+        )
         write_json(self.path / "lineage.json", resumed(self.lineage, stage, step, changed))
         return rewound
 
@@ -263,6 +274,10 @@ class Run:
     def evals(self) -> list[EvalResult]:
         """All evaluations, birth first, then in the order of training."""
         return [EvalResult.from_dict(json.loads(path.read_bytes()), str(path)) for path in self._eval_files()]
+
+    def benchmarks(self) -> list[BenchmarkResult]:
+        """What benchmarks found, the first model first, then in the order of training."""
+        return [result for path in self._in_order(benchmark_directories(self.path)) for result in read_results(path)]
 
     def rollouts(self, stage: str, step: int) -> list[dict[str, Any]]:
         """A step's rollouts as they were recorded."""

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from ponder.runs.benchmarks import by_benchmark
 from ponder.runs.lineage import born_here
 from ponder.runs.metrics import Row
 from ponder.runs.places import BIRTH, place_of
@@ -22,11 +23,13 @@ def build_report(run: Run) -> dict[str, Any]:
     `paused` says where and why, of a run that has paused itself. `failures` lists the verifiers that failed on answers,
     by stage: of how many verdicts, and how often with an error and a timeout. `best` is the checkpoint with the best
     evaluation of those that are kept, by mean score where parts of a score were given; None where none was evaluated.
+    `benchmarks` has each benchmark with its results by stage (`runs.benchmarks.by_benchmark`).
     """
-    rows, evals = run.metrics(), run.evals()
+    rows, evals, benchmarks = run.metrics(), run.evals(), run.benchmarks()
     names = list(dict.fromkeys([*(result.stage for result in evals if result.stage == BIRTH), *run.stages()]))
     names += [result.stage for result in evals if result.stage not in names]
     born = born_here(run.lineage)
+    names += [result.stage for result in benchmarks if result.stage not in names and result.stage != BIRTH]
     stages = [_stage(name, rows, evals, born) for name in dict.fromkeys(names)]
     measured = [stage for stage in stages if stage["accuracy"] is not None]
     return {
@@ -34,6 +37,7 @@ def build_report(run: Run) -> dict[str, Any]:
         "recipe_name": recipe_name(run),
         "born": born,
         "stages": stages,
+        "benchmarks": by_benchmark(benchmarks, list(dict.fromkeys([BIRTH, *names])), born),
         "rows": {printable(str(name)): count for name, count in run.lineage.get("rows", {}).items()},
         "best": _best(run, evals),
         "paused": run.lineage.get("paused"),
