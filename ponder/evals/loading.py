@@ -84,7 +84,9 @@ def _own_suite(path: Path, variant: str | None) -> Protocol:
         "domain": verifier if isinstance(verifier := tree.get("verifier"), str) else "own",
     }
     protocol = _protocol(defaults | tree | {"variants": variants}, variant, str(path))
-    files = tuple(str(beside) if (beside := path.parent / file).is_file() else file for file in protocol.data.files)
+    files = tuple(
+        str(beside.absolute()) if (beside := path.parent / file).is_file() else file for file in protocol.data.files
+    )
     return protocol.model_copy(update={"data": protocol.data.model_copy(update={"file": files or None})})
 
 

@@ -12,7 +12,7 @@ from ponder.evals.report_chart import bar_chart
 from ponder.evals.report_html import render_html
 from ponder.evals.report_markdown import markdown
 from ponder.evals.report_terminal import diff_table, score_table
-from ponder.evals.scores import scores, scores_json
+from ponder.evals.scores import BenchmarkScore, scores, scores_json
 from ponder.evals.store import Evaluation
 from ponder.runs.atomic import write_json, write_text
 from ponder.runs.wording import printable
@@ -23,17 +23,23 @@ HITS_SHOWN, HIT_LETTERS = 20, 160
 
 def write_reports(directory: Path, evaluation: Evaluation, as_json: bool) -> None:
     """All reports into the directory, and the scores onto standard output. Raises SaveError where the disk is full."""
-    found = scores(evaluation)
-    write_text(directory / HTML, render_html(evaluation))
-    write_text(directory / MARKDOWN, markdown(evaluation))
-    write_json(directory / SCORES, scores_json(evaluation))
-    write_text(directory / CHART, bar_chart(evaluation.manifest, found))
+    found = write_files(directory, evaluation)
     if as_json:
         print(json.dumps(scores_json(evaluation), indent=1))
         return
     console = Console(highlight=False)
     console.print(score_table(found))
     console.print(f"Each answer with its verdict: {directory / HTML}", soft_wrap=True, markup=False)
+
+
+def write_files(directory: Path, evaluation: Evaluation) -> list[BenchmarkScore]:
+    """All reports into the directory; returns the scores. Raises SaveError where the disk is full."""
+    found = scores(evaluation)
+    write_text(directory / HTML, render_html(evaluation))
+    write_text(directory / MARKDOWN, markdown(evaluation))
+    write_json(directory / SCORES, scores_json(evaluation))
+    write_text(directory / CHART, bar_chart(evaluation.manifest, found))
+    return found
 
 
 def print_diff(before: Evaluation, after: Evaluation, as_json: bool) -> None:

@@ -80,4 +80,10 @@ def drop_later(
         path.unlink()
     if len(kept_failures) < len(failures):
         write_failures(run / FAILURES_FILE, kept_failures)
-    return Rewound(len(rows) - len(kept), len(rollouts), len(late_evals) + len(late_benchmarks), len(failures) - len(kept_failures), half_line)
+    return Rewound(
+        len(rows) - len(kept),
+        len(rollouts),
+        len(late_evals) + len(late_benchmarks),
+        len(failures) - len(kept_failures),
+        half_line,
+    )

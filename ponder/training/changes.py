@@ -14,6 +14,8 @@ CHANGEABLE = (
     "sandbox.*",
     "engine.*",
     "trackers",
+    "benchmarks",
+    "benchmarks.*",
     "model.device",
     "model.save_dtype",
     *(

@@ -14,6 +14,8 @@ from ponder.runs.run import BIRTH, Run
 from ponder.runs.trackers import check_trackers
 from ponder.server.start.checkpoint import find_checkpoint
 from ponder.training import data_files
+from ponder.training.benchmarks import check_benchmarks, load_benchmarks, tasks_of
+from ponder.training.benchmarks import remarks as benchmark_remarks
 from ponder.training.changes import changed_fields, forget_evaluations, forget_other_evaluations, reopens
 from ponder.training.checkpoint import Progress, load_progress, load_weights, save_checkpoint
 from ponder.training.data import load_tasks
@@ -21,7 +23,7 @@ from ponder.training.first_model import device_of, first_model
 from ponder.training.precision import precision_remarks
 from ponder.training.prompts import load_fitting_tasks
 from ponder.training.reward_files import KEY, changed_files, reward_files
-from ponder.training.selfcheck import check_before_training, check_engine, check_tasks, first_tasks
+from ponder.training.selfcheck import check_before_training, check_engine, check_tasks, first_tasks, lengths
 from ponder.training.stages.kinds import stages_of
 from ponder.training.stages.runner import Training
 from ponder.training.stages.verifying import verification_for
@@ -43,18 +45,22 @@ def start(recipe: Recipe, path: Path, view: View) -> Run:
         recipe = with_model(recipe, parent.lasting)
     text = dump_recipe(recipe)
     device_of(recipe.model)
-    stages = stages_of(recipe)
+    stages, benchmarks = stages_of(recipe), load_benchmarks(recipe)
     pool = load_tasks(recipe)
     for remark in pool.repeats.remarks():
         view.say(remark)
     with verification_for(recipe, stages) as verification:
         check_tasks(stages, pool, verification)
+        verification.prepare(tasks_of(benchmarks))
+    for remark in benchmark_remarks(benchmarks):
+        view.say(remark)
     for remark in precision_remarks(recipe.model, device_of(recipe.model)):
         view.say(remark)
     weights, renderer = first_model(recipe, parent and parent.directory, pool, stages)
     pool = load_fitting_tasks(recipe, pool, renderer, view.say)
     for remark in check_before_training(recipe, stages, pool, weights.decoder, renderer):
         view.say(remark)
+    check_benchmarks(benchmarks, renderer, *lengths(recipe, weights.decoder))
     for name, count in pool.rows.items():
         view.say(f"sources.{name}: {count:,} rows")
     lineage = new_lineage(
@@ -74,7 +80,7 @@ def start(recipe: Recipe, path: Path, view: View) -> Run:
             error.advice = NOTHING_YET
             raise
         try:
-            Training(recipe, stages, run, pool, weights, renderer, view).go_on_from(progress)
+            Training(recipe, stages, run, pool, weights, renderer, view, benchmarks).go_on_from(progress)
         except ValueError as error:
             if any(run.metrics()):
                 raise ValueError(
@@ -122,12 +128,15 @@ def resume(path: Path, view: View, overrides: Sequence[str] = ()) -> Run:
         if changed:
             check_before_training(recipe, stages, pool, weights.decoder, renderer)
         check_engine(recipe, stages, pool, weights.decoder, renderer)  # this machine may have more cores
+        benchmarks = load_benchmarks(recipe, Path(started_in) if started_in else None)
+        check_benchmarks(benchmarks, renderer, *lengths(recipe, weights.decoder))
         files, data = changed_files(run.lineage, recipe), data_files.changed_data(run.lineage, recipe)
         if data_files.concerns_held_out(data, recipe, Path(started_in or ".")):
             forget_evaluations(progress)
-        if reward_files(recipe):
+        if reward_files(recipe) or benchmarks:
             with verification_for(recipe, stages) as verification:
-                verification.prepare(first_tasks(stages, pool))
+                verification.prepare(first_tasks(stages, pool) if reward_files(recipe) else [])
+                verification.prepare(tasks_of(benchmarks))
         last = last_processor(run.lineage)
         if last and last != processor():
             view.say(
@@ -144,7 +153,7 @@ def resume(path: Path, view: View, overrides: Sequence[str] = ()) -> Run:
         view.say(str(run.rewind(order, progress.stage, progress.step, changed | files | data_files.noted(data))))
         if changed:
             run.change_recipe(text)
-        Training(recipe, stages, run, pool, weights, renderer, view).go_on_from(progress, reopened)
+        Training(recipe, stages, run, pool, weights, renderer, view, benchmarks).go_on_from(progress, reopened)
     return run
 
 

@@ -1,11 +1,14 @@
 """Training as one sees it in the terminal: a live line per stage, or plain lines where output is not a terminal."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from ponder.evals.score_words import headline, notes
+from ponder.evals.scores import BenchmarkScore
 from ponder.runs.console import failure_table, run_tables
 from ponder.runs.failures import FAILURES_FILE
 from ponder.runs.results import EvalResult
@@ -28,6 +31,7 @@ class View:
         self.accuracy: float | None = None
         self.spoken = 0.0
         self.began, self.began_step = 0.0, 0
+        self.answers, self.wanted = 0, 0  # of benchmarks
         self.bars = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(bar_width=24),
@@ -104,6 +108,32 @@ class View:
                 f"  on {result.failed} of {result.count} answers the verifier failed: they are missing, neither solved nor "
                 f"unsolved; whatever they were, the accuracy is from {low:.3f} to {high:.3f} ({FAILURES_FILE})"
             )
+
+    def asking(self, wanted: int, there: int) -> None:
+        """Said before benchmarks, which may take hours."""
+        self.answers, self.wanted, self.spoken = there, wanted, time.monotonic()
+        self.say(f"  benchmarks: {wanted:,} answers" + (f", {there:,} of them are there" if there else "") + " ...")
+
+    def asked_one(self) -> None:
+        self.answers += 1
+        if self.console.is_interactive and self.bar is not None:
+            self.bars.update(self.bar, figures=f"{self.answers:,} of {self.wanted:,} answers to benchmarks")
+        elif time.monotonic() - self.spoken > PLAIN_SECONDS:
+            self.spoken = time.monotonic()
+            self.say(f"  {self.answers:,} of {self.wanted:,} answers")
+
+    def asked(self, scores: Sequence[BenchmarkScore], after: str, step: int) -> None:
+        """`after`: the stage, in words."""
+        for score in scores:
+            said = f"{score.avg_name} {headline(score)}" if not score.thin else headline(score)
+            self.console.print(
+                f"  {after} step {step}: {score.name} {said}, {score.problems:,} problems",
+                highlight=False,
+                markup=False,
+                soft_wrap=True,
+            )
+            for note in notes(score):
+                self.say(f"  {note}")
 
     @staticmethod
     def _more(result: EvalResult) -> str:
