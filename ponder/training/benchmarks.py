@@ -96,10 +96,14 @@ def remarks(benchmarks: Sequence[NamedBenchmark]) -> list[str]:
         for one in benchmarks
         for line in (
             f"benchmarks.{one.settings.name}: {one.bench.asked.name}, protocol {one.bench.asked.protocol.variant}: "
-            f"{len(one.bench.problems):,} problems, {len(one.bench.questions):,} answers",
+            f"{_count(one.bench.problems, 'problem')}, {_count(one.bench.questions, 'answer')}",
             *one.bench.notices,
         )
     ]
+
+
+def _count(things: Sequence[object], noun: str) -> str:
+    return f"{len(things):,} {noun}{'' if len(things) == 1 else 's'}"
 
 
 def check_benchmarks(benchmarks: Sequence[NamedBenchmark], renderer: Renderer, context: int, each: int) -> None:
