@@ -122,6 +122,11 @@ def _making(run: Run, report: dict[str, Any]) -> str:
         "Machine": lineage.get("platform"),
         "Processor": lineage.get("processor"),
         "Rows read": ", ".join(f"{name} {count:,}" for name, count in report["rows"].items()),
+        "Trained on problems of": "; ".join(
+            f"{one['bench']} ({one['same_text']:,} of {one['problems']:,})"
+            for one in lineage.get("contamination", {}).get("found", [])
+            if one["same_text"]
+        ),
         "Best checkpoint": best_line(report),
         "Sampled": f"{totals['sampled_tokens']:,} tokens in RL" if totals["sampled_tokens"] else "",
     }

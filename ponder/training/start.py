@@ -13,12 +13,12 @@ from ponder.runs.processor import processor
 from ponder.runs.run import BIRTH, Run
 from ponder.runs.trackers import check_trackers
 from ponder.server.start.checkpoint import find_checkpoint
-from ponder.training import data_files
-from ponder.training.benchmarks import check_benchmarks, load_benchmarks, tasks_of
+from ponder.training import contamination, data_files
+from ponder.training.benchmarks import NamedBenchmark, check_benchmarks, load_benchmarks, tasks_of
 from ponder.training.benchmarks import remarks as benchmark_remarks
 from ponder.training.changes import changed_fields, forget_evaluations, forget_other_evaluations, reopens
 from ponder.training.checkpoint import Progress, load_progress, load_weights, save_checkpoint
-from ponder.training.data import load_tasks
+from ponder.training.data import TaskPool, load_tasks
 from ponder.training.first_model import device_of, first_model
 from ponder.training.precision import precision_remarks
 from ponder.training.prompts import load_fitting_tasks
@@ -61,6 +61,7 @@ def start(recipe: Recipe, path: Path, view: View) -> Run:
     for remark in check_before_training(recipe, stages, pool, weights.decoder, renderer):
         view.say(remark)
     check_benchmarks(benchmarks, renderer, *lengths(recipe, weights.decoder))
+    looked = say_contamination(recipe, pool, benchmarks, view)
     for name, count in pool.rows.items():
         view.say(f"sources.{name}: {count:,} rows")
     lineage = new_lineage(
@@ -71,6 +72,7 @@ def start(recipe: Recipe, path: Path, view: View) -> Run:
         if files:
             lineage[key] = files
     lineage["rows"] = dict(pool.rows)
+    lineage[contamination.KEY] = looked.noted()
     with Run.create(path, text, lineage) as run:
         progress = Progress(BIRTH, done=True)
         try:
@@ -149,12 +151,27 @@ def resume(path: Path, view: View, overrides: Sequence[str] = ()) -> Run:
             )
         for line in data_files.told(data):
             view.say(line)
+        if data or any(path.startswith("benchmarks") for path in changed):
+            say_contamination(recipe, pool, benchmarks, view)
         order = [stage.name for stage in recipe.stages]
         view.say(str(run.rewind(order, progress.stage, progress.step, changed | files | data_files.noted(data))))
         if changed:
             run.change_recipe(text)
         Training(recipe, stages, run, pool, weights, renderer, view, benchmarks).go_on_from(progress, reopened)
     return run
+
+
+def say_contamination(
+    recipe: Recipe, pool: TaskPool, benchmarks: Sequence[NamedBenchmark], view: View
+) -> contamination.Looked:
+    """Says which benchmarks' problems are trained on, and what was compared with what."""
+    named = {one.bench.asked.protocol.name: tasks_of([one]) for one in benchmarks}
+    looked = contamination.look(recipe, pool, named)
+    for line in looked.warnings():
+        view.warn(line)
+    for line in looked.remarks():
+        view.say(line)
+    return looked
 
 
 def base_of_adapters(lineage: Mapping[str, Any], model: Model) -> Path:

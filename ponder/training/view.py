@@ -55,6 +55,9 @@ class View:
     def say(self, text: str) -> None:
         self.console.print(text, style="dim", highlight=False, markup=False, soft_wrap=True)
 
+    def warn(self, text: str) -> None:
+        self.console.print(text, style="bold yellow", highlight=False, markup=False, soft_wrap=True)
+
     def stage_begins(self, stage: StageKind, step: int) -> None:
         settings = stage.settings
         self.console.print(f"[bold]{settings.name}[/bold]: {settings.steps} steps, {stage.described}", highlight=False)
