@@ -115,6 +115,16 @@ def by_benchmark(results: Iterable[BenchmarkResult], stages: Sequence[str], born
     ]
 
 
+def trained_on(lineage: dict[str, Any]) -> list[str]:
+    """A sentence for each benchmark of which problems are trained on, with the same text."""
+    return [
+        f"{printable(one['bench'])}: {one['same_text']:,} of its {one['problems']:,} problems {'is' if one['same_text'] == 1 else 'are'} "
+        "trained on, so a score on it says little about others."
+        for one in lineage.get("contamination", {}).get("found", [])
+        if one["same_text"]
+    ]
+
+
 def stage_titles(benchmarks: Sequence[dict[str, Any]]) -> dict[str, str]:
     """The columns of a table, by the stage's name: the stages after which any was asked, in the order of training."""
     placed = {s["stage"]: (s["order"], s["title"]) for bench in benchmarks for s in bench["stages"]}
@@ -148,6 +158,10 @@ def notes(benchmarks: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def comparison(benchmarks: Sequence[dict[str, Any]]) -> str | None:
-    """The command that compares the first and the last evaluation, problem by problem; None where there is but one."""
-    places = [stage["directory"] for bench in benchmarks for stage in (bench["stages"][0], bench["stages"][-1])]
-    return f"ponder eval diff {places[0]} {places[1]}" if places and places[0] != places[1] else None
+    """The command that compares the first and the last evaluation of a benchmark, problem by problem; None where there is but
+    one."""
+    for bench in benchmarks:
+        first, last = bench["stages"][0]["directory"], bench["stages"][-1]["directory"]
+        if first != last:
+            return f"ponder eval diff {first} {last}"
+    return None

@@ -7,7 +7,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from ponder.runs.benchmarks import cell, comparison, notes, stage_titles
+from ponder.runs.benchmarks import cell, notes, stage_titles
 from ponder.runs.summary import further_figures, missing_lines
 from ponder.runs.wording import duration, percent, printable, span
 
@@ -83,9 +83,8 @@ def benchmark_lines(report: dict[str, Any]) -> list[Table | Text]:
         by_stage = {stage["stage"]: stage for stage in bench["stages"]}
         label = f"{bench['name']}, {bench['average']} ({bench['protocol']})"
         table.add_row(Text(label), *(cell(by_stage.get(name)) for name in titles))
-    said = [Text(line, style="dim") for line in notes(report["benchmarks"])]
-    compared = comparison(report["benchmarks"])
-    return [table, *said, *([Text(f"Problem by problem: {compared}", style="dim")] if compared else [])]
+    said = [Text(line, style="dim") for line in [*notes(report["benchmarks"]), *report["trained_on"]]]
+    return [table, *said]
 
 
 def answer_figures(metrics: dict[str, float]) -> str:

@@ -77,6 +77,7 @@ def benchmarks_section(report: dict[str, Any]) -> str:
     said = [
         "In points of a hundred, with the 95% interval over problems.",
         *notes(report["benchmarks"]),
+        *report["trained_on"],
         f"Every answer with its verdict: report.html in {', '.join(places)}.",
         *([f"Problem by problem: {compared}"] if compared else []),
     ]

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from ponder.runs.benchmarks import by_benchmark
+from ponder.runs.benchmarks import by_benchmark, trained_on
 from ponder.runs.lineage import born_here
 from ponder.runs.metrics import Row
 from ponder.runs.places import BIRTH, place_of
@@ -23,7 +23,8 @@ def build_report(run: Run) -> dict[str, Any]:
     `paused` says where and why, of a run that has paused itself. `failures` lists the verifiers that failed on answers,
     by stage: of how many verdicts, and how often with an error and a timeout. `best` is the checkpoint with the best
     evaluation of those that are kept, by mean score where parts of a score were given; None where none was evaluated.
-    `benchmarks` has each benchmark with its results by stage (`runs.benchmarks.by_benchmark`).
+    `trained_on`: sentences on problems of benchmarks that training rows hold, as they were found at the start. `benchmarks` has
+    each benchmark with its results by stage (`runs.benchmarks.by_benchmark`).
     """
     rows, evals, benchmarks = run.metrics(), run.evals(), run.benchmarks()
     names = list(dict.fromkeys([*(result.stage for result in evals if result.stage == BIRTH), *run.stages()]))
@@ -38,6 +39,7 @@ def build_report(run: Run) -> dict[str, Any]:
         "born": born,
         "stages": stages,
         "benchmarks": by_benchmark(benchmarks, list(dict.fromkeys([BIRTH, *names])), born),
+        "trained_on": trained_on(run.lineage),
         "rows": {printable(str(name)): count for name, count in run.lineage.get("rows", {}).items()},
         "best": _best(run, evals),
         "paused": run.lineage.get("paused"),

@@ -72,7 +72,10 @@ class Looked:
 
     def warnings(self) -> list[str]:
         """What must not be overlooked."""
-        lines = [f"Trained on a benchmark's problems? {found}" for found in self.found]
+        lines = [
+            f"{'Contamination' if found.same_text else 'Possible contamination'}: {found}"
+            for found in sorted(self.found, key=lambda found: not found.same_text)
+        ]
         if any(found.same_text for found in self.found):
             lines.append("A score on problems that were trained on says little about others. The training goes on.")
         if self.full:

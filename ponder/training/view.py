@@ -9,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ponder.evals.score_words import headline, notes
 from ponder.evals.scores import BenchmarkScore
+from ponder.runs.benchmarks import comparison
 from ponder.runs.console import failure_table, run_tables
 from ponder.runs.failures import FAILURES_FILE
 from ponder.runs.results import EvalResult
@@ -164,6 +165,8 @@ class View:
         self.console.print(run_tables(built, self.console.width))
         if best := best_line(built):
             self.console.print(best, highlight=False, markup=False, soft_wrap=True)
+        if compared := comparison(built["benchmarks"]):
+            self.say(f"Problem by problem: {compared}")
         for path in paths:
             self.console.print(f"  {path}", style="dim", highlight=False, markup=False, soft_wrap=True)
         self.console.print(f"Talk to it: ponder chat {run.path}", highlight=False, markup=False, soft_wrap=True)
