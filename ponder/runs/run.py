@@ -15,10 +15,11 @@ from ponder.runs.lineage import format_of, now, older, read_lineage, refuse_newe
 from ponder.runs.lock import RunLock
 from ponder.runs.metrics import MetricsLog, Row, read_rows
 from ponder.runs.places import (
-    BIRTH,
     checked_stage,
+    in_order,
     is_run,
     place_of,
+    planned_stages,
     refuse_occupied,
     rollout_file,
     rollout_files,
@@ -32,9 +33,8 @@ from ponder.runs.wording import printable
 
 
 class Run:
-    """A run directory. Reading needs no lock; the first write takes it (or `lock()` does, earlier).
-
-    Steps count from 1 within each stage. Every write is whole or absent after a kill. Writing raises `SaveError` when
+    """A run directory. Reading needs no lock; the first write takes it (or `lock()` does, earlier). Steps count from 1 within
+    each stage. Every write is whole or absent after a kill. Writing raises `SaveError` when
     the disk is full and ValueError when another process holds the run.
     """
 
@@ -99,9 +99,8 @@ class Run:
 
     def _take_lock(self) -> None:
         self._lock = RunLock(self.path)
-        for directory in [self.path, *(path for path in self.path.glob("*") if path.is_dir())]:
-            clean_leftovers(directory)
-        for directory in [*self.path.glob("rollouts/*/"), *benchmark_directories(self.path)]:
+        deeper = [*self.path.glob("*/"), *self.path.glob("rollouts/*/"), *benchmark_directories(self.path)]
+        for directory in [self.path, *(path for path in deeper if path.is_dir())]:
             clean_leftovers(directory)
 
     def follow(self, trackers: Sequence[Tracker], say: Callable[[str], None]) -> None:
@@ -183,8 +182,7 @@ class Run:
             ValueError: a key of `EvalResult` is missing.
         """
         self.lock()
-        data = result.to_dict() if isinstance(result, EvalResult) else result
-        checked = EvalResult.from_dict(data)
+        checked = EvalResult.from_dict(data := result.to_dict() if isinstance(result, EvalResult) else result)
         write_json(self.path / "evals" / f"{checked_stage(checked.stage)}-{checked.step:06d}.json", data)
         self._log.show_evaluation(checked)
         self._track(checked.stage, checked.metrics())
@@ -192,10 +190,9 @@ class Run:
     def show_benchmarks(self, directory: Path) -> None:
         """Hand the scores of an evaluation in evals/ to TensorBoard and the trackers."""
         self.lock()
-        for result in read_results(directory):
-            if result.metrics():
-                self._log.show_evaluation(result)
-                self._track(result.stage, result.metrics())
+        for result in filter(BenchmarkResult.metrics, read_results(directory)):
+            self._log.show_evaluation(result)
+            self._track(result.stage, result.metrics())
 
     def _track(self, stage: str, metrics: dict[str, float]) -> None:
         if self._tracking is not None:
@@ -251,9 +248,8 @@ class Run:
                     f"{path} is later than the checkpoint to resume from ({stage}, step {step}). "
                     f"To go back behind it, move it out of {path.parent} first."
                 )
-        rewound = drop_later(
-            self.path, self._log, self._eval_files(), self._in_order(benchmark_directories(self.path)), is_later
-        )
+        benchmarks = self._in_order(benchmark_directories(self.path))
+        rewound = drop_later(self.path, self._log, self._eval_files(), benchmarks, is_later)
         write_json(self.path / "lineage.json", resumed(self.lineage, stage, step, changed))
         return rewound
 
@@ -302,14 +298,4 @@ class Run:
         return self._in_order(step_files(self.path / "evals", ".json"))
 
     def _in_order(self, paths: list[Path]) -> list[Path]:
-        order = {stage: index for index, stage in enumerate([BIRTH, *self._stage_order()])}
-        placed = [(place_of(path), path) for path in paths]
-        return [path for _, path in sorted(placed, key=lambda p: (order.get(p[0][0], len(order)), p[0]))]
-
-    def _stage_order(self) -> list[str]:
-        import yaml
-
-        recipe = yaml.safe_load(self.recipe_text)
-        planned = recipe.get("stages") if isinstance(recipe, dict) else None
-        names = [stage["name"] for stage in planned or [] if isinstance(stage, dict) and "name" in stage]
-        return list(dict.fromkeys([*names, *self.stages()]))
+        return in_order(paths, [*planned_stages(self.recipe_text), *self.stages()])

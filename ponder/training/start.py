@@ -9,8 +9,9 @@ from ponder.recipe.load import dump_recipe, load_recipe, with_model
 from ponder.recipe.schema import Model, Recipe
 from ponder.runs.atomic import NOTHING_YET, SaveError
 from ponder.runs.lineage import fingerprint, last_processor, new_lineage
+from ponder.runs.places import BIRTH
 from ponder.runs.processor import processor
-from ponder.runs.run import BIRTH, Run
+from ponder.runs.run import Run
 from ponder.runs.trackers import check_trackers
 from ponder.server.start.checkpoint import find_checkpoint
 from ponder.training import contamination, data_files

@@ -16,9 +16,10 @@ from ponder.model.decoder import Decoder
 from ponder.recipe.schema import Recipe
 from ponder.recipe.stages import RlStage
 from ponder.runs.lineage import born_here
+from ponder.runs.places import BIRTH, place_of
 from ponder.runs.report import write_report
 from ponder.runs.results import EvalResult
-from ponder.runs.run import BIRTH, Run, place_of
+from ponder.runs.run import Run
 from ponder.runs.trackers import open_trackers
 from ponder.runs.wording import title
 from ponder.tasks.task import Task
