@@ -171,9 +171,15 @@ def _enough(words: Sequence[str], length: int) -> list[bool]:
 
 
 def _spoken(words: Sequence[str], length: int) -> list[bool]:
-    """Whether each run is more than a ruled line or a table's frame: at least every other one is a word or a number."""
-    ends = [0, *accumulate(word.isalnum() for word in words)]
-    return [2 * (end - start) >= length for start, end in zip(ends, ends[length:], strict=False)]
+    """Whether each run is more than a ruled line, a table's frame or a list of numbers: every other one is a word or a number,
+    every third has a letter."""
+    signs = [0, *accumulate(word.isalnum() for word in words)]
+    letters = [0, *accumulate(any(c.isalpha() for c in word) for word in words)]
+    return [
+        2 * (signs[start + length] - signs[start]) >= length
+        and 3 * (letters[start + length] - letters[start]) >= length
+        for start in range(len(words) - length + 1)
+    ]
 
 
 def _digest(words: Sequence[str]) -> bytes:

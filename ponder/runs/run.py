@@ -234,8 +234,7 @@ class Run:
         training goes on from, so that the resumed run has neither phantom nor doubled rows; note the resumption in the
         lineage, with the pause that it ends and the settings that are `changed` with it ({field: [before, after]}).
 
-        `stage_order` lists the recipe's stages; step 0 of the first is the start of the run. Interrupted, it can
-        simply be called again.
+        `stage_order` lists the recipe's stages; step 0 of the first is the run's start. Interrupted, it can be called again.
 
         Raises:
             ValueError: the run holds a stage that is not in `stage_order`, or a later checkpoint.

@@ -57,7 +57,7 @@ class Looked:
     """
     rows: of files and data sets that are trained on, all compared
     generated: names of the sources that make their tasks as they are asked for; `drawn` of their tasks were compared
-    compared: the benchmarks, with their numbers of problems
+    compared: the benchmarks, with their numbers of different problems
     unread: why the files of others could not be compared
     full: there were more hits than are counted
     """
@@ -124,10 +124,14 @@ def look(recipe: Recipe, pool: TaskPool, named: Mapping[str, Sequence[Task]]) ->
     at_hand, unread = benchmarks_at_hand(recipe) if rows else ({}, [])
     whole = {**named, **at_hand}
     from_rows, from_made = Problems(whole).hits(counted), Problems(named).hits(made)
-    compared = {name: len(tasks) for name, tasks in (whole if rows else named).items()} if rows or made else {}
+    compared = (
+        {name: len({task.id for task in tasks}) for name, tasks in (whole if rows else named).items()}
+        if rows or made
+        else {}
+    )
     hits = [*from_rows, *from_made]
     found = tuple(
-        _found(name, len(whole[name]), of_bench)
+        _found(name, compared[name], of_bench)
         for name in compared
         if (of_bench := [hit for hit in hits if hit.bench == name])
     )
