@@ -8,6 +8,7 @@ from ponder.chat.renderer import Renderer
 from ponder.engine.build import SamplingEngine
 from ponder.evals.evaluate import Bench, Wanted, prepare
 from ponder.evals.records import Sample
+from ponder.evals.running import Asked
 from ponder.evals.scores import BenchmarkScore
 from ponder.evals.stage_end import Model, evaluate_checkpoint
 from ponder.recipe.benchmarks import Benchmark
@@ -120,11 +121,7 @@ def check_benchmarks(benchmarks: Sequence[NamedBenchmark], renderer: Renderer, c
     for one in benchmarks:
         field, most = f"benchmarks.{one.settings.name}", one.bench.questions[0].question.sampling.max_tokens
         lengths = {
-            q.problem.place or q.problem.id: len(
-                renderer.render(q.question.messages, q.question.tools, thinking=True).ids
-            )
-            for q in one.bench.questions
-            if q.sample == 0
+            q.problem.place or q.problem.id: _length(q, renderer, field) for q in one.bench.questions if q.sample == 0
         }
         largest, room = max(lengths.values()), longest - most
         if largest <= room:
@@ -136,6 +133,16 @@ def check_benchmarks(benchmarks: Sequence[NamedBenchmark], renderer: Renderer, c
             f"It allows answers of {most} tokens, and {limit}. {remedy} (what is asked otherwise than the protocol says stands "
             f"beside the number), or take a protocol of shorter answers: {field}.protocol: greedy"
         )
+
+
+def _length(asked: Asked, renderer: Renderer, field: str) -> int:
+    """Of the prompt, in tokens."""
+    try:
+        return len(renderer.render(asked.question.messages, asked.question.tools, thinking=True).ids)
+    except ValueError as error:
+        raise SelfCheckError(
+            f"{field}: {asked.problem.place}: the model's chat template cannot ask this: {error}"
+        ) from None
 
 
 def ask_benchmarks(

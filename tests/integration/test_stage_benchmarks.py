@@ -105,24 +105,34 @@ def test_what_nothing_is_left_of_is_not_asked_again_and_what_is_added_is(trained
     assert names == ["sums", "sums (samples 1, 2 of 3 problems)"]
 
 
-def test_a_kill_while_benchmarks_are_asked_loses_what_was_in_flight_alone(tmp_path):
+def stopped_at(path, size, number, *command):
+    """What the command said last, or all of what it said where it was killed: the signal comes when the file has the size."""
+    process = spawn(*command, cwd=path.parents[3])
+    deadline = time.monotonic() + 120
+    while not (path.exists() and path.stat().st_size > size):
+        assert process.poll() is None and time.monotonic() < deadline, process.stdout.read()
+        time.sleep(0.01)
+    os.kill(process.pid, number)
+    said = process.communicate()[0]
+    assert process.returncode == (130 if number == signal.SIGINT else -number), said
+    return said.strip().splitlines()[-1] if number == signal.SIGINT else said
+
+
+def test_a_stop_and_a_kill_while_benchmarks_are_asked_lose_what_was_in_flight_alone(tmp_path):
     rows = "".join(
         json.dumps(row) + "\n" for row in [{"question": f"{n} + 1 =", "answer": str(n + 1)} for n in range(150)]
     )
     recipe = with_suite(tmp_path, at_start=False, samples=4)
     recipe["stages"] = [RECIPE["stages"][0] | {"steps": 20}]
     (tmp_path / "sums.jsonl").write_text(rows)
-    process = spawn("train", write_recipe(tmp_path, recipe), "--run", "run", cwd=tmp_path)
+    write_recipe(tmp_path, recipe)
     path = tmp_path / "run" / "evals" / "cold_start-000020" / "samples.jsonl"
-    deadline = time.monotonic() + 120
-    while not (path.exists() and path.stat().st_size > 20_000):
-        assert process.poll() is None and time.monotonic() < deadline, process.stdout.read()
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
+    first = stopped_at(path, 10_000, signal.SIGINT, "train", "micro.yaml", "--run", "run")
+    second = stopped_at(path, 30_000, signal.SIGKILL, "resume", "run")
     kept = path.read_bytes()
     kept = kept[: kept.rfind(b"\n") + 1]
-    assert 0 < kept.count(b"\n") < 600
+    assert first.startswith("Stopped. the answers so far are kept; go on with: ponder resume run"), first
+    assert 0 < kept.count(b"\n") < 600 and "answers, " in second
     done = ponder("resume", "run", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"600 answers, {kept.count(chr(10).encode()):,} of them are there" in done.stdout
