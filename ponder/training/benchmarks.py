@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ponder.chat.renderer import Renderer
 from ponder.engine.build import SamplingEngine
@@ -135,6 +136,17 @@ def check_benchmarks(benchmarks: Sequence[NamedBenchmark], renderer: Renderer, c
         )
 
 
+def _engine_about(recipe: Recipe, engine: SamplingEngine) -> dict[str, Any]:
+    """As a manifest has it. Where the checkpoint does not hold the weights as they are sampled from, that is said: asked by
+    itself, it may answer otherwise."""
+    dtype = str(engine.own.dtype).removeprefix("torch.")
+    about = {"kind": recipe.engine.kind, "exact": True, "dtype": dtype}
+    saved = recipe.model.save_dtype or engine.own.config.dtype
+    if recipe.model.lora is not None and recipe.model.lora.save == "merged":
+        return about | {"weights": f"with the adapters apart, which the checkpoint has merged in {saved}"}
+    return about if saved == dtype else about | {"weights": f"as they are trained, which the checkpoint has in {saved}"}
+
+
 def _length(asked: Asked, renderer: Renderer, field: str) -> int:
     """Of the prompt, in tokens."""
     try:
@@ -170,9 +182,7 @@ def ask_benchmarks(
         "at": checkpoint,  # in the run, wherever that lies
         "weights": fingerprint(run.path / checkpoint),
     }
-    dtype = str(engine.own.dtype).removeprefix("torch.")
-    engine_about = {"kind": recipe.engine.kind, "exact": True, "dtype": dtype}
-    model = Model(about, engine_about, engine.engine, engine.engine.limits, renderer)
+    model = Model(about, _engine_about(recipe, engine), engine.engine, engine.engine.limits, renderer)
     directory = benchmark_directory(run.path, stage, step)
     engine.refresh()
     found = evaluate_checkpoint(directory, model, due, recipe.seed, verification, begins, told, say)

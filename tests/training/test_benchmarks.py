@@ -1,11 +1,12 @@
 """The benchmarks of a recipe: which data they need, when they are due, and what may be changed on the way."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from ponder.recipe.load import parse_recipe
-from ponder.training.benchmarks import load_benchmarks, remarks
+from ponder.training.benchmarks import _engine_about, load_benchmarks, remarks
 from ponder.training.changes import changed_fields
 from ponder.training.checkpoint import Progress
 from tests.integration.micro import RECIPE
@@ -89,3 +90,18 @@ def test_they_may_be_changed_at_any_time_and_are_noted():
     assert changed_fields(recipe(), before, Progress("math", 2)) and changed_fields(
         before, recipe(), Progress("math", 2)
     )
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ({}, None),
+        ({"save_dtype": "bfloat16"}, "as they are trained, which the checkpoint has in bfloat16"),
+        ({"path": "x", "lora": {}}, "with the adapters apart, which the checkpoint has merged in float32"),
+        ({"path": "x", "lora": {"save": "adapter"}}, None),
+    ],
+)
+def test_where_the_checkpoint_is_not_what_was_asked_it_is_said(model, said):
+    engine = SimpleNamespace(own=SimpleNamespace(dtype="torch.float32", config=SimpleNamespace(dtype="float32")))
+    about = _engine_about(parse_recipe(RECIPE | {"model": model}), engine)
+    assert (about["kind"], about["dtype"], about.get("weights")) == ("local", "float32", said)
