@@ -169,11 +169,13 @@ def contamination(
     from ponder.evals.loading import load_protocol
     from ponder.evals.report import print_hits
     from ponder.recipe.load import load_recipe
+    from ponder.training.contamination import trained_rows
     from ponder.training.data import load_tasks
 
     problems = load_problems(load_protocol(bench), tuple(data or ())).tasks
-    pool = load_tasks(load_recipe(recipe))
+    loaded = load_recipe(recipe)
+    pool = load_tasks(loaded)
     # Of sources that are generated without end a beginning stands for the whole.
-    tasks = chain(*pool.at_hand, pool.train.draw(0, DRAWN))
+    tasks = chain(trained_rows(loaded, pool), pool.train.draw(0, DRAWN) if pool.generated else ())
     if print_hits(look(tasks, problems), bench):
         raise typer.Exit(1)

@@ -15,6 +15,7 @@ def report(
     json: Annotated[bool, typer.Option("--json", help="print the report as JSON instead of tables")] = False,
 ) -> None:
     """Held-out accuracy after each stage with 95% intervals; writes report.json, curves.png and report.html."""
+    from ponder.runs.benchmarks import comparison
     from ponder.runs.report import NotWritable, write_report
     from ponder.runs.run import Run
     from ponder.runs.summary import best_line, build_report
@@ -41,6 +42,8 @@ def report(
     console.print(run_tables(built, console.width))
     if best := best_line(built):
         console.print(best, highlight=False, markup=False, soft_wrap=True)
+    if compared := comparison(built["benchmarks"]):
+        console.print(f"Problem by problem: {compared}", highlight=False, markup=False, soft_wrap=True)
     if built["paused"]:
         how = run.read_only_because() or f"When that is mended: ponder resume {path}"
         said = f"Paused. {built['paused']['reason']} {how}"

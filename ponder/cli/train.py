@@ -1,5 +1,6 @@
 """ponder train, ponder resume."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -41,6 +42,11 @@ def train(
         if loaded.model.path and hub_id(loaded.model.path):  # of the hub's model all but the weights is fetched
             loaded = with_model(loaded, find_checkpoint(loaded.model.path, weights=False).lasting)
         print(explain_recipe(loaded), end="")
+        if loaded.benchmarks:
+            from ponder.training.benchmarks import load_benchmarks, remarks
+
+            for remark in remarks(load_benchmarks(loaded)):  # refused here as they would be at the start
+                print(remark, file=sys.stderr)
         return
     path = run or Path("runs") / loaded.name
     if (path / "recipe.yaml").exists():  # said before torch is imported; Run.create says it again, under its lock

@@ -7,9 +7,10 @@ the benchmark, so the work is linear in the training text, which is read once an
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import accumulate, compress
 from typing import Literal
 
 from ponder.tasks.prompts import PROMPTS
@@ -30,6 +31,7 @@ class Hit:
     text: what both have, as the training text has it, with case and punctuation
     problem, problem_place: the benchmark's task id, and where it is in its data
     training, training_place: those of the training task
+    bench: the benchmark's name, where several were looked for
     """
 
     how: How
@@ -38,54 +40,98 @@ class Hit:
     problem_place: str
     training: str
     training_place: str
+    bench: str = ""
+
+
+class Problems:
+    """The problems of benchmarks as they are looked for: by their normalised texts and by their runs of words. What many problems
+    of a benchmark share (a prompt's own words, an instruction) is no problem's, and hits nothing."""
+
+    def __init__(self, benches: Mapping[str, Sequence[Task]]):
+        self._problems: list[tuple[str, Task]] = []
+        self._same: dict[bytes, list[int]] = {}
+        self._long: dict[int, list[int]] = {}  # by the hash of a run of 13 words
+        self._short: dict[int, list[int]] = {}
+        self._words: list[str] = []  # of each problem, with a space on both sides, for the last look at a hit
+        for name, tasks in benches.items():
+            self._add(name, tasks)
+
+    def _add(self, name: str, tasks: Sequence[Task]) -> None:
+        first, common = len(self._problems), max(2, len(tasks) // 50)  # a run in more of them is the benchmark's form
+        whole = [_plain_words(_question(task)) for task in tasks]
+        for index, words in enumerate(whole, start=first):
+            if words:
+                self._same.setdefault(_digest(words), []).append(index)
+        cut = _without_form(whole)
+        for table, length, counts in ((self._long, 13, _spoken), (self._short, 8, _enough)):
+            runs: dict[int, list[int]] = {}
+            for index, words in enumerate(cut, start=first):
+                for run_hash in set(compress(map(hash, _runs(words, length)), counts(words, length))):
+                    runs.setdefault(run_hash, []).append(index)
+            for run_hash, indices in runs.items():
+                if len(indices) <= common:
+                    table.setdefault(run_hash, []).extend(indices)
+        self._problems += [(name, task) for task in tasks]
+        self._words += [f" {' '.join(words)} " for words in cut]
+
+    def hits(self, training: Iterable[Task]) -> list[Hit]:
+        """One hit at most for each pair of tasks, by the surest look, in the order of `training`; at most `MOST_HITS`."""
+        hits: list[Hit] = []
+        for task in training:
+            for how, index, text in self._look(_question(task)):
+                name, found = self._problems[index]
+                hits.append(Hit(how, text, found.id, _place(found), task.id, _place(task), name))
+                if len(hits) >= MOST_HITS:
+                    return hits
+        return hits
+
+    def _look(self, text: str) -> list[tuple[How, int, str]]:
+        """The problems that a text holds, each by the surest look."""
+        words = _plain_words(text)
+        found: dict[int, tuple[How, int, str]] = {}
+        for index in self._same.get(_digest(words), ()) if words else ():
+            found[index] = ("same text", index, text)
+        looks: tuple[tuple[How, int, dict[int, list[int]]], ...] = (
+            ("13 words", 13, self._long),
+            ("8 words", 8, self._short),
+        )
+        for how, length, table in looks:
+            hashes = list(map(hash, _runs(words, length)))
+            if table.keys().isdisjoint(hashes):
+                continue
+            spans = list(_words(text))
+            last: dict[int, tuple[int, int]] = {}  # problem: first and last word of its first run
+            for start, run_hash in enumerate(hashes):
+                for index in table.get(run_hash, ()):
+                    first, end = last.get(index, (start, start + length))
+                    run = f" {' '.join(words[start : start + length])} "
+                    if start <= end and run in self._words[index]:  # runs that overlap are one
+                        last[index] = (first, start + length)
+            for index, (first, end) in last.items():
+                found.setdefault(index, (how, index, text[spans[first][1] : spans[end - 1][2]]))
+        return [found[index] for index in sorted(found)]
 
 
 def contamination(training: Iterable[Task], bench: Sequence[Task]) -> list[Hit]:
-    """One hit at most for each pair of tasks, by the surest look, in the order of `training`; at most `MOST_HITS`. What many
-    problems of the benchmark share (a prompt's own words, an instruction) is no problem's, and hits nothing."""
-    whole_words = [[w for w, _, _ in _words(_question(task))] for task in bench]
-    words = _without_form(whole_words)
-    common = max(2, len(bench) // 50)  # a run in more problems than this is the benchmark's form
-    whole = _table((_digest(w), i) for i, w in enumerate(whole_words) if w)
-    long = _rare(_table((_digest(run), i) for i, w in enumerate(words) for run in _runs(w, 13) if _spoken(run)), common)
-    short = _rare(_table((_digest(run), i) for i, w in enumerate(words) for run in _runs(w, 8) if _enough(run)), common)
-    hits: list[Hit] = []
-    for task in training:
-        for how, index, text in _look(_question(task), whole, long, short):
-            found = bench[index]
-            hits.append(Hit(how, text, found.id, _place(found), task.id, _place(task)))
-            if len(hits) >= MOST_HITS:
-                return hits
-    return hits
+    """The hits of one benchmark (`Problems.hits`)."""
+    return Problems({"": bench}).hits(training)
 
 
-def _look(text: str, whole: dict, long: dict, short: dict) -> list[tuple[How, int, str]]:
-    """The problems that a text holds, each by the surest look."""
-    spans = list(_words(text))
-    words = [word for word, _, _ in spans]
-    found: dict[int, tuple[How, int, str]] = {}
-    for index in whole.get(_digest(words), ()) if words else ():
-        found[index] = ("same text", index, text)
-    looks: tuple[tuple[How, int, dict], ...] = (("13 words", 13, long), ("8 words", 8, short))
-    for how, length, table in looks:
-        if not table:
-            continue
-        last: dict[int, tuple[int, int]] = {}  # problem: first and last word of its first run
-        for start in range(len(words) - length + 1):
-            for index in table.get(_digest(words[start : start + length]), ()):
-                first, end = last.get(index, (start, start + length))
-                if start <= end:  # runs that overlap are one
-                    last[index] = (first, start + length)
-        for index, (first, end) in last.items():
-            found.setdefault(index, (how, index, text[spans[first][1] : spans[end - 1][2]]))
-    return [found[index] for index in sorted(found)]
+def _plain_words(text: str) -> list[str]:
+    """The words of `_words` without their places."""
+    words = (w.lower() if w.isascii() else _normal(w) for w in _WORD.findall(text))
+    return [word for word in words if word not in _PUNCTUATION]
+
+
+def _normal(word: str) -> str:
+    return unicodedata.normalize("NFKC", word).casefold()
 
 
 def _words(text: str) -> Iterator[tuple[str, int, int]]:
     """Words and signs, without case, with their places; punctuation that only ends or joins clauses is left out, while the
     signs of mathematics stay: "5 - 3" and "5, 3" are different problems, as are "2(3 + 4)" and "2 3 + 4"."""
     for match in _WORD.finditer(text):
-        word = unicodedata.normalize("NFKC", match.group()).casefold()
+        word = _normal(match.group())
         if word not in _PUNCTUATION:
             yield word, match.start(), match.end()
 
@@ -114,32 +160,30 @@ def _without_form(questions: list[list[str]]) -> list[list[str]]:
     return [question[begin : len(question) - end] for question in questions]
 
 
-def _runs(words: list[str], length: int) -> Iterator[list[str]]:
-    return (words[i : i + length] for i in range(len(words) - length + 1))
+def _runs(words: Sequence[str], length: int) -> Iterator[tuple[str, ...]]:
+    return zip(*(words[i:] for i in range(length)), strict=False)
 
 
-def _enough(run: list[str]) -> bool:
-    return len(" ".join(run)) >= _SHORT_RUN_CHARACTERS
+def _enough(words: Sequence[str], length: int) -> list[bool]:
+    """Whether each run has so many characters that it is nobody's by chance."""
+    ends = [0, *accumulate(len(word) + 1 for word in words)]
+    return [end - start > _SHORT_RUN_CHARACTERS for start, end in zip(ends, ends[length:], strict=False)]
 
 
-def _spoken(run: list[str]) -> bool:
-    """Not a ruled line or a table's frame: at least every other one is a word or a number."""
-    return 2 * sum(word.isalnum() for word in run) >= len(run)
+def _spoken(words: Sequence[str], length: int) -> list[bool]:
+    """Whether each run is more than a ruled line, a table's frame or a list of numbers: every other one is a word or a number,
+    every third has a letter."""
+    signs = [0, *accumulate(word.isalnum() for word in words)]
+    letters = [0, *accumulate(any(c.isalpha() for c in word) for word in words)]
+    return [
+        2 * (signs[start + length] - signs[start]) >= length
+        and 3 * (letters[start + length] - letters[start]) >= length
+        for start in range(len(words) - length + 1)
+    ]
 
 
 def _digest(words: Sequence[str]) -> bytes:
     return blake2b(" ".join(words).encode("utf-8", "surrogatepass"), digest_size=12).digest()
-
-
-def _table(entries: Iterable[tuple[bytes, int]]) -> dict[bytes, tuple[int, ...]]:
-    table: dict[bytes, set[int]] = {}
-    for digest, index in entries:
-        table.setdefault(digest, set()).add(index)
-    return {digest: tuple(sorted(indices)) for digest, indices in table.items()}
-
-
-def _rare(table: dict[bytes, tuple[int, ...]], most: int) -> dict[bytes, tuple[int, ...]]:
-    return {digest: indices for digest, indices in table.items() if len(indices) <= most}
 
 
 def _place(task: Task) -> str:

@@ -124,7 +124,8 @@ def _from_files(protocol: Protocol, searched: Sequence[Path]) -> _Rows | None:
         files = [directory / name for name in names]  # an absolute name stays what it is
         if all(file.is_file() for file in files):
             rows = [(file.stem, place, row) for file in files for place, row in read_file(file)]
-            return _Rows(rows, ", ".join(map(str, names)), _hash(files), protocol.data.fields)
+            shown = ", ".join(Path(name).name if Path(name).is_absolute() else name for name in names)
+            return _Rows(rows, shown, _hash(files), protocol.data.fields)
     return None
 
 

@@ -7,7 +7,7 @@ problem was answered equally well it is never narrower than that of as many inde
 variance says nothing, it is that of one answer to each problem. No random number is drawn.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import comb, fsum
 
@@ -38,6 +38,14 @@ def mean_of_problems(means: Sequence[float], answers: int) -> Estimate | None:
     else:
         effective = max(1, min(answers, round(mean * (1 - mean) / variance * count)))
     return Estimate(mean, *wilson_interval(mean * effective, effective))
+
+
+def bounds(answers: Iterable[tuple[int, int]], asked: int) -> tuple[float, float]:
+    """Where the mean over problems lies, whatever the answers that are missing were: if all of them are wrong, and if all are
+    correct. `answers`: (how many have a score, how many of these are correct) of each problem; `asked`: of each."""
+    counts = [(known, correct, max(asked, known)) for known, correct in answers]
+    low = fsum(correct / whole for _, correct, whole in counts) / len(counts)
+    return low, min(1.0, low + fsum((whole - known) / whole for known, _, whole in counts) / len(counts))
 
 
 def pass_at(k: int, answers: int, correct: int) -> float:

@@ -1,13 +1,19 @@
-"""Held-out accuracy: the same problems with the same random numbers at every evaluation, so that only weights differ."""
+"""Held-out accuracy: the same problems with the same random numbers at every evaluation, so that only weights differ.
 
-from collections.abc import Sequence
+Its numbers are those that `ponder eval` gives for the same answers: the estimators are the same, and an answer on which the
+verifier failed is missing, neither solved nor unsolved.
+"""
+
+from collections.abc import Iterable, Sequence
+from math import fsum
 from typing import Protocol
 
 from ponder.chat.parser import ParsedOutput
 from ponder.engine.protocol import SamplingParams
+from ponder.evals.estimates import bounds, mean_of_problems, pass_at
 from ponder.ledger import Ledger
 from ponder.recipe.schema import HeldOut
-from ponder.runs.results import DomainResult, EvalResult, EvalSample, wilson_interval
+from ponder.runs.results import NOTHING_KNOWN, DomainResult, EvalResult, EvalSample
 from ponder.tasks.task import Task
 from ponder.verifiers.verdict import Verdict
 from ponder.verifiers.verification import shown_reference
@@ -39,12 +45,15 @@ def evaluate(
     step: int,
     seconds: float,
 ) -> tuple[EvalResult, Sequence[Attempt]]:
-    """`samples_per_task` answers to each task. An answer on which the verifier failed counts as not solved, but has no
-    score; intervals are over tasks, since the answers to one are no independent observations."""
+    """`samples_per_task` answers to each task. Those on which the verifier failed are in no mean; intervals are over tasks,
+    since the answers to one are no independent observations."""
     attempts = collect(tasks, samples_per_task, params)
     domains = sorted({a.task.domain for a in attempts})
-    whole = _domain_result(attempts)
-    scores = [a.verdict.score for a in attempts if a.verdict.score is not None]
+    whole, by_task = _domain_result(attempts), _scored_by_task(attempts)
+    missing = len(attempts) - sum(map(len, by_task.values()))
+    scored = [verdicts for verdicts in by_task.values() if verdicts]
+    means = [fsum(v.score or 0.0 for v in verdicts) / len(verdicts) for verdicts in scored]
+    all_known = all(len(verdicts) == samples_per_task for verdicts in scored)
     result = EvalResult(
         stage=stage,
         step=step,
@@ -57,9 +66,11 @@ def evaluate(
         truncated_share=sum(a.ledger.truncated for a in attempts) / len(attempts),
         samples=[_sample(a) for a in attempts],
         sampling=_sampling_record(params),
-        mean_score=sum(scores) / len(scores) if scores else None,
+        mean_score=fsum(means) / len(means) if means else None,
         samples_per_problem=samples_per_task,
-        pass_at_k=sum(map(any, _solved_by_task(attempts))) / len(_solved_by_task(attempts)),
+        pass_at_k=_pass_at_all(scored, samples_per_task) if all_known else None,
+        missing=missing,
+        bounds=bounds([(len(v), _correct(v)) for v in by_task.values()], samples_per_task) if missing else None,
     )
     return result, attempts
 
@@ -76,18 +87,32 @@ def held_out_sampling(settings: HeldOut, longest_answer: int, context: int, stop
     )
 
 
-def _solved_by_task(attempts: Sequence[Attempt]) -> list[list[bool]]:
-    by_task: dict[str, list[bool]] = {}
+def _scored_by_task(attempts: Sequence[Attempt]) -> dict[str, list[Verdict]]:
+    """The verdicts that have a score, of each task; [] of one whose verifier failed on all of its answers."""
+    by_task: dict[str, list[Verdict]] = {attempt.task.id: [] for attempt in attempts}
     for attempt in attempts:
-        by_task.setdefault(attempt.task.id, []).append(attempt.verdict.status == "correct")
-    return list(by_task.values())
+        if attempt.verdict.score is not None:
+            by_task[attempt.task.id].append(attempt.verdict)
+    return by_task
+
+
+def _correct(verdicts: Iterable[Verdict]) -> int:
+    return sum(verdict.status == "correct" for verdict in verdicts)
 
 
 def _domain_result(attempts: Sequence[Attempt]) -> DomainResult:
     """avg@k: the mean over tasks of the share of their answers that are correct."""
-    by_task = _solved_by_task(attempts)
-    solved = sum(sum(answers) / len(answers) for answers in by_task)
-    return DomainResult(solved / len(by_task), wilson_interval(solved, len(by_task)), len(attempts))
+    scored = [verdicts for verdicts in _scored_by_task(attempts).values() if verdicts]
+    average = mean_of_problems([_correct(verdicts) / len(verdicts) for verdicts in scored], sum(map(len, scored)))
+    if average is None:
+        return DomainResult(None, NOTHING_KNOWN, len(attempts))
+    return DomainResult(average.value, (average.low, average.high), len(attempts))
+
+
+def _pass_at_all(scored: Sequence[Sequence[Verdict]], k: int) -> float | None:
+    """pass@k of tasks that all have k answers with a score."""
+    passed = mean_of_problems([pass_at(k, k, _correct(verdicts)) for verdicts in scored], len(scored))
+    return None if passed is None else passed.value
 
 
 def _sampling_record(params: SamplingParams) -> dict:

@@ -85,7 +85,7 @@ def _own_suite(path: Path, variant: str | None) -> Protocol:
     }
     protocol = _protocol(defaults | tree | {"variants": variants}, variant, str(path))
     files = tuple(
-        str(beside) if (beside := path.parent.absolute() / file).is_file() else file for file in protocol.data.files
+        str(beside.absolute()) if (beside := path.parent / file).is_file() else file for file in protocol.data.files
     )
     return protocol.model_copy(update={"data": protocol.data.model_copy(update={"file": files or None})})
 

@@ -14,7 +14,7 @@ from ponder.evals.report_html import render_html
 from ponder.evals.report_markdown import markdown
 from ponder.evals.report_svg import stacked
 from ponder.evals.report_terminal import diff_table, score_table
-from ponder.evals.scores import scores, scores_json
+from ponder.evals.scores import BenchmarkScore, scores, scores_json
 from ponder.evals.store import Evaluation
 from ponder.runs.atomic import write_json, write_text
 from ponder.runs.wording import printable
@@ -26,6 +26,17 @@ HITS_SHOWN, HIT_LETTERS = 20, 160
 
 def write_reports(directory: Path, evaluation: Evaluation, as_json: bool) -> None:
     """All reports into the directory, and the scores onto standard output. Raises SaveError where the disk is full."""
+    found = write_files(directory, evaluation)
+    if as_json:
+        print(json.dumps(scores_json(evaluation, found), indent=1))
+        return
+    console = Console(highlight=False)
+    console.print(score_table(found, console.width))
+    console.print(f"Each answer with its verdict: {directory / HTML}", soft_wrap=True, markup=False)
+
+
+def write_files(directory: Path, evaluation: Evaluation) -> list[BenchmarkScore]:
+    """All reports into the directory; returns the scores. Raises SaveError where the disk is full."""
     found = scores(evaluation)
     write_text(directory / HTML, render_html(evaluation, found))
     write_text(directory / MARKDOWN, markdown(evaluation, found))
@@ -34,12 +45,7 @@ def write_reports(directory: Path, evaluation: Evaluation, as_json: bool) -> Non
     for name, pictures in ((SCALING, scaling_pictures(found)), (BUDGET, budget_pictures(found))):
         if pictures:
             write_text(directory / name, stacked(pictures))
-    if as_json:
-        print(json.dumps(scores_json(evaluation, found), indent=1))
-        return
-    console = Console(highlight=False)
-    console.print(score_table(found, console.width))
-    console.print(f"Each answer with its verdict: {directory / HTML}", soft_wrap=True, markup=False)
+    return found
 
 
 def print_diff(before: Evaluation, after: Evaluation, as_json: bool) -> None:

@@ -12,7 +12,7 @@ from statistics import median
 from typing import Any, get_args
 
 from ponder.evals.choices import unshuffled
-from ponder.evals.estimates import Estimate, all_of, mean_of_problems, pass_at
+from ponder.evals.estimates import Estimate, all_of, bounds, mean_of_problems, pass_at
 from ponder.evals.instruction_scores import loosely, shares, strictly
 from ponder.evals.majority import MOST_ANSWERS, Vote, majority, majority_of
 from ponder.evals.records import BenchmarkAsked, Problem, Sample
@@ -180,7 +180,9 @@ def _score(bench: str, asked: BenchmarkAsked, evaluation: Evaluation) -> Benchma
         missing=missing,
         avg=_average(scored.values()),
         mean_score=_mean(means) if means else None,
-        bounds=_bounds(by_problem, correct, n) if missing and problems else None,
+        bounds=bounds([(len(row), correct.get(p, 0)) for p, row in by_problem.items()], n)
+        if missing and problems
+        else None,
         pass_at={
             k: _over_problems([pass_at(k, len(scored[p]), correct[p]) for p in scored], given // k) for k in sizes
         },
@@ -218,12 +220,6 @@ def _over_problems(values: list[float], draws: int) -> Estimate:
     estimate = mean_of_problems(values, max(draws, len(values)))
     assert estimate is not None
     return estimate
-
-
-def _bounds(by_problem: dict[str, list[Sample]], correct: dict[str, int], n: int) -> tuple[float, float]:
-    low = _mean(correct.get(p, 0) / max(n, len(answers)) for p, answers in by_problem.items())
-    lacking = _mean((max(n, len(answers)) - len(answers)) / max(n, len(answers)) for answers in by_problem.values())
-    return low, min(1.0, low + lacking)
 
 
 def _votes(scored: dict[str, list[Sample]]) -> dict[str, list[Vote]]:

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from ponder.recipe.benchmarks import Benchmarks
 from ponder.recipe.sources import Source
 from ponder.recipe.stages import Stage
 from ponder.recipe.strict import Strict
@@ -157,6 +158,11 @@ class Recipe(Strict):
     model: Model = Field(Model(), description="what is trained: a newborn model, or a checkpoint")
     sources: dict[str, Source] = Field(min_length=1, description="where tasks come from, each under a name of yours")
     held_out: HeldOut = Field(HeldOut(), description="tasks that are never trained on, and how they are answered")
+    benchmarks: Benchmarks = Field(
+        [],
+        description="asked at the ends of stages, by name or with settings: [gsm8k, {name: math500, rows: 50}]; the answers and "
+        "scores lie in the run's evals/, as ponder eval leaves them",
+    )
     engine: EngineSettings = Field(EngineSettings(), description="what samples the answers")
     sandbox: SandboxSettings = Field(SandboxSettings(), description="where programs of code tasks are run")
     max_prompt_tokens: int | None = Field(
@@ -175,6 +181,15 @@ class Recipe(Strict):
             raise ValueError(f"two stages are named {sorted(doubled)[0]!r}; give each its own name")
         if "birth" in names:
             raise ValueError("a stage cannot be named 'birth': reports use it for the model before any stage")
+        asked = [bench.name for bench in self.benchmarks]
+        if doubled := {name for name in asked if asked.count(name) > 1}:
+            raise ValueError(f"benchmarks: {sorted(doubled)[0]} stands twice; name it once")
+        for bench in self.benchmarks:
+            for stage in bench.after:
+                if stage not in names:
+                    raise ValueError(
+                        f"benchmarks.{bench.name}.after: there is no stage {stage!r}; the stages are: {', '.join(names)}"
+                    )
         for key, source in self.sources.items():
             if (domain := source.domain or key) in ("mean", "std"):
                 raise ValueError(

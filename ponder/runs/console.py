@@ -7,7 +7,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from ponder.runs.summary import further_figures
+from ponder.runs.benchmarks import cell, notes, stage_titles
+from ponder.runs.summary import further_figures, missing_lines
 from ponder.runs.wording import duration, percent, printable, span
 
 _FIXED_WIDTH = 7 + 12 + 16 + 8  # of the columns steps, time, accuracy and tokens
@@ -66,7 +67,24 @@ def training_table(report: dict[str, Any]) -> Table | None:
 def run_tables(report: dict[str, Any], width: int = 80) -> Group:
     """What a terminal shows of a run: `stage_table`, and `training_table` where there is one."""
     training = training_table(report)
-    return Group(stage_table(report, width), *([] if training is None else ["", training]))
+    missing = [Text(line) for line in missing_lines(report)]
+    benchmarks = [] if not report["benchmarks"] else ["", *benchmark_lines(report)]
+    return Group(stage_table(report, width), *missing, *([] if training is None else ["", training]), *benchmarks)
+
+
+def benchmark_lines(report: dict[str, Any]) -> list[Table | Text]:
+    """A rich table: a row per benchmark with its scores by stage, and what must be said beside it."""
+    titles = stage_titles(report["benchmarks"])
+    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("benchmark (95%)", overflow="fold", min_width=8)
+    for title in titles.values():
+        table.add_column(Text(title), justify="right", overflow="fold")
+    for bench in report["benchmarks"]:
+        by_stage = {stage["stage"]: stage for stage in bench["stages"]}
+        label = f"{bench['name']}, {bench['average']} ({bench['protocol']})"
+        table.add_row(Text(label), *(cell(by_stage.get(name)) for name in titles))
+    said = [Text(line, style="dim") for line in [*notes(report["benchmarks"]), *report["trained_on"]]]
+    return [table, *said]
 
 
 def answer_figures(metrics: dict[str, float]) -> str:

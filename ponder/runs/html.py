@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ponder.runs.html_parts import terms, text
 from ponder.runs.html_problems import problems_section
 from ponder.runs.html_style import SCRIPT, STYLE
-from ponder.runs.html_tables import failures_section, stage_table, training_table
+from ponder.runs.html_tables import benchmarks_section, failures_section, stage_table, training_table
 from ponder.runs.run import Run
 from ponder.runs.summary import best_line, headline
 from ponder.runs.wording import duration, percent
@@ -46,11 +46,12 @@ def render_html(run: Run, report: dict[str, Any], pictures: list[tuple["Panel", 
 {_figures(report)}
 </header>
 <section><h2>Stages</h2>{stage_table(report)}{training_table(report)}</section>
+{benchmarks_section(report)}
 <section><h2>Curves</h2><div class="curves">{curves}</div></section>
 {problems_section(run.evals(), report)}
 {failures_section(run, report)}
 <section><h2>How this run was made</h2>{_making(run, report)}</section>
-<section><h2>What the words mean</h2><dl class="words">{terms(_words(report["born"]))}</dl></section>
+<section><h2>What the words mean</h2><dl class="words">{terms(_words(report))}</dl></section>
 <footer>Made by Ponder from the files beside it; nothing on this page is loaded from elsewhere.</footer>
 </main>
 <script>{SCRIPT}</script>
@@ -59,15 +60,24 @@ def render_html(run: Run, report: dict[str, Any], pictures: list[tuple["Panel", 
 """
 
 
-def _words(born: bool) -> dict[str, str]:
+def _words(report: dict[str, Any]) -> dict[str, str]:
+    benchmark = (
+        "problems that others use as well, asked as a protocol says. pass@1: share of them that one answer solves; avg@k: the "
+        "mean of that over k answers to each."
+    )
     return {
         "Held-out accuracy": "share of answers found correct on problems that no stage was trained on.",
         "95% interval": "where the accuracy over endless such problems lies, as far as this many answers can tell "
         "(Wilson, 1927). Two stages whose intervals overlap may be equally good.",
-        **({"Birth": "the model before any training."} if born else {"Start": "the model as it came to this run."}),
+        **(
+            {"Birth": "the model before any training."}
+            if report["born"]
+            else {"Start": "the model as it came to this run."}
+        ),
         "Supervised stage": "learning to imitate demonstrations; a cold start gives the form of thinking, not its quality.",
         "RL stage": "reinforcement learning: the model answers, a verifier checks, and what earned more than the "
         "other answers to the same problem becomes more likely. No demonstration is shown.",
+        **({"Benchmark": benchmark} if report["benchmarks"] else {}),
         "Pass rate": "share of a step's answers found correct. What was cut off by the token limit did not pass.",
         "Reward": "the number training maximises, made from verdicts; the mean is over the answers that have one. Where "
         "answers that were cut off have none, it can rise while the pass rate falls.",
@@ -121,6 +131,7 @@ def _making(run: Run, report: dict[str, Any]) -> str:
         "Machine": lineage.get("platform"),
         "Processor": lineage.get("processor"),
         "Rows read": ", ".join(f"{name} {count:,}" for name, count in report["rows"].items()),
+        "Contamination": " ".join(report["trained_on"]),
         "Best checkpoint": best_line(report),
         "Sampled": f"{totals['sampled_tokens']:,} tokens in RL" if totals["sampled_tokens"] else "",
     }

@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from ponder.runs.benchmarks import cell, comparison, notes, stage_titles
 from ponder.runs.html_parts import badge, text
 from ponder.runs.run import Run
-from ponder.runs.summary import further_figures
+from ponder.runs.summary import further_figures, missing_lines
 from ponder.runs.wording import duration, percent, span, spread, title
 
 _FAILURES_SHOWN = 5
@@ -29,7 +30,12 @@ def stage_table(report: dict[str, Any]) -> str:
         )
     head = "".join(f'<th scope="col">{text(name)}</th>' for name in heads)
     counts = [stage["count"] for stage in stages if stage["count"]]
-    note = f"Each over {spread(counts)} answers to held-out problems; tokens per answer, thinking included."
+    note = " ".join(
+        [
+            f"Each over {spread(counts)} answers to held-out problems; tokens per answer, thinking included.",
+            *map(text, missing_lines(report)),
+        ]
+    )
     return (
         f'<div class="scroll"><table><thead><tr><th scope="col">after</th>{head}</tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table></div>" + (f'<p class="note">{note}</p>' if counts else "")
@@ -54,6 +60,34 @@ def training_table(report: dict[str, Any]) -> str:
     )
 
 
+def benchmarks_section(report: dict[str, Any]) -> str:
+    """Scores by stage; nothing where the recipe names no benchmark."""
+    if not report["benchmarks"]:
+        return ""
+    titles = stage_titles(report["benchmarks"])
+    heads = "".join(f'<th scope="col">{text(title)}</th>' for title in titles.values())
+    lines = ""
+    for bench in report["benchmarks"]:
+        by_stage = {stage["stage"]: stage for stage in bench["stages"]}
+        cells = "".join(f"<td>{cell(by_stage.get(name))}</td>" for name in titles)
+        small = f"<small>{text(bench['average'])}, protocol {text(bench['protocol'])}</small>"
+        lines += f'<tr><th scope="row">{text(bench["name"])}{small}</th>{cells}</tr>'
+    places = dict.fromkeys(stage["directory"] for bench in report["benchmarks"] for stage in bench["stages"])
+    compared = comparison(report["benchmarks"])
+    said = [
+        "In points of a hundred, with the 95% interval over problems.",
+        *notes(report["benchmarks"]),
+        *report["trained_on"],
+        f"Every answer with its verdict: report.html in {', '.join(places)}.",
+        *([f"Problem by problem: {compared}"] if compared else []),
+    ]
+    below = "".join(f'<p class="note">{text(line, longest=None)}</p>' for line in said)
+    return (
+        f'<section><h2>Benchmarks</h2><div class="scroll"><table><thead><tr><th scope="col">benchmark</th>{heads}</tr></thead>'
+        f"<tbody>{lines}</tbody></table></div>{below}</section>"
+    )
+
+
 def failures_section(run: Run, report: dict[str, Any]) -> str:
     """Which verifiers failed how often, and the latest answers they failed on; nothing where none did."""
     samples = run.failures()[-_FAILURES_SHOWN:]
@@ -74,8 +108,8 @@ def failures_section(run: Run, report: dict[str, Any]) -> str:
         for row in samples
     )
     return f"""<section><h2>Where verifiers failed</h2>
-<p class="note">An answer whose verifier fails is not learned from; in an evaluation it counts as not solved. The latest
-are below, more in verifier_errors.jsonl.</p>
+<p class="note">An answer whose verifier fails is not learned from; in an evaluation it is missing, neither solved nor
+unsolved (Ponder 0.1.0 counted it as not solved). The latest are below, more in verifier_errors.jsonl.</p>
 <div class="scroll">{table if lines else ""}</div><div class="answers failures">{shown}</div></section>"""
 
 

@@ -112,11 +112,28 @@ SECTIONS: dict[str, dict[str, Metric]] = {
         "memory/rss_gb": Metric("GB", "of this process and all that it started; shared pages count once", "down"),
     },
     "Held-out evaluations": {
-        "eval/accuracy": Metric("share", "held-out answers that were found correct; with `held_out.samples` of k this is avg@k", "up"),
+        "eval/accuracy": Metric(
+            "share",
+            "held-out answers that were found correct, of those that have a verdict; with `held_out.samples` of k this is avg@k",
+            "up",
+        ),
         "eval/accuracy/DOMAIN": Metric("share", "the same for one domain", "up"),
         "eval/score": Metric("score", "mean score of held-out answers, where a part of one counts", "up"),
-        "eval/pass_at_k": Metric("share", "held-out problems with a correct answer among `held_out.samples`", "up"),
+        "eval/pass_at_k": Metric(
+            "share",
+            "held-out problems with a correct answer among `held_out.samples`; not there where one of these has no verdict",
+            "up",
+        ),
+        "eval/missing": Metric(
+            "count", "held-out answers on which a verifier failed: neither right nor wrong, and in none of the means", "down"
+        ),
         "eval/truncated_share": Metric("share", "held-out answers that were cut off", "down"),
+        "bench/NAME": Metric(
+            "share",
+            "a benchmark of the recipe at the end of a stage: pass@1, or avg@k with k answers to each problem. One answer to each "
+            "of 60 problems or fewer is no score, and not here",
+            "up",
+        ),
         "eval/length": Metric("tokens", "sampled tokens of a held-out answer, thinking included; the mean"),
     },
 }  # fmt: skip

@@ -9,14 +9,25 @@ import time
 from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from ponder.runs.atomic import AppendFile, write_bytes, write_text
 from ponder.runs.meanings import check_names
-from ponder.runs.results import EvalResult
 from ponder.runs.wording import printable
 
 Row = dict[str, Any]  # {"stage": str, "step": int, "time": Unix seconds, metric: float | None, ...}
+
+
+class Evaluated(Protocol):
+    """What an evaluation found after a step, under names of `meanings`."""
+
+    @property
+    def stage(self) -> str: ...
+
+    @property
+    def step(self) -> int: ...
+
+    def metrics(self) -> dict[str, float]: ...
 
 
 class MetricsLog:
@@ -47,7 +58,7 @@ class MetricsLog:
         self._event_file.append(_event(now, stage, step, metrics))
         self._last = row
 
-    def show_evaluation(self, result: EvalResult) -> None:
+    def show_evaluation(self, result: Evaluated) -> None:
         """Add an evaluation to what TensorBoard shows; its file in evals/ is the truth."""
         self._open()
         self._event_file.append(_evaluation_event(time.time(), result))
@@ -62,7 +73,7 @@ class MetricsLog:
         self._event_file = AppendFile(_new_event_file(self.events))
         self._event_file.append(_file_header())
 
-    def rewrite(self, rows: list[Row], evals: Iterable[EvalResult]) -> None:
+    def rewrite(self, rows: list[Row], evals: Iterable[Evaluated]) -> None:
         """Replace everything by `rows` and `evals`, atomically; the event files are made anew."""
         self.close()
         write_text(self.path, "".join(json.dumps(row) + "\n" for row in rows))
@@ -140,7 +151,7 @@ def _event(wall_time: float, stage: str, step: int, metrics: dict[str, float]) -
     return _framed(Event(wall_time=wall_time, step=step, summary=Summary(value=values)))
 
 
-def _evaluation_event(wall_time: float, result: EvalResult) -> bytes:
+def _evaluation_event(wall_time: float, result: Evaluated) -> bytes:
     return _event(wall_time, result.stage, result.step, result.metrics())
 
 

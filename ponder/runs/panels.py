@@ -43,7 +43,7 @@ class Panel:
 
 def panels(run: Run) -> list[Panel]:
     """The panels this run has data for, the most telling first, four at most."""
-    rows, evals = run.metrics(), run.evals()
+    rows, evals = run.metrics(), [result for result in run.evals() if result.accuracy is not None]
     rl = [row for row in rows if "reward/mean" in row]
     sft = [row for row in rows if "reward/mean" not in row]
     candidates = [

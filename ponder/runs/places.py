@@ -1,6 +1,7 @@
 """Where the parts of a run lie: the names of its files and directories, and what a directory is by them."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 BIRTH = "birth"  # the "stage" of the first model, before every stage of the recipe
@@ -21,6 +22,22 @@ def place_of(path: Path) -> tuple[str, int]:
 def step_files(directory: Path, ending: str = "/") -> list[Path]:
     """What lies in `directory` and is named <stage>-<step>: directories, or files with the ending ".json"."""
     return [path for path in directory.glob(f"*{ending}") if _STEP_NAME.fullmatch(path.name)]
+
+
+def planned_stages(recipe_text: str) -> list[str]:
+    """The names of a recipe's stages, in their order."""
+    import yaml
+
+    recipe = yaml.safe_load(recipe_text)
+    planned = recipe.get("stages") if isinstance(recipe, dict) else None
+    return [stage["name"] for stage in planned or [] if isinstance(stage, dict) and "name" in stage]
+
+
+def in_order(paths: Iterable[Path], stages: Iterable[str]) -> list[Path]:
+    """What is named <stage>-<step>, the first model's first, then in the order of `stages` and of steps."""
+    order = {stage: index for index, stage in enumerate(dict.fromkeys([BIRTH, *stages]))}
+    placed = [(place_of(path), path) for path in paths]
+    return [path for _, path in sorted(placed, key=lambda p: (order.get(p[0][0], len(order)), p[0]))]
 
 
 def rollout_file(run: Path, stage: str, step: int) -> Path:

@@ -4,12 +4,14 @@ import math
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
+NOTHING_KNOWN = (0.0, 1.0)  # the interval where no answer has a score
+
 
 @dataclass(frozen=True)
 class DomainResult:
-    """Accuracy on the held-out tasks of one domain, with its 95% interval."""
+    """Accuracy on the held-out tasks of one domain, with its 95% interval; None where no answer has a score."""
 
-    accuracy: float
+    accuracy: float | None
     interval: tuple[float, float]
     count: int
 
@@ -33,13 +35,14 @@ class EvalSample:
 class EvalResult:
     """One evaluation. `stage` is "birth" (step 0) for the untrained model.
 
-    Shares and accuracies lie in [0, 1]; `count` is the number of answers judged; `seconds` is the time the stage had
+    Shares and accuracies lie in [0, 1]; `count` is the number of answers; an answer on which the verifier failed is missing:
+    in `count` and in no mean. `accuracy` is None where all are. `seconds` is the time the stage had
     taken so far; `mean_tokens` counts sampled tokens per answer; `samples` may be a part of the answers.
     """
 
     stage: str
     step: int
-    accuracy: float
+    accuracy: float | None
     interval: tuple[float, float]
     by_domain: dict[str, DomainResult]
     count: int
@@ -52,11 +55,17 @@ class EvalResult:
         None  # in [0, 1], of the answers that have a score; None: of none, or a version that did not note it
     )
     samples_per_problem: int = 1
-    pass_at_k: float | None = None  # share of problems with a correct answer among their samples_per_problem
+    # The chance that one of samples_per_problem answers is correct; None where a problem lacks one with a score.
+    pass_at_k: float | None = None
+    missing: int | None = None  # answers without a score; None: a version that counted these as not solved
+    # Of the accuracy, if all missing answers were wrong, and if all were correct; None where none is missing.
+    bounds: tuple[float, float] | None = None
 
     @property
     def failed(self) -> int:
-        """How many of the samples have no verdict, because the verifier failed; they count as not solved."""
+        """How many answers have no score, because the verifier failed."""
+        if self.missing is not None:
+            return self.missing
         return sum(sample.status in ("error", "timeout") for sample in self.samples)
 
     @property
@@ -68,10 +77,11 @@ class EvalResult:
         """Its numbers under the names of `meanings`; a domain has its own where there are several."""
         domains = self.by_domain if len(self.by_domain) > 1 else {}
         return {
-            "eval/accuracy": self.accuracy,
-            **{f"eval/accuracy/{domain}": part.accuracy for domain, part in domains.items()},
+            **({} if self.accuracy is None else {"eval/accuracy": self.accuracy}),
+            **{f"eval/accuracy/{domain}": p.accuracy for domain, p in domains.items() if p.accuracy is not None},
             **({} if self.mean_score is None else {"eval/score": self.mean_score}),
             **({} if self.pass_at_k is None else {"eval/pass_at_k": self.pass_at_k}),
+            **({} if self.missing is None else {"eval/missing": self.missing}),
             "eval/truncated_share": self.truncated_share,
             "eval/length": self.mean_tokens,
         }
@@ -88,6 +98,7 @@ class EvalResult:
         """
         known = _pick(cls, data, where)
         known["interval"] = tuple(known["interval"])
+        known["bounds"] = tuple(known["bounds"]) if known.get("bounds") is not None else None
         known["by_domain"] = {
             domain: DomainResult(**(_pick(DomainResult, part, f"{where}: by_domain.{domain}")))
             for domain, part in known["by_domain"].items()

@@ -1,10 +1,12 @@
 """Going back to a checkpoint: what a run holds of later steps is dropped, so that a resumed run has no row twice."""
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ponder.runs.benchmarks import read_results
 from ponder.runs.failures import FAILURES_FILE, read_failures, write_failures
 from ponder.runs.metrics import MetricsLog, read_rows
 from ponder.runs.places import BIRTH, place_of, rollout_files, rollout_place
@@ -54,9 +56,11 @@ def later_than(stage: str, step: int, stage_order: Sequence[str], run: Path) -> 
     return is_later
 
 
-def drop_later(run: Path, log: MetricsLog, evals: Sequence[Path], is_later: IsLater) -> Rewound:
-    """Drop metrics, rollouts, evaluations (`evals`: their files, in the order of training) and failed verdicts that are
-    later. Nothing is changed if one has a stage that `is_later` refuses."""
+def drop_later(
+    run: Path, log: MetricsLog, evals: Sequence[Path], benchmarks: Sequence[Path], is_later: IsLater
+) -> Rewound:
+    """Drop metrics, rollouts, evaluations (`evals`: their files, and the directories of `benchmarks`, in the order of
+    training) and failed verdicts that are later. Nothing is changed if one has a stage that `is_later` refuses."""
     rows, half_line = read_rows(log.path)
     kept = [row for row in rows if not is_later(row["stage"], row["step"])]
     rollouts = [path for path in rollout_files(run) if is_later(*rollout_place(path))]
@@ -64,12 +68,22 @@ def drop_later(run: Path, log: MetricsLog, evals: Sequence[Path], is_later: IsLa
     kept_evals = [
         EvalResult.from_dict(json.loads(path.read_bytes()), str(path)) for path in evals if path not in late_evals
     ]
+    late_benchmarks = [path for path in benchmarks if is_later(*place_of(path))]
+    kept_benchmarks = [result for path in benchmarks if path not in late_benchmarks for result in read_results(path)]
     failures = read_failures(run / FAILURES_FILE)
     kept_failures = [row for row in failures if not is_later(row["stage"], row["step"])]
 
-    log.rewrite(kept, kept_evals)
+    log.rewrite(kept, [*kept_evals, *(result for result in kept_benchmarks if result.metrics())])
+    for path in late_benchmarks:
+        shutil.rmtree(path)
     for path in [*rollouts, *late_evals]:
         path.unlink()
     if len(kept_failures) < len(failures):
         write_failures(run / FAILURES_FILE, kept_failures)
-    return Rewound(len(rows) - len(kept), len(rollouts), len(late_evals), len(failures) - len(kept_failures), half_line)
+    return Rewound(
+        len(rows) - len(kept),
+        len(rollouts),
+        len(late_evals) + len(late_benchmarks),
+        len(failures) - len(kept_failures),
+        half_line,
+    )

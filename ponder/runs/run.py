@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from ponder.runs.atomic import NOTHING_YET, SaveError, clean_leftovers, replacing_directory, write_json, write_text
+from ponder.runs.benchmarks import BenchmarkResult, benchmark_directories, read_results
 from ponder.runs.failures import FAILURES_FILE, add_failures, read_failures
 from ponder.runs.lineage import format_of, now, older, read_lineage, refuse_newer, resumed
 from ponder.runs.lock import RunLock
 from ponder.runs.metrics import MetricsLog, Row, read_rows
 from ponder.runs.places import (
-    BIRTH,
     checked_stage,
+    in_order,
     is_run,
     place_of,
+    planned_stages,
     refuse_occupied,
     rollout_file,
     rollout_files,
@@ -31,9 +33,8 @@ from ponder.runs.wording import printable
 
 
 class Run:
-    """A run directory. Reading needs no lock; the first write takes it (or `lock()` does, earlier).
-
-    Steps count from 1 within each stage. Every write is whole or absent after a kill. Writing raises `SaveError` when
+    """A run directory. Reading needs no lock; the first write takes it (or `lock()` does, earlier). Steps count from 1 within
+    each stage. Every write is whole or absent after a kill. Writing raises `SaveError` when
     the disk is full and ValueError when another process holds the run.
     """
 
@@ -98,9 +99,8 @@ class Run:
 
     def _take_lock(self) -> None:
         self._lock = RunLock(self.path)
-        for directory in [self.path, *(path for path in self.path.glob("*") if path.is_dir())]:
-            clean_leftovers(directory)
-        for directory in self.path.glob("rollouts/*/"):
+        deeper = [*self.path.glob("*/"), *self.path.glob("rollouts/*/"), *benchmark_directories(self.path)]
+        for directory in [self.path, *(path for path in deeper if path.is_dir())]:
             clean_leftovers(directory)
 
     def follow(self, trackers: Sequence[Tracker], say: Callable[[str], None]) -> None:
@@ -182,11 +182,17 @@ class Run:
             ValueError: a key of `EvalResult` is missing.
         """
         self.lock()
-        data = result.to_dict() if isinstance(result, EvalResult) else result
-        checked = EvalResult.from_dict(data)
+        checked = EvalResult.from_dict(data := result.to_dict() if isinstance(result, EvalResult) else result)
         write_json(self.path / "evals" / f"{checked_stage(checked.stage)}-{checked.step:06d}.json", data)
         self._log.show_evaluation(checked)
         self._track(checked.stage, checked.metrics())
+
+    def show_benchmarks(self, directory: Path) -> None:
+        """Hand the scores of an evaluation in evals/ to TensorBoard and the trackers."""
+        self.lock()
+        for result in filter(BenchmarkResult.metrics, read_results(directory)):
+            self._log.show_evaluation(result)
+            self._track(result.stage, result.metrics())
 
     def _track(self, stage: str, metrics: dict[str, float]) -> None:
         if self._tracking is not None:
@@ -228,8 +234,7 @@ class Run:
         training goes on from, so that the resumed run has neither phantom nor doubled rows; note the resumption in the
         lineage, with the pause that it ends and the settings that are `changed` with it ({field: [before, after]}).
 
-        `stage_order` lists the recipe's stages; step 0 of the first is the start of the run. Interrupted, it can
-        simply be called again.
+        `stage_order` lists the recipe's stages; step 0 of the first is the run's start. Interrupted, it can be called again.
 
         Raises:
             ValueError: the run holds a stage that is not in `stage_order`, or a later checkpoint.
@@ -242,7 +247,8 @@ class Run:
                     f"{path} is later than the checkpoint to resume from ({stage}, step {step}). "
                     f"To go back behind it, move it out of {path.parent} first."
                 )
-        rewound = drop_later(self.path, self._log, self._eval_files(), is_later)
+        benchmarks = self._in_order(benchmark_directories(self.path))
+        rewound = drop_later(self.path, self._log, self._eval_files(), benchmarks, is_later)
         write_json(self.path / "lineage.json", resumed(self.lineage, stage, step, changed))
         return rewound
 
@@ -263,6 +269,10 @@ class Run:
     def evals(self) -> list[EvalResult]:
         """All evaluations, birth first, then in the order of training."""
         return [EvalResult.from_dict(json.loads(path.read_bytes()), str(path)) for path in self._eval_files()]
+
+    def benchmarks(self) -> list[BenchmarkResult]:
+        """What benchmarks found, the first model first, then in the order of training."""
+        return [result for path in self._in_order(benchmark_directories(self.path)) for result in read_results(path)]
 
     def rollouts(self, stage: str, step: int) -> list[dict[str, Any]]:
         """A step's rollouts as they were recorded."""
@@ -287,14 +297,4 @@ class Run:
         return self._in_order(step_files(self.path / "evals", ".json"))
 
     def _in_order(self, paths: list[Path]) -> list[Path]:
-        order = {stage: index for index, stage in enumerate([BIRTH, *self._stage_order()])}
-        placed = [(place_of(path), path) for path in paths]
-        return [path for _, path in sorted(placed, key=lambda p: (order.get(p[0][0], len(order)), p[0]))]
-
-    def _stage_order(self) -> list[str]:
-        import yaml
-
-        recipe = yaml.safe_load(self.recipe_text)
-        planned = recipe.get("stages") if isinstance(recipe, dict) else None
-        names = [stage["name"] for stage in planned or [] if isinstance(stage, dict) and "name" in stage]
-        return list(dict.fromkeys([*names, *self.stages()]))
+        return in_order(paths, [*planned_stages(self.recipe_text), *self.stages()])

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from ponder.runs.benchmarks import by_benchmark, trained_on
 from ponder.runs.lineage import born_here
 from ponder.runs.metrics import Row
 from ponder.runs.places import BIRTH, place_of
@@ -15,17 +16,21 @@ from ponder.runs.wording import moment, percent, printable, title
 def build_report(run: Run) -> dict[str, Any]:
     """Summarise a run, finished or not: its stages (the first model first, if it was evaluated) and totals.
 
-    A stage's accuracy is that of its last evaluation, None before the first. Seconds exclude the first model's evaluation.
+    A stage's accuracy is that of its last evaluation, None before the first; `missing` of its answers have no verdict, and
+    `bounds` says where the accuracy would lie whatever these were. Seconds exclude the first model's evaluation.
     `training` of an RL stage has what its last steps were like: means over the last tenth of them. `born` says whether the
     first model was born in this run, and each stage's `title` what to call it accordingly.
     `paused` says where and why, of a run that has paused itself. `failures` lists the verifiers that failed on answers,
     by stage: of how many verdicts, and how often with an error and a timeout. `best` is the checkpoint with the best
     evaluation of those that are kept, by mean score where parts of a score were given; None where none was evaluated.
+    `trained_on`: sentences on problems of benchmarks that training rows hold, as they were found at the start. `benchmarks` has
+    each benchmark with its results by stage (`runs.benchmarks.by_benchmark`).
     """
-    rows, evals = run.metrics(), run.evals()
+    rows, evals, benchmarks = run.metrics(), run.evals(), run.benchmarks()
     names = list(dict.fromkeys([*(result.stage for result in evals if result.stage == BIRTH), *run.stages()]))
     names += [result.stage for result in evals if result.stage not in names]
     born = born_here(run.lineage)
+    names += [result.stage for result in benchmarks if result.stage not in names and result.stage != BIRTH]
     stages = [_stage(name, rows, evals, born) for name in dict.fromkeys(names)]
     measured = [stage for stage in stages if stage["accuracy"] is not None]
     return {
@@ -33,6 +38,8 @@ def build_report(run: Run) -> dict[str, Any]:
         "recipe_name": recipe_name(run),
         "born": born,
         "stages": stages,
+        "benchmarks": by_benchmark(benchmarks, list(dict.fromkeys([BIRTH, *names])), born),
+        "trained_on": trained_on(run.lineage),
         "rows": {printable(str(name)): count for name, count in run.lineage.get("rows", {}).items()},
         "best": _best(run, evals),
         "paused": run.lineage.get("paused"),
@@ -86,9 +93,10 @@ def _best(run: Run, evals: list[EvalResult]) -> dict[str, Any] | None:
     values = [
         result.mean_score if by_score and result.mean_score is not None else result.accuracy for result in candidates
     ]
-    if not values:
+    known = [(value, at) for at, value in enumerate(values) if value is not None]
+    if not known:
         return None
-    value, at = max((value, at) for at, value in enumerate(values))  # of equals the later
+    value, at = max(known)  # of equals the later
     best = candidates[at]
     path = str(kept[best.stage, best.step])
     return {
@@ -111,7 +119,9 @@ def _stage(name: str, rows: list[Row], evals: list[EvalResult], born: bool) -> d
         "name": name,
         "title": title(name, born),
         "accuracy": last.accuracy if last else None,
-        "interval": list(last.interval) if last else None,
+        "interval": list(last.interval) if last and last.accuracy is not None else None,
+        "missing": last.failed if last else 0,
+        "bounds": list(last.bounds) if last and last.bounds else None,
         "by_domain": {
             printable(domain): {"accuracy": part.accuracy, "interval": list(part.interval), "count": part.count}
             for domain, part in (last.by_domain.items() if last else ())
@@ -139,6 +149,16 @@ def further_figures(report: dict[str, Any]) -> dict[str, list[str]]:
     if (k := max((stage["samples_per_problem"] for stage in stages), default=1)) > 1:
         columns[f"pass@{k}"] = [percent(stage["pass_at_k"]) for stage in stages]
     return columns
+
+
+def missing_lines(report: dict[str, Any]) -> list[str]:
+    """A sentence for each stage whose last evaluation lacks verdicts."""
+    return [
+        f"{stage['title']}: on {stage['missing']:,} of {stage['count']:,} held-out answers the verifier failed; whatever these "
+        f"were, the accuracy is {percent(stage['bounds'][0])} to {percent(stage['bounds'][1])}."
+        for stage in report["stages"]
+        if stage["bounds"]
+    ]
 
 
 def _training(rows: list[Row]) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from ponder.recipe.schema import Recipe
-from ponder.runs.run import BIRTH
+from ponder.runs.places import BIRTH
 from ponder.training.checkpoint import Progress
 from ponder.training.exits import reached_exit
 
@@ -14,6 +14,8 @@ CHANGEABLE = (
     "sandbox.*",
     "engine.*",
     "trackers",
+    "benchmarks",
+    "benchmarks.*",
     "model.device",
     "model.save_dtype",
     *(

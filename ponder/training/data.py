@@ -1,6 +1,6 @@
 """The recipe's sources as tasks to train on and tasks held out, which never meet."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
@@ -11,7 +11,7 @@ from ponder.recipe.schema import Recipe
 from ponder.recipe.sources import FileSource, GymSource, HubSource, ProgramsSource, Source
 from ponder.tasks.mixture import Mixture
 from ponder.tasks.repeats import Repeats, find_repeats
-from ponder.tasks.split import held_out_sample, refuse_overlap, split
+from ponder.tasks.split import held_out_sample, part_of, refuse_overlap, split
 from ponder.tasks.task import LazyTasks, Task
 from ponder.verifiers.python.function import with_digests
 
@@ -20,13 +20,16 @@ from ponder.verifiers.python.function import with_digests
 class TaskPool:
     """`at_hand` are the sources that are tables, whole, before any split: all their tasks can be looked at.
     `repeats`: which of these tasks come more than once or contradict each other. `rows`: how many tasks each of them
-    has, by the source's name."""
+    has, by the source's name. `trained`: the part of these that is trained on. `generated`: names of the sources that make the
+    tasks that they train on as they are asked for."""
 
     train: Mixture
     held_out: list[Task]
     at_hand: Sequence[Sequence[Task]] = ()
     repeats: Repeats = field(default_factory=Repeats)
     rows: Mapping[str, int] = field(default_factory=dict)
+    trained: Sequence[Iterable[Task]] = ()
+    generated: Sequence[str] = ()
 
     def draw(self, cursor: int, n: int) -> list[Task]:
         """Tasks number cursor .. cursor + n - 1 of the training mixture.
@@ -51,12 +54,18 @@ def load_tasks(recipe: Recipe, keep: Callable[[Task], bool] | None = None) -> Ta
         ValueError: a source that cannot be read, too few held-out problems, or tasks on both sides; by source name.
     """
     train, held_out_sources, at_hand, rows = [], [], [], {}
+    trained: list[Iterable[Task]] = []
+    generated: list[str] = []
     for name, source in recipe.sources.items():
         tasks = _as_the_source_says(_read(name, source), source)
         if not isinstance(tasks, LazyTasks) or tasks.at_hand:
             tasks = tasks if keep is None else _kept(name, tasks, keep)
             at_hand.append(tasks)
             rows[name] = len(tasks)
+            if source.part != "held_out":
+                trained.append(tasks if source.part == "train" else _Train(tasks, recipe.held_out.fraction))
+        elif source.part != "held_out":
+            generated.append(name)
         match source.part:
             case "train":
                 train.append((name, source.weight, tasks))
@@ -71,7 +80,19 @@ def load_tasks(recipe: Recipe, keep: Callable[[Task], bool] | None = None) -> Ta
     for _, _, tasks in train:
         if isinstance(tasks, list):
             refuse_overlap(tasks, held_out.values())
-    return TaskPool(Mixture(train, recipe.seed), list(held_out.values()), at_hand, find_repeats(at_hand), rows)
+    mixture, repeats = Mixture(train, recipe.seed), find_repeats(at_hand)
+    return TaskPool(mixture, list(held_out.values()), at_hand, repeats, rows, trained, generated)
+
+
+@dataclass(frozen=True)
+class _Train:
+    """The tasks of a table that a split trains on, each once, in their order."""
+
+    tasks: Sequence[Task]
+    fraction: float
+
+    def __iter__(self) -> Iterator[Task]:
+        return (task for task in self.tasks if part_of(task.id, self.fraction) == "train")
 
 
 def _kept(name: str, tasks: Sequence[Task], keep: Callable[[Task], bool]) -> Sequence[Task]:

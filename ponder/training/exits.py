@@ -9,8 +9,8 @@ from ponder.runs.results import EvalResult
 
 @dataclass(frozen=True)
 class Measured:
-    """An evaluation as a stage's exits see it. Without parts of a score the two are the same but for answers on which a
-    verifier failed, so a stage may change from one to the other as parts come up."""
+    """An evaluation as a stage's exits see it. Without parts of a score the two are the same, so a stage may change from one to
+    the other as parts come up."""
 
     value: float
     name: str
@@ -18,10 +18,12 @@ class Measured:
 
 def measured(stage: StageBase, result: EvalResult) -> Measured:
     """The mean score where the stage asks for it, or where it leaves it open and parts of a score were given (functions
-    that give 0.4, tests of which some pass): there accuracy may stay at 0 however much is learned. Else accuracy."""
+    that give 0.4, tests of which some pass): there accuracy may stay at 0 however much is learned. Else accuracy. The evaluation
+    has an answer with a verdict."""
     by_score = result.partly if stage.measure is None else stage.measure == "score"
     if by_score and result.mean_score is not None:
         return Measured(result.mean_score, "held-out mean score")
+    assert result.accuracy is not None
     return Measured(result.accuracy, "held-out accuracy")
 
 

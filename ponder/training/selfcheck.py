@@ -54,6 +54,11 @@ def check_engine(
         check_token_budget(pool, tasks, renderer, longest, budget, processes, field, limit)
 
 
+def lengths(recipe: Recipe, decoder: Decoder) -> tuple[int, int]:
+    """Most tokens of prompt and answer: of the model's context, and of what a sampling process may hold."""
+    return decoder.config.max_positions, recipe.engine.token_budget // sampling_processes(recipe.engine, decoder)
+
+
 def sampling_processes(settings: EngineSettings, decoder: Decoder) -> int:
     """How many share the engine's budgets; 1 where this process samples alone."""
     return max(1, default_workers(decoder) if settings.workers is None else settings.workers)

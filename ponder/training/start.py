@@ -9,19 +9,22 @@ from ponder.recipe.load import dump_recipe, load_recipe, with_model
 from ponder.recipe.schema import Model, Recipe
 from ponder.runs.atomic import NOTHING_YET, SaveError
 from ponder.runs.lineage import fingerprint, last_processor, new_lineage
+from ponder.runs.places import BIRTH
 from ponder.runs.processor import processor
-from ponder.runs.run import BIRTH, Run
+from ponder.runs.run import Run
 from ponder.runs.trackers import check_trackers
 from ponder.server.start.checkpoint import find_checkpoint
-from ponder.training import data_files
+from ponder.training import contamination, data_files
+from ponder.training.benchmarks import NamedBenchmark, check_benchmarks, load_benchmarks, tasks_of
+from ponder.training.benchmarks import remarks as benchmark_remarks
 from ponder.training.changes import changed_fields, forget_evaluations, forget_other_evaluations, reopens
 from ponder.training.checkpoint import Progress, load_progress, load_weights, save_checkpoint
-from ponder.training.data import load_tasks
+from ponder.training.data import TaskPool, load_tasks
 from ponder.training.first_model import device_of, first_model
 from ponder.training.precision import precision_remarks
 from ponder.training.prompts import load_fitting_tasks
 from ponder.training.reward_files import KEY, changed_files, reward_files
-from ponder.training.selfcheck import check_before_training, check_engine, check_tasks, first_tasks
+from ponder.training.selfcheck import check_before_training, check_engine, check_tasks, first_tasks, lengths
 from ponder.training.stages.kinds import stages_of
 from ponder.training.stages.runner import Training
 from ponder.training.stages.verifying import verification_for
@@ -43,18 +46,23 @@ def start(recipe: Recipe, path: Path, view: View) -> Run:
         recipe = with_model(recipe, parent.lasting)
     text = dump_recipe(recipe)
     device_of(recipe.model)
-    stages = stages_of(recipe)
+    stages, benchmarks = stages_of(recipe), load_benchmarks(recipe)
     pool = load_tasks(recipe)
     for remark in pool.repeats.remarks():
         view.say(remark)
     with verification_for(recipe, stages) as verification:
         check_tasks(stages, pool, verification)
+        verification.prepare(tasks_of(benchmarks))
+    for remark in benchmark_remarks(benchmarks):
+        view.say(remark)
     for remark in precision_remarks(recipe.model, device_of(recipe.model)):
         view.say(remark)
     weights, renderer = first_model(recipe, parent and parent.directory, pool, stages)
     pool = load_fitting_tasks(recipe, pool, renderer, view.say)
     for remark in check_before_training(recipe, stages, pool, weights.decoder, renderer):
         view.say(remark)
+    check_benchmarks(benchmarks, renderer, *lengths(recipe, weights.decoder))
+    looked = say_contamination(recipe, pool, benchmarks, view)
     for name, count in pool.rows.items():
         view.say(f"sources.{name}: {count:,} rows")
     lineage = new_lineage(
@@ -65,6 +73,7 @@ def start(recipe: Recipe, path: Path, view: View) -> Run:
         if files:
             lineage[key] = files
     lineage["rows"] = dict(pool.rows)
+    lineage[contamination.KEY] = looked.noted()
     with Run.create(path, text, lineage) as run:
         progress = Progress(BIRTH, done=True)
         try:
@@ -74,7 +83,7 @@ def start(recipe: Recipe, path: Path, view: View) -> Run:
             error.advice = NOTHING_YET
             raise
         try:
-            Training(recipe, stages, run, pool, weights, renderer, view).go_on_from(progress)
+            Training(recipe, stages, run, pool, weights, renderer, view, benchmarks).go_on_from(progress)
         except ValueError as error:
             if any(run.metrics()):
                 raise ValueError(
@@ -122,12 +131,15 @@ def resume(path: Path, view: View, overrides: Sequence[str] = ()) -> Run:
         if changed:
             check_before_training(recipe, stages, pool, weights.decoder, renderer)
         check_engine(recipe, stages, pool, weights.decoder, renderer)  # this machine may have more cores
+        benchmarks = load_benchmarks(recipe, Path(started_in) if started_in else None)
+        check_benchmarks(benchmarks, renderer, *lengths(recipe, weights.decoder))
         files, data = changed_files(run.lineage, recipe), data_files.changed_data(run.lineage, recipe)
         if data_files.concerns_held_out(data, recipe, Path(started_in or ".")):
             forget_evaluations(progress)
-        if reward_files(recipe):
+        if reward_files(recipe) or benchmarks:
             with verification_for(recipe, stages) as verification:
-                verification.prepare(first_tasks(stages, pool))
+                verification.prepare(first_tasks(stages, pool) if reward_files(recipe) else [])
+                verification.prepare(tasks_of(benchmarks))
         last = last_processor(run.lineage)
         if last and last != processor():
             view.say(
@@ -140,12 +152,27 @@ def resume(path: Path, view: View, overrides: Sequence[str] = ()) -> Run:
             )
         for line in data_files.told(data):
             view.say(line)
+        if data or any(path.startswith("benchmarks") for path in changed):
+            say_contamination(recipe, pool, benchmarks, view)
         order = [stage.name for stage in recipe.stages]
         view.say(str(run.rewind(order, progress.stage, progress.step, changed | files | data_files.noted(data))))
         if changed:
             run.change_recipe(text)
-        Training(recipe, stages, run, pool, weights, renderer, view).go_on_from(progress, reopened)
+        Training(recipe, stages, run, pool, weights, renderer, view, benchmarks).go_on_from(progress, reopened)
     return run
+
+
+def say_contamination(
+    recipe: Recipe, pool: TaskPool, benchmarks: Sequence[NamedBenchmark], view: View
+) -> contamination.Looked:
+    """Says which benchmarks' problems are trained on, and what was compared with what."""
+    named = {one.bench.asked.protocol.name: tasks_of([one]) for one in benchmarks}
+    looked = contamination.look(recipe, pool, named)
+    for line in looked.warnings():
+        view.warn(line)
+    for line in looked.remarks():
+        view.say(line)
+    return looked
 
 
 def base_of_adapters(lineage: Mapping[str, Any], model: Model) -> Path:

@@ -1,11 +1,15 @@
 """Training as one sees it in the terminal: a live line per stage, or plain lines where output is not a terminal."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from ponder.evals.score_words import headline, notes
+from ponder.evals.scores import BenchmarkScore
+from ponder.runs.benchmarks import comparison
 from ponder.runs.console import failure_table, run_tables
 from ponder.runs.failures import FAILURES_FILE
 from ponder.runs.results import EvalResult
@@ -28,6 +32,7 @@ class View:
         self.accuracy: float | None = None
         self.spoken = 0.0
         self.began, self.began_step = 0.0, 0
+        self.answers, self.wanted = 0, 0  # of benchmarks
         self.bars = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(bar_width=24),
@@ -50,6 +55,9 @@ class View:
 
     def say(self, text: str) -> None:
         self.console.print(text, style="dim", highlight=False, markup=False, soft_wrap=True)
+
+    def warn(self, text: str) -> None:
+        self.console.print(text, style="bold yellow", highlight=False, markup=False, soft_wrap=True)
 
     def stage_begins(self, stage: StageKind, step: int) -> None:
         settings = stage.settings
@@ -87,10 +95,11 @@ class View:
         """`born`: whether the run's model was born in it, or came in."""
         self.accuracy = result.accuracy
         low, high = result.interval
-        domains = [f"{domain} {part.accuracy:.2f}" for domain, part in result.by_domain.items()]
+        domains = [f"{domain} {_two_digits(part.accuracy)}" for domain, part in result.by_domain.items()]
+        shown = "unknown" if result.accuracy is None else f"{result.accuracy:.3f} ({low:.2f} to {high:.2f})"
         apart = f" ({', '.join(domains)})" if len(domains) > 1 else ""
         self.console.print(
-            f"  {title(result.stage, born)} step {result.step}: held-out accuracy {result.accuracy:.3f} ({low:.2f} to {high:.2f}) on "
+            f"  {title(result.stage, born)} step {result.step}: held-out accuracy {shown} on "
             f"{result.count // result.samples_per_problem} problems{apart}{self._more(result)}, {result.mean_tokens:.0f} "
             "tokens an answer",
             highlight=False,
@@ -98,7 +107,37 @@ class View:
             soft_wrap=True,
         )
         if result.failed:
-            self.say(f"  on {result.failed} of these the verifier failed; they count as not solved ({FAILURES_FILE})")
+            low, high = result.bounds or (0.0, 1.0)
+            self.say(
+                f"  on {result.failed} of {result.count} answers the verifier failed: they are missing, neither solved nor "
+                f"unsolved; whatever they were, the accuracy is from {low:.3f} to {high:.3f} ({FAILURES_FILE})"
+            )
+
+    def asking(self, wanted: int, there: int) -> None:
+        """Said before benchmarks, which may take hours."""
+        self.answers, self.wanted, self.spoken = there, wanted, time.monotonic()
+        self.say(f"  benchmarks: {wanted:,} answers" + (f", {there:,} of them are there" if there else "") + " ...")
+
+    def asked_one(self) -> None:
+        self.answers += 1
+        if self.console.is_interactive and self.bar is not None:
+            self.bars.update(self.bar, figures=f"{self.answers:,} of {self.wanted:,} answers to benchmarks")
+        elif time.monotonic() - self.spoken > PLAIN_SECONDS:
+            self.spoken = time.monotonic()
+            self.say(f"  {self.answers:,} of {self.wanted:,} answers")
+
+    def asked(self, scores: Sequence[BenchmarkScore], after: str, step: int) -> None:
+        """`after`: the stage, in words."""
+        for score in scores:
+            said = f"{score.avg_name} {headline(score)}" if not score.thin else headline(score)
+            self.console.print(
+                f"  {after} step {step}: {score.name} {said}, {score.problems:,} problems",
+                highlight=False,
+                markup=False,
+                soft_wrap=True,
+            )
+            for note in notes(score):
+                self.say(f"  {note}")
 
     @staticmethod
     def _more(result: EvalResult) -> str:
@@ -106,7 +145,7 @@ class View:
         the share cut off."""
         k, said = result.samples_per_problem, ""
         if k > 1:
-            said += f" x {k} answers, pass@{k} {result.pass_at_k:.3f}"
+            said += f" x {k} answers" + ("" if result.pass_at_k is None else f", pass@{k} {result.pass_at_k:.3f}")
         if result.mean_score is not None and abs(result.mean_score - result.accuracy) > 1e-9:
             said += f", mean score {result.mean_score:.3f}"
         if result.truncated_share:
@@ -126,6 +165,12 @@ class View:
         self.console.print(run_tables(built, self.console.width))
         if best := best_line(built):
             self.console.print(best, highlight=False, markup=False, soft_wrap=True)
+        if compared := comparison(built["benchmarks"]):
+            self.say(f"Problem by problem: {compared}")
         for path in paths:
             self.console.print(f"  {path}", style="dim", highlight=False, markup=False, soft_wrap=True)
         self.console.print(f"Talk to it: ponder chat {run.path}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _two_digits(share: float | None) -> str:
+    return "unknown" if share is None else f"{share:.2f}"

@@ -67,6 +67,12 @@ def test_a_ruled_line_is_no_text():
     assert not hits(f"A table. {line} 1", f"Another one, of apples. {line} 2")
 
 
+def test_lists_of_numbers_are_anybodys():
+    numbers = "[[1, 1, 1], [1, 2, 3], [4, 5, 6], [7, 8, 9], [10, 11, 12]]"
+    assert not hits(f"Sort the rows of {numbers}.", f"Which of {numbers} is the largest?")
+    assert [hit.how for hit in hits(f"Sum: {numbers}", f"sum {numbers}.")] == ["same text"]
+
+
 def test_system_prompts_do_not_count():
     assert not contamination([task("Hello there", system=LONG)], [task(LONG)])
 

@@ -197,7 +197,7 @@ def test_an_evaluation_that_cannot_be_judged_ends_no_stage(tmp_path):
     run = Run.open(tmp_path / "run")
     last = run.evals()[-1]
     assert last.step == 80 and last.failed >= 3
-    assert f"on {last.failed} of these the verifier failed; they count as not solved" in done.stdout
+    assert f"on {last.failed} of {last.count} answers the verifier failed: they are missing" in done.stdout
     assert "does not count for target and plateau" in done.stdout
     assert {(r["stage"], r["step"]) for r in run.failures()} >= {("cold_start", 40), ("cold_start", 80)}
     assert all(row["during"] == "evaluation" and row["verifier"] == "reasoning_gym" for row in run.failures())

@@ -20,7 +20,7 @@ from ponder.runs.lineage import new_lineage
 from ponder.runs.panels import panels
 from ponder.runs.report import write_report
 from ponder.runs.shown_rollouts import pick_rollouts, show_rollouts
-from ponder.runs.summary import best_line, build_report, further_figures, headline
+from ponder.runs.summary import best_line, build_report, further_figures, headline, missing_lines
 from ponder.runs.wording import duration, percent, printable
 from tests.runs.synthetic import HOSTILE, RECIPE, eval_result, rl_metrics, rollout, sft_metrics, write_run
 
@@ -330,3 +330,17 @@ def test_percent(share: float | None, text: str):
 )
 def test_duration(seconds: float, text: str):
     assert duration(seconds) == text
+
+
+def test_answers_without_a_verdict_are_counted_and_shown(tmp_path: Path):
+    run = write_run(tmp_path / "tiny")
+    run.record_eval(eval_result("math", 5, correct=3, missing=2, bounds=[0.375, 0.625]))
+    run.record_eval(eval_result("cold_start", 5, accuracy=None, interval=[0.0, 1.0], missing=8, bounds=[0.0, 1.0]))
+    report = build_report(run)
+    assert [stage["missing"] for stage in report["stages"]] == [0, 8, 2]
+    assert report["stages"][1]["accuracy"] is None and report["stages"][1]["interval"] is None
+    said = "math: on 2 of 8 held-out answers the verifier failed; whatever these were, the accuracy is 38% to 62%."
+    assert said in missing_lines(report) and len(missing_lines(report)) == 2
+    write_report(run)
+    assert said in (run.path / "report.html").read_text()
+    assert said in " ".join(printed(run_tables(report), 80).split())

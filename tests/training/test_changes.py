@@ -3,7 +3,7 @@
 import pytest
 
 from ponder.recipe.load import parse_recipe
-from ponder.runs.run import BIRTH
+from ponder.runs.places import BIRTH
 from ponder.training.changes import changed_fields, forget_other_evaluations, reopens
 from ponder.training.checkpoint import Progress
 

@@ -16,11 +16,14 @@ from ponder.model.decoder import Decoder
 from ponder.recipe.schema import Recipe
 from ponder.recipe.stages import RlStage
 from ponder.runs.lineage import born_here
+from ponder.runs.places import BIRTH, place_of
 from ponder.runs.report import write_report
 from ponder.runs.results import EvalResult
-from ponder.runs.run import BIRTH, Run, place_of
+from ponder.runs.run import Run
 from ponder.runs.trackers import open_trackers
+from ponder.runs.wording import title
 from ponder.tasks.task import Task
+from ponder.training.benchmarks import NamedBenchmark, ask_benchmarks
 from ponder.training.checkpoint import (
     OPTIMIZER_FILE,
     Progress,
@@ -64,9 +67,11 @@ class Training:
         weights: MasterWeights,
         renderer: Renderer,
         view: View,
+        benchmarks: Sequence[NamedBenchmark] = (),
     ):
         self.recipe, self.stages, self.run, self.pool = recipe, stages, run, pool
         self.weights, self.decoder, self.renderer, self.view = weights, weights.decoder, renderer, view
+        self.benchmarks = benchmarks
         self.stop_asked = False
 
     def go_on_from(self, progress: Progress, reopened: bool = False) -> None:
@@ -84,10 +89,13 @@ class Training:
             opened.enter_context(self.view)
             if progress.stage == BIRTH and self.recipe.held_out.at_start:
                 self._evaluate_fully(progress)
+            if progress.stage == BIRTH or progress.done:
+                self._ask_benchmarks(progress)  # where a kill has left some of them
             for stage in self._remaining(progress):
                 if progress.stage != stage.settings.name:
                     progress, reopened = Progress(stage.settings.name), False
                 self._run_stage(stage, progress, reopened)
+                self._ask_benchmarks(progress)
             self.view.report(self.run, write_report(self.run))
 
     def _remaining(self, progress: Progress) -> Sequence[StageKind]:
@@ -180,7 +188,7 @@ class Training:
         result = self._evaluate(progress, stage.settings.eval_problems)
         budget = DEFAULT_BUDGET if stage.error_budget is None else stage.error_budget
         name = stage.settings.name
-        if exceeds(result.failed, result.count, budget):
+        if result.accuracy is None or exceeds(result.failed, result.count, budget):
             self.view.say(f"{name}: this evaluation does not count for target and plateau: too few verdicts")
             return False
         found = measured(stage.settings, result)
@@ -213,6 +221,29 @@ class Training:
         self.run.record_failures(progress.stage, progress.step, "evaluation", failure_rows(rollouts))
         self.view.evaluated(result, born_here(self.run.lineage))
         return result
+
+    def _ask_benchmarks(self, progress: Progress) -> None:
+        """Of the checkpoint that the run has just saved; a resume goes on with what was not answered."""
+
+        def told(_: object) -> None:
+            self.view.asked_one()
+            if self.stop_asked:
+                raise Stopped(f"the answers so far are kept; go on with: ponder resume {self.run.path}")
+
+        scores = ask_benchmarks(
+            self.benchmarks,
+            self.run,
+            self.recipe,
+            progress.stage,
+            progress.step,
+            self.engine,
+            self.renderer,
+            self.verification,
+            self.view.asking,
+            told,
+            self.view.say,
+        )
+        self.view.asked(scores, title(progress.stage, born_here(self.run.lineage)), progress.step)
 
     def _collect_held_out(self, tasks: Sequence[Task], samples: int, params: SamplingParams) -> list[Rollout]:
         seed_parts = (self.recipe.seed, "held_out")
