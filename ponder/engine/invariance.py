@@ -44,7 +44,7 @@ from ponder.engine.kernels import (
     thread_count,
 )
 from ponder.engine.kv_cache import KVCache
-from ponder.engine.packed import LEAST_ROWS
+from ponder.engine.packed import LEAST_ROWS, PackedLinear
 from ponder.model.config import ModelConfig
 from ponder.model.decoder import Decoder, in_tiles, swiglu
 from ponder.model.rope import rotate
@@ -55,9 +55,11 @@ TILES = (2, 4, 7, 20)  # of rows side by side
 
 def fast_forms(decoder: Decoder) -> Forms:
     """Those of serving, where last digits may depend on what is computed beside a sequence."""
+    packed = decoder.packed_head is not None
     return replace(
         FAST,
-        row_multiple=FAST.row_multiple if decoder.packed_head is None else LEAST_ROWS,
+        row_multiple=LEAST_ROWS if packed else FAST.row_multiple,
+        few_sizes=packed,
         shards=torch.get_num_threads() if decoder.device.type == "cpu" else 1,
     )
 
@@ -75,22 +77,22 @@ def choose_forms(decoder: Decoder, threads: int | None = None) -> Forms:
         return Forms(torch.get_num_threads())
     if platform.machine() not in ("x86_64", "AMD64"):
         return SAFE  # on Arm nothing has been tried, and nothing else is
-    return try_forms(decoder.config, decoder.dtype, threads)
+    return try_forms(decoder.config, decoder.dtype, threads, decoder.packed_head is not None)
 
 
 @functools.cache
 @torch.inference_mode()
-def try_forms(config: ModelConfig, dtype: torch.dtype, threads: int) -> Forms:
+def try_forms(config: ModelConfig, dtype: torch.dtype, threads: int, packed: bool = False) -> Forms:
     """Of each form the first that holds, with so many threads, else with fewer: two halve whole tiles between rows."""
     trials = (
-        ((None, ROW_TILE), rows_hold),
+        ((None, ROW_TILE), functools.partial(rows_hold, packed=packed)),
         ((None, 1), prompts_hold),
     )
     for count in dict.fromkeys((threads, min(threads, 2), 1)):
         with thread_count(count):
             found = [next((f for f in forms if holds(config, dtype, f)), ...) for forms, holds in trials]
             if ... not in found and decode_holds(config, dtype):
-                return Forms(count, rows=found[0], prompts=found[1])
+                return Forms(count, few_sizes=packed, rows=found[0], prompts=found[1])
     warnings.warn(
         f"{dtype} on this processor: the last digits of a sequence may depend on what is computed beside it, since its "
         "kernels give other numbers for equal shapes",
@@ -99,9 +101,9 @@ def try_forms(config: ModelConfig, dtype: torch.dtype, threads: int) -> Forms:
     return SAFE
 
 
-def rows_hold(config: ModelConfig, dtype: torch.dtype, tile: int | None) -> bool:
+def rows_hold(config: ModelConfig, dtype: torch.dtype, tile: int | None, packed: bool = False) -> bool:
     """Whether a row that goes through what a layer and the head do with single rows comes out the same among any number of
-    tiles, and anywhere in its own."""
+    tiles, and anywhere in its own. `packed`: with weights that are laid out for the kernels (engine/packed.py)."""
     heads, rows = config.num_heads * config.head_dim, TILES[-1] * ROW_TILE
     outputs_and_inputs = (
         (heads + 2 * config.num_kv_heads * config.head_dim, config.hidden_size),
@@ -117,7 +119,8 @@ def rows_hold(config: ModelConfig, dtype: torch.dtype, tile: int | None) -> bool
             return False
     for outputs, inputs in outputs_and_inputs:
         x, weight = _cancelling(rows, inputs, dtype=dtype), _cancelling(outputs, inputs, dtype=dtype, sign=1)
-        if not _same_among(functools.partial(F.linear, weight=weight), tile, x):
+        linear = PackedLinear(weight) if packed else functools.partial(F.linear, weight=weight)
+        if not _same_among(linear, tile, x):
             return False
     return True
 

@@ -27,6 +27,8 @@ class Forms:
             (engine/shards.py)
         exact: a sequence gets the same numbers in any batch (law 4)
         row_multiple: to which the rows of a step are filled up, at least
+        few_sizes: rows are filled up to one of eight sizes between a number and its double. For packed weights: oneDNN makes and
+            keeps a kernel for each
         rows: of the token stream that go through the decoder's kernels at a time (`in_tiles`)
         prompts: prompts of one width that attend at a time
     """
@@ -34,16 +36,15 @@ class Forms:
     threads: int | None = 1
     exact: bool = True
     row_multiple: int = ROW_TILE
+    few_sizes: bool = False
     rows: int | None = None
     prompts: int | None = None
     shards: int = 1
 
     def filled(self, rows: int) -> int:
-        """As many rows are computed for so many. Where packed weights are used, eight sizes between a number and its double:
-        oneDNN makes and keeps a kernel for each."""
-        if self.exact or self.row_multiple == 1:
-            return round_up(rows, self.row_multiple)
-        return round_up(rows, max(self.row_multiple, 2 ** max(rows.bit_length() - 4, 0)))
+        """As many rows are computed for so many."""
+        step = max(self.row_multiple, 2 ** max(rows.bit_length() - 4, 0)) if self.few_sizes else self.row_multiple
+        return round_up(rows, step)
 
 
 # Equal shapes only, whatever the batch.

@@ -12,10 +12,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ponder.engine import decode
+from ponder.engine import decode, invariance
 from ponder.engine.invariance import choose_forms, try_forms
-from ponder.engine.kernels import SAFE, Forms
+from ponder.engine.kernels import ROW_TILE, SAFE, Forms
 from ponder.engine.local import LocalEngine
+from ponder.engine.packed import PackedLinear
 from ponder.model.decoder import build_random
 from ponder.runs.processor import abilities
 from tests.engine.test_decode import shape
@@ -27,6 +28,7 @@ LAW_4 = [
     "tests/engine/test_local.py::test_same_request_same_tokens_in_any_batch",
     "tests/engine/test_prefix.py::test_a_kept_beginning_gives_the_same_numbers_in_any_batch",
     "tests/engine/test_yarn.py::test_a_scaled_request_is_the_same_in_any_batch",
+    "tests/engine/test_packed.py::test_a_packed_request_is_the_same_in_any_batch",
 ]
 # MKL gives processors that are not Intel's kernels of their own; this makes it take this one for Intel's.
 INTEL = "int mkl_serv_intel_cpu_true(void) { return 1; }\nint mkl_serv_intel_cpu(void) { return 1; }\n"
@@ -96,6 +98,18 @@ def test_a_kernel_that_is_not_invariant_is_found_and_the_safe_form_taken(form, m
         return sum(alone[i].logprobs != together[i].logprobs for i in alone)
 
     assert differences(forms) == 0 < differences(Forms())
+
+
+def test_packed_kernels_that_do_not_hold_are_given_tiles(monkeypatch):
+    """Where packed products of many rows are added up in another order than those of a tile."""
+
+    class Wavering(PackedLinear):
+        def forward(self, x):
+            return super().forward(x) + (1e-7 if len(x) > ROW_TILE else 0)
+
+    monkeypatch.setattr(invariance, "PackedLinear", Wavering)
+    assert FORMS_OF(shape(2, 16), torch.float32, 1, True).rows == ROW_TILE
+    assert FORMS_OF(shape(2, 16), torch.float32, 1, False).rows is None
 
 
 def test_kernels_that_differ_for_equal_shapes_are_told(monkeypatch):

@@ -6,7 +6,7 @@ import dataclasses
 import pytest
 import torch
 
-from ponder.engine.invariance import fast_forms
+from ponder.engine.invariance import choose_forms, fast_forms
 from ponder.engine.kernels import FAST, Forms
 from ponder.engine.local import LocalEngine
 from ponder.engine.packed import LEAST_ROWS, PackedLinear, can_pack, pack
@@ -30,7 +30,9 @@ def test_every_family_answers_as_unpacked(family, tmp_path):
     wanted = [Request(i, prompt(i, 5 + 20 * i), params, seed=i) for i in range(6)]
     expected = run(LocalEngine(load_decoder(tmp_path)), wanted)
     decoder = pack(load_decoder(tmp_path))
-    assert fast_forms(decoder) == dataclasses.replace(FAST, row_multiple=LEAST_ROWS, shards=torch.get_num_threads())
+    assert fast_forms(decoder) == dataclasses.replace(
+        FAST, row_multiple=LEAST_ROWS, few_sizes=True, shards=torch.get_num_threads()
+    )
     for found in (run(LocalEngine(decoder, forms=fast_forms(decoder)), [one]) for one in wanted):
         for i, completion in found.items():
             assert completion.ids == expected[i].ids
@@ -81,8 +83,25 @@ def test_elsewhere_nothing_is_packed(monkeypatch):
 
 def test_few_sizes_are_computed_where_each_has_a_kernel_of_its_own():
     decoder = build_random(shape(2, 16), seed=1)
-    forms = dataclasses.replace(FAST, row_multiple=LEAST_ROWS)
+    forms = dataclasses.replace(FAST, row_multiple=LEAST_ROWS, few_sizes=True)
     sizes = {forms.filled(rows) for rows in range(1, 2049)}
     assert len(sizes) < 70 and all(rows <= forms.filled(rows) <= max(4, rows * 1.2 + 4) for rows in range(1, 2049))
     assert forms.filled(1) == LEAST_ROWS and fast_forms(decoder).filled(3) == 3
     assert [Forms().filled(rows) for rows in (1, 16, 17, 1000)] == [16, 16, 32, 1008]
+
+
+@needs_packing
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_packed_request_is_the_same_in_any_batch(dtype):
+    """Law 4, with the forms that are chosen for packed weights."""
+    decoder = build_random(shape(4, 64), seed=1).to(dtype).eval()
+    if not can_pack(decoder):
+        pytest.skip("this processor does not compute in bfloat16")
+    decoder = pack(decoder)
+    forms = choose_forms(decoder)
+    assert forms.exact
+    wanted = [Request(i, prompt(i, 3 + 11 * i), dataclasses.replace(FREE, max_tokens=20), seed=i) for i in range(24)]
+    together = run(LocalEngine(decoder, forms=forms), wanted)
+    for one in wanted[::5]:
+        alone = run(LocalEngine(decoder, forms=forms), [one])[one.id]
+        assert (alone.ids, alone.logprobs) == (together[one.id].ids, together[one.id].logprobs)

@@ -58,9 +58,9 @@ def _open_local(checkpoint: Path, choice: EngineChoice, factors: Sequence[float]
     """On the GPU where there is one."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     plan = plan_memory(checkpoint, free_memory(device), factors, choice.memory, choice.context)
-    decoder = load_decoder(checkpoint, device=device)
+    decoder = pack(load_decoder(checkpoint, device=device))
     engine = LocalEngine(
-        decoder if choice.exact else pack(decoder),
+        decoder,
         token_budget=plan.cache_tokens,
         rope_factors=factors,
         context=plan.context,
