@@ -1,12 +1,12 @@
 """GSM8K by Ponder and by lm-evaluation-harness: the same questions, the same greedy answers, the same score, and how long it takes.
 
-    python benchmarks/harness.py MODEL --data DIR --harness-python PATH [--rows 200] [--server-rows 0] [--max-tokens 256]
+    python benchmarks/harness.py MODEL --data DIR --harness-python PATH [--rows 200] [--batch 1 --batch 32] [--server]
 
 MODEL is a checkpoint with a chat template; DIR holds gsm8k_test.jsonl; PATH is the Python of an environment with lm-eval
 (benchmarks/peers/README.md). Both ask `--rows` problems, evenly spaced, with the prompt of Ponder's greedy protocol: Ponder's
-`ponder eval` with its exact engine, the harness with its hf backend, one row at a time (its default) and in batches; its best
-counts. Times hold asking and judging, not imports and loading. `--server-rows`: the harness also asks a `ponder serve --exact`
-that many, which must give the answers of `ponder eval`, word for word.
+`ponder eval` with its exact engine, the harness with its hf backend, in each `--batch` (its default is one row at a time); its best
+counts. Times hold asking and judging, not imports and loading. With `--server` the harness also asks a `ponder serve --exact`,
+which must give the answers of `ponder eval`, word for word.
 
 The harness scores its answers by its own filters (the last number), Ponder by its verifier (the boxed answer, or what stands for
 one); where the two differ on one answer, it is printed.
@@ -30,7 +30,6 @@ from ponder.evals.records import Sample
 from ponder.tasks.prompts import ask
 
 HERE = Path(__file__).parent
-BATCHES = (1, 32)
 SHOWN = 3
 
 
@@ -92,7 +91,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--harness-python", type=Path, required=True)
     parser.add_argument("--rows", type=int, default=200)
-    parser.add_argument("--server-rows", type=int, default=0)
+    parser.add_argument("--batch", type=int, action="append", help="of the hf backend (repeatable; 32)")
+    parser.add_argument("--server", action="store_true")
     parser.add_argument("--max-tokens", type=int, default=256)
     parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32", help="that the checkpoint has")
     args = parser.parse_args()
@@ -101,18 +101,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         here = Path(directory)
 
-        def wanted(rows: int) -> Wanted:
-            return Wanted(("gsm8k",), "greedy", (args.data,), rows=rows, max_tokens=args.max_tokens)
-
-        write_rows(wanted(args.rows), args.data, here / "rows.jsonl")
-        ours, seconds = ponder_eval(args.model, wanted(args.rows), here / "ours")
+        wanted = Wanted(("gsm8k",), "greedy", (args.data,), rows=args.rows, max_tokens=args.max_tokens)
+        write_rows(wanted, args.data, here / "rows.jsonl")
+        ours, seconds = ponder_eval(args.model, wanted, here / "ours")
         table = Table()
         for column in ("", "s", "tokens", "tokens/s", "Ponder is faster by"):
             table.add_column(column, justify="left" if not column else "right")
         tokens = sum(sample.tokens or 0 for sample in ours)
         table.add_row("ponder eval", f"{seconds:.1f}", f"{tokens:,}", f"{tokens / seconds:.0f}", "")
         best = None
-        for batch in BATCHES:
+        for batch in args.batch or [32]:
             how = ("--model", args.model, "--batch", str(batch))
             theirs = harness(args.harness_python, here / "rows.jsonl", args.max_tokens, args.dtype, *how)
             named = f"lm-evaluation-harness {theirs['version']}, hf, batch {batch}"
@@ -120,12 +118,10 @@ def main() -> None:
             best = theirs if best is None or theirs["seconds"] < best["seconds"] else best
         console.print(table)
         compare(console, ours, best, f"the hf backend, batch {best['batch']}")
-        if args.server_rows:
-            write_rows(wanted(args.server_rows), args.data, here / "server.jsonl")
-            ours, _ = ponder_eval(args.model, wanted(args.server_rows), here / "again")
+        if args.server:
             with served(Path(args.model), "--exact") as (url, _):
                 how = ("--url", url, "--name", "it", "--batch", "32")
-                theirs = harness(args.harness_python, here / "server.jsonl", args.max_tokens, args.dtype, *how)
+                theirs = harness(args.harness_python, here / "rows.jsonl", args.max_tokens, args.dtype, *how)
             if compare(console, ours, theirs, "the harness against ponder serve --exact"):
                 raise SystemExit("the server has answered otherwise than ponder eval")
 

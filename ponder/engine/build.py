@@ -2,14 +2,15 @@
 
 import copy
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import torch
 from torch import Tensor
 
 from ponder.engine.invariance import choose_forms
 from ponder.engine.local import LocalEngine
-from ponder.engine.protocol import Engine
+from ponder.engine.packed import PackedView, packs_for_training
+from ponder.engine.protocol import Completion, Engine, Request
 from ponder.engine.workers import WorkerEngine
 from ponder.model.decoder import Decoder
 from ponder.model.lora import adapter_digest
@@ -29,14 +30,22 @@ class SamplingEngine:
         if workers and decoder.device.type != "cpu":
             raise ValueError("engine.workers: sampling processes are for CPUs; on a GPU set it to 0 or leave it empty")
         self.engine: Engine
+        self.view: PackedView | None = None  # sampling processes have theirs
         if workers:
             self.engine = WorkerEngine(self.own, workers, settings.token_budget // workers, settings.max_rows)
         else:
             # One thread: the same numbers as with sampling processes, of any number (law 4).
-            forms = choose_forms(self.own, threads=1)
-            self.engine = LocalEngine(self.own, settings.token_budget, settings.max_rows, forms=forms)
-        self.generate = self.engine.generate
+            view = self.view = PackedView(self.own) if packs_for_training(self.own) else None
+            decoder = view.decoder if view else self.own
+            forms = choose_forms(decoder, threads=1)
+            self.engine = LocalEngine(decoder, settings.token_budget, settings.max_rows, forms=forms)
         self.close = self.engine.close
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        """As `Engine.generate`, with the weights as they are now, or, of a copy in another dtype, as they were at `refresh`."""
+        if self.view:
+            self.view.refresh()
+        return self.engine.generate(requests)
 
     @torch.no_grad()
     def refresh(self) -> None:

@@ -64,35 +64,35 @@ def fast_forms(decoder: Decoder) -> Forms:
     )
 
 
-def choose_forms(decoder: Decoder, threads: int | None = None) -> Forms:
+def choose_forms(decoder: Decoder, threads: int | None = None, packed: bool | None = None) -> Forms:
     """The fastest forms with which a sequence's numbers are the same in any batch, on this machine. Takes 0.02 to
     0.3 s for models of up to 135e6 parameters, 0.4 to 1.3 s at 0.5e9 (2 cores), once in a process for each kind. What a GPU's
     kernels do is not tried.
 
     Args:
         threads: at most so many; None: as many as torch has. With 1 the numbers are the same for any number of processes
+        packed: whether it is sampled from with packed weights (engine/packed.py); None: as it is
     """
     threads = threads or torch.get_num_threads()
+    packed = decoder.packed_head is not None if packed is None else packed
     if decoder.device.type != "cpu":
         return Forms(torch.get_num_threads())
     if platform.machine() not in ("x86_64", "AMD64"):
         return SAFE  # on Arm nothing has been tried, and nothing else is
-    return try_forms(decoder.config, decoder.dtype, threads, decoder.packed_head is not None)
+    return try_forms(decoder.config, decoder.dtype, threads, packed)
 
 
 @functools.cache
 @torch.inference_mode()
 def try_forms(config: ModelConfig, dtype: torch.dtype, threads: int, packed: bool = False) -> Forms:
-    """Of each form the first that holds, with so many threads, else with fewer: two halve whole tiles between rows."""
-    trials = (
-        ((None, ROW_TILE), functools.partial(rows_hold, packed=packed)),
-        ((None, 1), prompts_hold),
-    )
+    """Of each form the first that holds, with so many threads, else with fewer: two halve whole tiles between rows. A step may be
+    computed in shards, with a thread each, where one thread gives the same numbers as all together."""
     for count in dict.fromkeys((threads, min(threads, 2), 1)):
-        with thread_count(count):
-            found = [next((f for f in forms if holds(config, dtype, f)), ...) for forms, holds in trials]
-            if ... not in found and decode_holds(config, dtype):
-                return Forms(count, few_sizes=packed, rows=found[0], prompts=found[1])
+        if tried := _try(config, dtype, count, packed):
+            alone = _try(config, dtype, 1, packed) if count > 1 else None
+            same = alone is not None and alone[0] == tried[0] and all(map(torch.equal, alone[1], tried[1]))
+            rows, prompts = tried[0]
+            return Forms(count, few_sizes=packed, rows=rows, prompts=prompts, shards=count if same else 1)
     warnings.warn(
         f"{dtype} on this processor: the last digits of a sequence may depend on what is computed beside it, since its "
         "kernels give other numbers for equal shapes",
@@ -101,9 +101,41 @@ def try_forms(config: ModelConfig, dtype: torch.dtype, threads: int, packed: boo
     return SAFE
 
 
-def rows_hold(config: ModelConfig, dtype: torch.dtype, tile: int | None, packed: bool = False) -> bool:
+def _try(
+    config: ModelConfig, dtype: torch.dtype, threads: int, packed: bool
+) -> tuple[tuple[int | None, int | None], list[Tensor]] | None:
+    """The forms of rows and of prompts that hold with so many threads, and numbers that were the same in any company."""
+    numbers: list[Tensor] = []
+    found: list[int | None] = []
+    with thread_count(threads):
+        for forms, holds in (
+            ((None, ROW_TILE), functools.partial(rows_hold, packed=packed)),
+            ((None, 1), prompts_hold),
+        ):
+            for form in forms:
+                own: list[Tensor] = []
+                if holds(config, dtype, form, numbers=own):
+                    numbers += own
+                    found.append(form)
+                    break
+            else:
+                return None
+        if not decode_holds(config, dtype, numbers):
+            return None
+    return (found[0], found[1]), numbers
+
+
+def rows_hold(
+    config: ModelConfig, dtype: torch.dtype, tile: int | None, packed: bool = False, numbers: list[Tensor] | None = None
+) -> bool:
     """Whether a row that goes through what a layer and the head do with single rows comes out the same among any number of
-    tiles, and anywhere in its own. `packed`: with weights that are laid out for the kernels (engine/packed.py)."""
+    tiles, and anywhere in its own.
+
+    Args:
+        packed: with weights that are laid out for the kernels (engine/packed.py)
+        numbers: what rows alone come out as is put here
+    """
+    numbers = [] if numbers is None else numbers
     heads, rows = config.num_heads * config.head_dim, TILES[-1] * ROW_TILE
     outputs_and_inputs = (
         (heads + 2 * config.num_kv_heads * config.head_dim, config.hidden_size),
@@ -115,17 +147,17 @@ def rows_hold(config: ModelConfig, dtype: torch.dtype, tile: int | None, packed:
     for start in range(4):  # functions of single elements show a fault in a few of them only
         gate_up = _noise(rows, 2 * config.intermediate_size, start=start).to(dtype)
         x, angles = (_noise(rows, n, config.head_dim, start=start).to(dtype) for n in (config.num_heads, 1))
-        if not (_same_among(swiglu, tile, gate_up) and _same_among(rotate, tile, x, angles, angles)):
+        if not (_same_among(swiglu, tile, numbers, gate_up) and _same_among(rotate, tile, numbers, x, angles, angles)):
             return False
     for outputs, inputs in outputs_and_inputs:
         x, weight = _cancelling(rows, inputs, dtype=dtype), _cancelling(outputs, inputs, dtype=dtype, sign=1)
         linear = PackedLinear(weight) if packed else functools.partial(F.linear, weight=weight)
-        if not _same_among(linear, tile, x):
+        if not _same_among(linear, tile, numbers, x):
             return False
     return True
 
 
-def _same_among(rowwise: Callable, tile: int | None, *streams: Tensor) -> bool:
+def _same_among(rowwise: Callable, tile: int | None, numbers: list[Tensor], *streams: Tensor) -> bool:
     """Whether rows that are alone in their tile come out the same among more tiles, and elsewhere in it."""
 
     def through(rows: slice | Tensor) -> Tensor:
@@ -133,6 +165,7 @@ def _same_among(rowwise: Callable, tile: int | None, *streams: Tensor) -> bool:
 
     few = TILES[-2] * ROW_TILE
     alone = torch.cat([through(slice(start, start + ROW_TILE)) for start in range(0, few, ROW_TILE)])
+    numbers.append(alone)
     elsewhere = torch.arange(ROW_TILE).roll(5)
     if not torch.equal(through(elsewhere), alone[elsewhere]):
         return False
@@ -143,8 +176,9 @@ def _same_among(rowwise: Callable, tile: int | None, *streams: Tensor) -> bool:
     return True
 
 
-def decode_holds(config: ModelConfig, dtype: torch.dtype) -> bool:
-    """Whether a new token attends the same, beside whichever others, wherever its blocks lie, and among any number."""
+def decode_holds(config: ModelConfig, dtype: torch.dtype, numbers: list[Tensor] | None = None) -> bool:
+    """Whether a new token attends the same, beside whichever others, wherever its blocks lie, and among any number.
+    `numbers`: what they attend to is put here."""
     counts = [position // BLOCK + 1 for position in TRIED_POSITIONS]
     cache = KVCache(replace(config, num_layers=1), torch.device("cpu"), dtype)
     cache.reserve(2 * sum(counts), 0)
@@ -158,6 +192,8 @@ def decode_holds(config: ModelConfig, dtype: torch.dtype) -> bool:
     positions = np.array(TRIED_POSITIONS)
     q = _cancelling(1, config.num_heads, config.head_dim, dtype=dtype, sign=1).repeat(len(counts), 1, 1)
     among = Decode(cache, together, positions)(0, q)
+    if numbers is not None:
+        numbers.append(among)
     for row in range(len(counts)):
         alone = Decode(cache, [together[row]], positions[row : row + 1])(0, q[:1])
         few = [row, *range(min(row, 2))]
@@ -174,14 +210,18 @@ def decode_holds(config: ModelConfig, dtype: torch.dtype) -> bool:
     return torch.equal(scattered, among)
 
 
-def prompts_hold(config: ModelConfig, dtype: torch.dtype, at_a_time: int | None) -> bool:
-    """Whether a prompt attends to itself the same among any number of its width."""
+def prompts_hold(
+    config: ModelConfig, dtype: torch.dtype, at_a_time: int | None, numbers: list[Tensor] | None = None
+) -> bool:
+    """Whether a prompt attends to itself the same among any number of its width. `numbers`: what it attends to is put here."""
     for width in (LENGTH_BUCKET, 5 * LENGTH_BUCKET):
         q, k, v = (
             _noise(1, width, heads, config.head_dim).to(dtype).transpose(1, 2)
             for heads in (config.num_heads, config.num_kv_heads, config.num_kv_heads)
         )
         alone = attend_whole(q, k, v, at_a_time)
+        if numbers is not None:
+            numbers.append(alone)
         for count in (2, 5):
             among = attend_whole(*(_copies(x, count) for x in (q, k, v)), at_a_time)
             if not torch.equal(among, alone.expand_as(among)):

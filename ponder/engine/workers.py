@@ -1,5 +1,5 @@
 """Data-parallel sampling: one batch over several single-threaded processes, all reading the learner's weights where
-they lie.
+they lie; where that is quicker, through a copy of the matrices that is made anew for each batch (`packed.PackedView`).
 
 Where cores are few, a process per core beats threads on one batch: small matrix products do not share well, and
 OpenMP threads spin when another process wants their core. Counted randomness and whole row tiles make the result
@@ -15,6 +15,7 @@ from ponder.engine.invariance import choose_forms
 from ponder.engine.kernels import Forms
 from ponder.engine.limits import Limits
 from ponder.engine.local import LocalEngine
+from ponder.engine.packed import PackedView, packs_for_training
 from ponder.engine.processes import Connection, Processes, answer
 from ponder.engine.protocol import Completion, Request
 from ponder.model.config import ModelConfig
@@ -33,8 +34,9 @@ class WorkerEngine:
 
     def __init__(self, decoder: Decoder, workers: int, token_budget: int, max_rows: int):
         limits = Limits.of(decoder.config, token_budget)
-        forms = choose_forms(decoder, threads=1)
-        arguments = (decoder.config, share_parameters(decoder), token_budget, max_rows, forms)
+        packed = packs_for_training(decoder)
+        forms = choose_forms(decoder, threads=1, packed=packed)
+        arguments = (decoder.config, share_parameters(decoder), token_budget, max_rows, forms, packed)
         self.processes = Processes(_serve, [arguments] * workers, "ponder-sampler")
         self.limits = limits
 
@@ -72,15 +74,24 @@ class WorkerEngine:
 
 
 def _serve(
-    connection: Connection, config: ModelConfig, weights: Tensor, token_budget: int, max_rows: int, forms: Forms
+    connection: Connection,
+    config: ModelConfig,
+    weights: Tensor,
+    token_budget: int,
+    max_rows: int,
+    forms: Forms,
+    packed: bool,
 ) -> None:
     decoder = attach_parameters(config, weights).eval()
-    engine = LocalEngine(decoder, token_budget, max_rows, forms=forms)
+    view = PackedView(decoder) if packed else None
+    engine = LocalEngine(view.decoder if view else decoder, token_budget, max_rows, forms=forms)
     while True:
         message = connection.recv()
         if message == "adapters":
             answer(connection, adapter_digest(dict(decoder.named_parameters()), decoder.dtype))
             continue
+        if view:
+            view.refresh()  # the learner has had its turn
         engine.submit([replace(request, id=(index,)) for index, request in message])
         while engine.busy:
             if finished := engine.step():

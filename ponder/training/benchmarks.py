@@ -182,7 +182,7 @@ def ask_benchmarks(
         "at": checkpoint,  # in the run, wherever that lies
         "weights": fingerprint(run.path / checkpoint),
     }
-    model = Model(about, _engine_about(recipe, engine), engine.engine, engine.engine.limits, renderer)
+    model = Model(about, _engine_about(recipe, engine), engine, engine.engine.limits, renderer)
     directory = benchmark_directory(run.path, stage, step)
     engine.refresh()
     found = evaluate_checkpoint(directory, model, due, recipe.seed, verification, begins, told, say)
