@@ -4,6 +4,7 @@ Threads that share every product wait for one another some hundred times a step,
 to other work for a moment, all of them stand. Shards wait once, at the end of the step.
 """
 
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 
@@ -20,9 +21,9 @@ class Shards:
     """As many threads; results come in the order of what was given."""
 
     def __init__(self, count: int):
-        before = torch.get_num_threads()
-        self.threads = ThreadPoolExecutor(count, "ponder-shard", initializer=torch.set_num_threads, initargs=(1,))
-        wait([self.threads.submit(lambda: None) for _ in range(count)])
+        before, all_there = torch.get_num_threads(), threading.Barrier(count)
+        self.threads = ThreadPoolExecutor(count, "ponder-shard", initializer=_alone)
+        wait([self.threads.submit(all_there.wait) for _ in range(count)])
         torch.set_num_threads(before)  # for threads to come
 
     def map(self, compute: Callable[[int, Step], list], steps: Sequence[Step]) -> list[list]:
@@ -33,6 +34,12 @@ class Shards:
 
     def close(self) -> None:
         self.threads.shutdown()
+
+
+def _alone() -> None:
+    """From now on this thread computes without others."""
+    torch.get_num_threads()  # a thread takes over torch's number when it first asks, whatever was set before
+    torch.set_num_threads(1)
 
 
 def split(step: Step, most: int) -> list[Step]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -81,9 +82,15 @@ def test_a_fault_in_a_shard_is_the_steps():
     assert torch.get_num_threads() == threads_before
 
 
-def test_each_shard_computes_alone():
+def test_each_shard_computes_alone_and_others_as_before():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
     shards = Shards(2)
     try:
-        assert shards.map(lambda number, _: [number, torch.get_num_threads()], [None, None]) == [[0, 1], [1, 1]]
+        for _ in range(3):
+            assert shards.map(lambda number, _: [number, torch.get_num_threads()], [None, None]) == [[0, 1], [1, 1]]
+        with ThreadPoolExecutor(1) as other:
+            assert other.submit(torch.get_num_threads).result() == torch.get_num_threads() == 2
     finally:
         shards.close()
+        torch.set_num_threads(before)
