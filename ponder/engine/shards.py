@@ -15,6 +15,8 @@ from ponder.engine.sequence import SequenceState
 
 # Of a shard. Below, weights that are read for every shard cost more than the waiting.
 LEAST_TOKENS = 16
+# What a running sequence's token takes, which reads all that its sequence has cached, in tokens of a prompt.
+ROW_TOKENS = 2
 
 
 class Shards:
@@ -48,13 +50,17 @@ def split(step: Step, most: int) -> list[Step]:
     count = max(1, min(most, tokens // LEAST_TOKENS))
     if count == 1:
         return [step]
-    rows: list[list[SequenceState]] = [step.decode[number::count] for number in range(count)]
+    rows: list[list[SequenceState]] = [[] for _ in range(count)]
     prompts: list[list[Prompt]] = [[] for _ in range(count)]
-    loads = [len(some) for some in rows]
+    loads = [0] * count
     for prompt in sorted(step.prompts, key=_tokens, reverse=True):
         least = loads.index(min(loads))
         prompts[least].append(prompt)
         loads[least] += _tokens(prompt)
+    for sequence in step.decode:  # they fill up what prompts have left
+        least = loads.index(min(loads))
+        rows[least].append(sequence)
+        loads[least] += ROW_TOKENS
     return [Step(*shard) for shard in zip(rows, prompts, strict=True) if any(shard)]
 
 

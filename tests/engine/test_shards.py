@@ -12,7 +12,7 @@ from ponder.engine.local import LocalEngine
 from ponder.engine.protocol import Completion, Request, SamplingParams
 from ponder.engine.scheduler import Prompt, Step
 from ponder.engine.sequence import SequenceState
-from ponder.engine.shards import LEAST_TOKENS, Shards, split
+from ponder.engine.shards import LEAST_TOKENS, ROW_TOKENS, Shards, split
 from ponder.model.decoder import build_random
 from tests.engine.test_decode import shape
 
@@ -30,8 +30,15 @@ def test_every_row_and_prompt_is_in_one_shard_and_shards_are_alike():
     rows = Counter(one.arrival for shard in shards for one in shard.decode)
     assert rows == Counter(range(41))
     assert sorted(p.sequence.arrival for shard in shards for p in shard.prompts) == list(range(100, 105))
-    loads = [len(s.decode) + sum(b - a for p in s.prompts for a, b in p.parts) for s in shards]
-    assert len(shards) == 3 and max(loads) - min(loads) <= 60 and sum(loads) == 41 + 60 + 53 + 46 + 39 + 32
+    loads = [ROW_TOKENS * len(s.decode) + sum(b - a for p in s.prompts for a, b in p.parts) for s in shards]
+    assert len(shards) == 3 and max(loads) - min(loads) <= ROW_TOKENS
+    assert sum(loads) == ROW_TOKENS * 41 + 60 + 53 + 46 + 39 + 32
+
+
+def test_rows_fill_up_what_a_long_prompt_leaves():
+    step = Step([sequence(n) for n in range(100)], [Prompt(sequence(100, 500), [(0, 100)])])
+    long, rest = split(step, 2)
+    assert len(long.prompts) == 1 and len(long.decode) == 25 and len(rest.decode) == 75
 
 
 def test_few_tokens_and_a_single_prompt_stay_together():
