@@ -13,10 +13,9 @@ from ponder.chat.renderer import Renderer
 from ponder.evals.release.provenance import Stated
 from ponder.model.adapter_files import save_adapter
 from ponder.model.config import LoraConfig
-from ponder.model.lora import initialise_adapters, is_adapter
-from ponder.model.weights import load_decoder
 from tests.evals.release.made import STATED as RUNS
 from tests.evals.release.made import checkpoint, released, run, said
+from tests.model.test_adapter_files import adapted
 
 STATED = Stated(license="mit", base="org/own@abc", base_license="mit", note="sums")
 
@@ -37,13 +36,7 @@ def adapter(base, tmp_path):
 
 def write_adapter(base, place):
     """One that changes something."""
-    decoder = load_decoder(base, "float32", lora=LoraConfig(2, 4.0))
-    initialise_adapters(decoder, 0)
-    generator = torch.Generator().manual_seed(5)
-    with torch.no_grad():
-        for name, parameter in decoder.named_parameters():
-            if is_adapter(name) and ".b." in name:
-                parameter.normal_(0, 0.2, generator=generator)
+    decoder = adapted(base, LoraConfig(2, 4.0))
     save_adapter(decoder.config, dict(decoder.named_parameters()), place, str(base))
 
 

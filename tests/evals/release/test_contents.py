@@ -9,17 +9,7 @@ import zipfile
 import pytest
 
 from ponder.evals.release.contents import contents
-from tests.evals.release.made import checkpoint, edit
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    return checkpoint(tmp_path_factory.mktemp("whole") / "model")
-
-
-@pytest.fixture
-def place(whole, tmp_path):
-    return shutil.copytree(whole, tmp_path / "model")
+from tests.evals.release.made import edit
 
 
 def complaint(place) -> str:

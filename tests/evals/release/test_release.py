@@ -28,16 +28,6 @@ def trained(tmp_path_factory):
     return run(tmp_path_factory.mktemp("runs") / "small")
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    return checkpoint(tmp_path_factory.mktemp("whole") / "model")
-
-
-@pytest.fixture
-def place(whole, tmp_path):
-    return shutil.copytree(whole, tmp_path / "model")
-
-
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path, monkeypatch):
     """Evaluations are looked for where the command is given."""
