@@ -38,7 +38,8 @@ def ponder_eval(model: str, wanted: Wanted, directory: Path) -> tuple[list[Sampl
     begun = [0.0]
 
     def say(line: str) -> None:
-        begun[0] = time.perf_counter()  # the last line before the first question
+        if "they are kept in" in line:  # the last line before the first question
+            begun[0] = time.perf_counter()
         print(line)
 
     _, found = evaluate(model, wanted, directory, Asking(), say)

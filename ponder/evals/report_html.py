@@ -4,8 +4,6 @@ It opens offline. What a model or a data file wrote is hostile here: it is escap
 run only its own script and fetch nothing.
 """
 
-import base64
-import hashlib
 import json
 from collections.abc import Iterable
 
@@ -16,7 +14,7 @@ from ponder.evals.report_curves import budget_pictures, scaling_pictures
 from ponder.evals.score_words import budget_rows, further, headline, kinds, notes, scaling_rows
 from ponder.evals.scores import KINDS, BenchmarkScore, by_budget, samples_asked, scores
 from ponder.evals.store import Evaluation
-from ponder.runs.html_parts import LONGEST_TEXT, badge, terms, text
+from ponder.runs.html_parts import LONGEST_TEXT, badge, page, terms, text
 from ponder.runs.html_style import STYLE
 from ponder.runs.wording import printable
 
@@ -61,22 +59,8 @@ _MORE_STYLE = """
 def render_html(evaluation: Evaluation, found: list[BenchmarkScore] | None = None) -> str:
     """The whole page. `found`: the evaluation's scores, where they are at hand."""
     manifest, rows = evaluation.manifest, found or scores(evaluation)
-    digest = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; img-src data:"
     name = text(manifest.model.get("name", "model"))
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{name}: evaluation</title>
-<style>{STYLE}{_MORE_STYLE}</style>
-</head>
-<body>
-<main>
-<header>
+    body = f"""<header>
 <p class="eyebrow">Evaluation <span>{text(manifest.started)}</span></p>
 <h1>{name}</h1>
 </header>
@@ -85,13 +69,8 @@ def render_html(evaluation: Evaluation, found: list[BenchmarkScore] | None = Non
 {_pictures("More answers to one problem", scaling_pictures(rows), _scaling_tables(rows))}
 {_pictures("More thought", budget_pictures(rows), _budget_tables(rows))}
 {_problems(evaluation, rows)}
-<section><h2>How this was measured</h2><dl class="facts">{terms(_making(evaluation))}</dl></section>
-<footer>Made by Ponder from the files beside it; nothing on this page is loaded from elsewhere.</footer>
-</main>
-<script>{_SCRIPT}</script>
-</body>
-</html>
-"""
+<section><h2>How this was measured</h2><dl class="facts">{terms(_making(evaluation))}</dl></section>"""
+    return page(f"{name}: evaluation", STYLE + _MORE_STYLE, body, _SCRIPT)
 
 
 def _score_table(rows: list[BenchmarkScore]) -> str:

@@ -18,7 +18,7 @@ from ponder.evals.evaluate import Bench
 from ponder.evals.records import Manifest, Sample
 from ponder.evals.report import SCORES, write_files
 from ponder.evals.running import Asked, run
-from ponder.evals.scores import BenchmarkScore, scores
+from ponder.evals.scores import BenchmarkScore
 from ponder.evals.store import MANIFEST, Store, read
 from ponder.runs.lineage import now
 from ponder.runs.processor import processor
@@ -61,7 +61,7 @@ def evaluate_checkpoint(
     manifest = Manifest(
         model=model.about,
         engine=model.engine_about,
-        benchmarks={bench.asked.protocol.name: bench.asked for bench in benches},
+        benchmarks={bench.name: bench.asked for bench in benches},
         seed=seed,
         started=now(),
         ponder=__version__,
@@ -79,9 +79,7 @@ def evaluate_checkpoint(
             asyncio.run(_ask(model, left, store, verification, told))
     finally:
         store.close()
-    found = read(directory)
-    write_files(directory, found)
-    return scores(found)
+    return write_files(directory, read(directory))
 
 
 async def _ask(

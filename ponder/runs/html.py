@@ -4,11 +4,9 @@ Everything a model, a task file or a recipe wrote is hostile here: it is escaped
 the page run only its own script and fetch nothing.
 """
 
-import base64
-import hashlib
 from typing import TYPE_CHECKING, Any
 
-from ponder.runs.html_parts import terms, text
+from ponder.runs.html_parts import page, terms, text
 from ponder.runs.html_problems import problems_section
 from ponder.runs.html_style import SCRIPT, STYLE
 from ponder.runs.html_tables import benchmarks_section, failures_section, stage_table, training_table
@@ -22,23 +20,9 @@ if TYPE_CHECKING:
 
 def render_html(run: Run, report: dict[str, Any], pictures: list[tuple["Panel", str]]) -> str:
     """The page for a run, given `summary.build_report(run)` and `curves.draw_svgs(run)`."""
-    digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; img-src data:"
     name = text(report["recipe_name"])
     curves = "".join(_figure(panel, svg) for panel, svg in pictures)
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{name}: run report</title>
-<style>{STYLE}</style>
-</head>
-<body>
-<main>
-<header>
+    body = f"""<header>
 <p class="eyebrow">Run report <span>{text(report["run"])}</span></p>
 <h1>{name}</h1>
 <p class="lead">{text(headline(report))}.</p>
@@ -51,13 +35,8 @@ def render_html(run: Run, report: dict[str, Any], pictures: list[tuple["Panel", 
 {problems_section(run.evals(), report)}
 {failures_section(run, report)}
 <section><h2>How this run was made</h2>{_making(run, report)}</section>
-<section><h2>What the words mean</h2><dl class="words">{terms(_words(report))}</dl></section>
-<footer>Made by Ponder from the files beside it; nothing on this page is loaded from elsewhere.</footer>
-</main>
-<script>{SCRIPT}</script>
-</body>
-</html>
-"""
+<section><h2>What the words mean</h2><dl class="words">{terms(_words(report))}</dl></section>"""
+    return page(f"{name}: run report", STYLE, body, SCRIPT)
 
 
 def _words(report: dict[str, Any]) -> dict[str, str]:

@@ -1,5 +1,7 @@
-"""The small parts that every section of report.html is made of."""
+"""The frame of a page that stands alone in one file, and the small parts that every section of report.html is made of."""
 
+import base64
+import hashlib
 from html import escape
 from typing import Any
 
@@ -26,3 +28,28 @@ def badge(status: str) -> str:
 def terms(meanings: dict[str, str]) -> str:
     """A definition list, without its own tag."""
     return "".join(f"<div><dt>{text(term)}</dt><dd>{text(words)}</dd></div>" for term, words in meanings.items())
+
+
+def page(title: str, style: str, body: str, script: str) -> str:
+    """A whole page. `title` and `body` are HTML. It may load nothing, and run no script but this one."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; img-src data:"
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{title}</title>
+<style>{style}</style>
+</head>
+<body>
+<main>
+{body}
+<footer>Made by Ponder from the files beside it; nothing on this page is loaded from elsewhere.</footer>
+</main>
+<script>{script}</script>
+</body>
+</html>
+"""
