@@ -62,17 +62,22 @@ def test_a_batch_does_not_wait_for_ever_for_company():
 
 def test_no_more_batches_run_at_a_time_than_the_bound():
     running, most = 0, 0
+    two_run = asyncio.Event()
 
     async def grade(batch):
         nonlocal running, most
         running += 1
         most = max(most, running)
-        for _ in range(20):  # let the others begin, if they may
+        if running == 2:
+            two_run.set()
+        await asyncio.wait_for(two_run.wait(), timeout=60)  # the first waits for a second to run beside it
+        for _ in range(20):  # let a third begin, if it may
             await asyncio.sleep(0)
         running -= 1
         return [1] * len(batch)
 
-    grade_all(grade, "abcdefgh", size=1, wait_s=0, at_a_time=2)
+    grades = grade_all(grade, "abcdefgh", size=1, wait_s=0, at_a_time=2)
+    assert [graded.status for graded in grades] == ["correct"] * 8  # none waited in vain
     assert most == 2
 
 
