@@ -31,9 +31,8 @@ def generate_answers(
     """
     renderer = Renderer.load(tokenizer_directory(checkpoint))
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    plan = plan_memory(checkpoint, free_memory(device), (1.0,))
-    decoder = load_decoder(checkpoint, device=device)
-    decoder = decoder if exact else pack(decoder)
+    plan = plan_memory(checkpoint, free_memory(device), (1.0,), device=device)
+    decoder = pack(load_decoder(checkpoint, device=device))
     params, context = replace(params, stop_ids=renderer.stop_ids), plan.context
     prompts = [renderer.render([{"role": "user", "content": question}]) for question in questions]
     requests = [

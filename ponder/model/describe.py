@@ -26,11 +26,16 @@ class Description:
     serving_bytes: dict[int, int]  # context length -> weights and the KV cache of one sequence of that length
 
     @property
+    def packed_weight_bytes(self) -> int:
+        """The weights as serving holds them on a CPU (engine/packed.py): embeddings that are the output matrix, too, are
+        held a second time, packed for its products."""
+        again = self.embedding_parameters * BYTES[self.config.dtype] if self.config.tie_embeddings else 0
+        return self.weight_bytes + again
+
+    @property
     def at_rest_bytes(self) -> int:
-        """What a server that has nothing to do holds on a CPU; keys and values come on top when they are used. Embeddings
-        that are the output matrix, too, are held a second time, packed for its products (engine/packed.py)."""
-        packed = self.embedding_parameters * BYTES[self.config.dtype] if self.config.tie_embeddings else 0
-        return self.weight_bytes + packed + PROCESS_BYTES
+        """What a server that has nothing to do holds on a CPU; keys and values come on top when they are used."""
+        return self.packed_weight_bytes + PROCESS_BYTES
 
     @property
     def parameters_without_embeddings(self) -> int:

@@ -45,14 +45,22 @@ def test_memory_is_for_weights_keys_and_values(checkpoint):
     about = describe(load_config(checkpoint))
     plan = plan_memory(checkpoint, 10**10, (1.0,), memory=10**7)
     cache = plan.cache_tokens * about.kv_bytes_per_token
-    assert plan.weight_bytes == about.weight_bytes and plan.cache_tokens % BLOCK == 0
+    assert plan.cache_tokens % BLOCK == 0
     assert 10**7 - BLOCK * about.kv_bytes_per_token < plan.weight_bytes + cache <= 10**7
     assert (plan.context, plan.asked) == (CONTEXT, CONTEXT)
 
 
+def test_tied_embeddings_count_twice_on_a_cpu_where_they_are_packed_beside_themselves(checkpoint):
+    about = describe(load_config(checkpoint))
+    table = about.config.vocab_size * about.config.hidden_size * 4
+    assert about.config.tie_embeddings and about.config.dtype == "float32"
+    assert plan_memory(checkpoint, 10**10, (1.0,)).weight_bytes == about.weight_bytes + table
+    assert plan_memory(checkpoint, 10**10, (1.0,), device="cuda").weight_bytes == about.weight_bytes
+
+
 def test_what_is_too_little_is_refused_with_what_would_do(checkpoint):
     about = describe(load_config(checkpoint))
-    for memory in (about.weight_bytes - 1, about.weight_bytes + 1):
+    for memory in (about.packed_weight_bytes - 1, about.packed_weight_bytes + 1):
         with pytest.raises(ValueError, match=r"is too little: the weights .* take .*; give at least") as refused:
             plan_memory(checkpoint, 10**10, (1.0,), memory=memory)
         enough = parse_bytes(str(refused.value).split("give at least ")[1])
@@ -63,14 +71,14 @@ def test_what_is_too_little_is_refused_with_what_would_do(checkpoint):
 
 def test_a_context_that_memory_does_not_hold_is_shorter_unless_it_was_asked_for(long_context):
     about = describe(load_config(long_context))
-    room = about.weight_bytes + 5000 * about.kv_bytes_per_token
+    room = about.packed_weight_bytes + 5000 * about.kv_bytes_per_token
     plan = plan_memory(long_context, 10**10, (1.0,), memory=room)
     assert plan.context == plan.cache_tokens == 5000 // BLOCK * BLOCK and plan.asked == 32_768
     assert "a sequence has 4992 tokens, not 32768, since memory is short" in plan.sentence
     with pytest.raises(ValueError, match="a sequence of 6000 tokens"):
         plan_memory(long_context, 10**10, (1.0,), memory=room, context=6000)
     with pytest.raises(ValueError, match="or a shorter --context than 30000"):
-        plan_memory(long_context, about.weight_bytes + 10**5, (1.0,), context=30_000)
+        plan_memory(long_context, about.packed_weight_bytes + 10**5, (1.0,), context=30_000)
     assert plan_memory(long_context, 10**10, (1.0,), memory=room, context=300).context == 300
 
 

@@ -57,7 +57,7 @@ def open_gateway(checkpoint: Path, name: str, choice: EngineChoice = EngineChoic
 def _open_local(checkpoint: Path, choice: EngineChoice, factors: Sequence[float]) -> ThreadedEngine:
     """On the GPU where there is one."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    plan = plan_memory(checkpoint, free_memory(device), factors, choice.memory, choice.context)
+    plan = plan_memory(checkpoint, free_memory(device), factors, choice.memory, choice.context, device)
     decoder = pack(load_decoder(checkpoint, device=device))
     engine = LocalEngine(
         decoder,

@@ -55,18 +55,21 @@ def plan_memory(
     factors: Sequence[float] = DEFAULT_FACTORS,
     memory: int | None = None,
     context: int | None = None,
+    device: str = "cpu",
 ) -> MemoryPlan:
     """
     Args:
         factors: YaRN's, as far as the model takes them
         memory: bytes that weights, keys and values may take (--memory); None: the weights and CACHE_SHARE of what is left
         context: most tokens of a sequence (--context); None: what the model has, or what fits
+        device: "cpu", where tied embeddings are held twice, or "cuda"
     Raises:
         ValueError: the model and one sequence do not fit, or the context is longer than the model's.
     """
     config = load_config(checkpoint)
     about = describe(config)
-    weights, per_token = about.weight_bytes, about.kv_bytes_per_token
+    weights = about.packed_weight_bytes if device == "cpu" else about.weight_bytes
+    per_token = about.kv_bytes_per_token
     asked = _context(config, factors, context)
     if memory is not None and memory > free_bytes:
         raise ValueError(
