@@ -17,7 +17,7 @@ from ponder.evals.asking import Answerer, refuse_too_long
 from ponder.evals.evaluate import Bench, Wanted, prepare
 from ponder.evals.records import Manifest
 from ponder.evals.running import Prices, run
-from ponder.evals.server_answers import ServerAnswers
+from ponder.evals.server_answers import CONCURRENT, ServerAnswers
 from ponder.evals.store import Evaluation, Store, read
 from ponder.evals.view import viewing
 from ponder.runs.lineage import fingerprint, now
@@ -142,12 +142,14 @@ async def _server(
     name = asking.name or only_model(base, models)
     if asking.name is None:
         say(f"{base} has one model, {name}: that is asked")
-    if longest := models.get(name):
+    card = models.get(name)
+    if card and card.longest:
         for bench in benches:
-            refuse_too_long(bench.asked.protocol.name, bench.questions[0].question.sampling.max_tokens, longest)
-    profile = OpenAiProfile(base, name, key)
-    answerer = ServerAnswers(profile, asking.concurrent) if asking.concurrent else ServerAnswers(profile)
-    return answerer, {"name": name, "kind": "server", "at": profile.url}, {"kind": "openai"}
+            refuse_too_long(bench.asked.protocol.name, bench.questions[0].question.sampling.max_tokens, card.longest)
+    answerer = ServerAnswers(
+        OpenAiProfile(base, name, key), asking.concurrent or CONCURRENT, reserves=bool(card and card.is_ponder)
+    )
+    return answerer, {"name": name, "kind": "server", "at": base}, {"kind": "openai"}
 
 
 async def _checkpoint(

@@ -36,7 +36,8 @@ class EngineAnswers:
                 self.lengths,
                 question.messages,
                 tools=question.tools,
-                policy=ThinkingPolicy(budget=question.budget),
+                policy=self._policy(question.budget),
+                rescues=False,
                 params=params,
                 max_tokens=sampling.max_tokens,
                 seed=question.seed,
@@ -59,6 +60,12 @@ class EngineAnswers:
         return Reply(
             response, str(answer.finish_reason), len(plan.prompt.ids), len(answer.ids), answer.reasoning_tokens
         )
+
+    @staticmethod
+    def _policy(budget: int | None) -> ThinkingPolicy:
+        """Without a budget a thought that finds no end is cut off, as by the protocols' own scripts: nothing ends it for the
+        model, and no loop is broken."""
+        return ThinkingPolicy(answer_reserve=0) if budget is None else ThinkingPolicy(budget=budget)
 
     @property
     def knows_thinking(self) -> bool:

@@ -1,6 +1,5 @@
 """Answers of a server that speaks OpenAI's API."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from ponder.engine.openai import OpenAiEngine
@@ -21,7 +20,7 @@ class ServerAnswers:
     """An `Answerer`. Rate limits and failures are waited out as `Patience` says.
 
     Args:
-        fields: more of the request's body, by the server's own names
+        reserves: it is Ponder's own server, which unless told otherwise ends a thought in time for an answer
     """
 
     def __init__(
@@ -29,20 +28,22 @@ class ServerAnswers:
         profile: OpenAiProfile,
         concurrent: int = CONCURRENT,
         patience: Patience = Patience(),  # noqa: B008 (frozen)
-        fields: Mapping[str, Any] | None = None,
+        reserves: bool = False,
     ):
-        self.concurrent, self._fields = concurrent, dict(fields or {})
+        self.concurrent, self.reserves = concurrent, reserves
         self.engine = OpenAiEngine(profile, concurrent=concurrent, patience=patience)
 
     async def answer(self, question: Question) -> Reply:
         sampling = question.sampling
-        fields: dict[str, Any] = dict(self._fields)
+        fields: dict[str, Any] = {}
         if sampling.top_k and sampling.temperature:
-            fields.setdefault("top_k", sampling.top_k)
+            fields["top_k"] = sampling.top_k
         if question.tools:
             fields["tools"] = list(question.tools)
         if question.budget is not None:
             fields["thinking_budget"] = question.budget
+        elif self.reserves:
+            fields["answer_reserve"] = 0
         asked = TextSampling(
             max_tokens=sampling.max_tokens,
             temperature=sampling.temperature,

@@ -63,6 +63,20 @@ def test_a_server_is_asked_for_each_budget_and_watched(tmp_path, fake_openai, su
     assert "budget 0, 2 of 40 problems): 2 of 2 answers thought longer than the budget" in " ".join(out.split())
 
 
+@pytest.mark.parametrize(("owner", "sent"), [("ponder", 0), ("vllm", None)])
+def test_ponders_own_server_ends_no_thought_of_an_evaluation(tmp_path, fake_openai, suite, owner, sent):
+    """Which it does by default, so that there is an answer. Others may refuse a field that they do not know."""
+
+    async def act(asked, writer):
+        listed = asked.path.endswith("/models")
+        writer.write(response({"data": [{"id": "m", "owned_by": owner}]} if listed else chat("\\boxed{4}")))
+
+    server = fake_openai(act)
+    code, _, said = told(server.url, "--bench", suite, "--rows", 2, "--to", tmp_path / "it")
+    assert code == 0, said
+    assert [asked.body.get("answer_reserve") for asked in server.asked if asked.body] == [sent, sent]
+
+
 @pytest.mark.parametrize(
     ("models", "sentence"),
     [(("a", "b"), "has 2 models, choose one with --model: a, b"), ((), "names no model: give it with --model")],
@@ -118,8 +132,8 @@ def test_a_checkpoint_over_vllm(tmp_path, checkpoint, fake, suite):  # noqa: F81
     assert json.loads(out)["engine"] == {"kind": "vllm", "exact": False}
     found = read(tmp_path / "it").samples
     assert len(found) == 3 and {sample.tokens for sample in found} == {24}
-    assert len(server.bodies) == 6 and all(body["prompt"] for body in server.bodies), (
-        "a thought, its end, and an answer"
+    assert len(server.bodies) == 3 and all(body["prompt"] for body in server.bodies), (
+        "one request an answer: no thought is ended for the model"
     )
 
 

@@ -195,7 +195,7 @@ class Generation:
 
     def _cut(self, token: int) -> SegmentEnd | None:
         """Why the segment has to end after this token, if it has to."""
-        loop = self._loops.push((token,))
+        loop = self._loops.push((token,)) if self.plan.rescues else None
         if self._parser.thinking:
             if loop:
                 self._must_end = self._must_end or ThinkingEnd.LOOP

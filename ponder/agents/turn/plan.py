@@ -36,7 +36,8 @@ class Plan:
     """What one answer is asked for, in ids and numbers; `params.max_tokens` counts everything, thinking too.
 
     `thinking`: whether the model is asked to think. `budget`: most tokens of thinking, None without a bound; `end_phrase`: ids that end a thought from outside,
-    `</think>` among them. `stops`: texts that end the answer, `keep_stop` whether they belong to it.
+    `</think>` among them. `stops`: texts that end the answer, `keep_stop` whether they belong to it. `rescues`:
+    whether a thought that repeats itself is ended, and an answer that does is stopped.
     """
 
     prompt: Prompt
@@ -50,6 +51,7 @@ class Plan:
     keep_stop: bool = False
     structure: Structure | None = None
     single_call: bool = False
+    rescues: bool = True
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ def plan_turn(
     rope_factor: float | None = None,
     structure: Structure | None = None,
     goes_on: bool = False,
+    rescues: bool = True,
     seed: int = 0,
 ) -> Plan:
     """
@@ -39,6 +40,7 @@ def plan_turn(
         max_tokens: of the turn, thinking included; None is what the context leaves
         rope_factor: YaRN's; None is the smallest that suffices
         goes_on: the last message is the assistant's, and is continued
+        rescues: what repeats itself is ended (`Plan`)
     Raises:
         TooLong: the context cannot hold it.
         ValueError: messages that cannot be rendered, or a factor that is not offered.
@@ -70,6 +72,7 @@ def plan_turn(
         budget=budget,
         end_phrase=phrase,
         structure=structure,
+        rescues=rescues,
     )
 
 

@@ -22,7 +22,7 @@ from ponder.clients.talk.wire import (
 )
 from ponder.http.listening import is_loopback
 
-__all__ = ["Asked", "Client", "WireError"]
+__all__ = ["Asked", "Client", "ModelCard", "WireError"]
 
 # Servers like ours ping every 15 s; one that says nothing for so long is lost.
 TIMEOUT = httpx.Timeout(10.0, read=120.0)
@@ -31,6 +31,14 @@ USAGE = ({"include_usage": True, "continuous_usage_stats": True}, {"include_usag
 # What plain completions do not know.
 CHAT_ONLY = ("enable_thinking", "chat_template_kwargs", "thinking_budget", "thinking_token_budget")
 NO_RESUME = "this server cannot take up an answer again"
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """`longest`: most tokens of a prompt and its answer, None where the server does not say. `is_ponder`: it is Ponder's."""
+
+    longest: int | None
+    is_ponder: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,14 +66,15 @@ class Client:
     async def close(self) -> None:
         await self._http.aclose()
 
-    async def models(self, api_key: str = "") -> dict[str, int | None]:
-        """The server's models by name, with the most tokens of a prompt and its answer, None where it does not say."""
+    async def models(self, api_key: str = "") -> dict[str, ModelCard]:
+        """The server's models by name."""
         cards = (await self._json("GET", self.base_url + "/models", None, api_key)).get("data")
-        found: dict[str, int | None] = {}
+        found: dict[str, ModelCard] = {}
         for card in cards if isinstance(cards, list) else []:
             if isinstance(card, dict) and isinstance(name := card.get("id"), str):
                 longest = card.get("max_model_len")
-                found[name] = longest if isinstance(longest, int) and longest > 0 else None
+                longest = longest if isinstance(longest, int) and longest > 0 else None
+                found[name] = ModelCard(longest, card.get("owned_by") == "ponder")
         return found
 
     async def longest(self, api_key: str = "") -> int | None:
@@ -73,7 +82,7 @@ class Client:
         models = await self.models(api_key)
         if self.model not in models:
             raise WireError(f"the server has no model {self.model!r}", 404)
-        return models[self.model]
+        return models[self.model].longest
 
     async def chat(self, asked: Asked) -> AsyncIterator[Event]:
         """A turn of the model. Closing the iterator hangs up, which stops the sampling."""

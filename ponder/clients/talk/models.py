@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 
-from ponder.clients.talk.client import Client, WireError
+from ponder.clients.talk.client import Client, ModelCard, WireError
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 MOST_NAMES = 20  # of models that are listed
 
 
-async def listed_models(base_url: str, api_key: str | None) -> dict[str, int | None]:
-    """The server's models by name, with the most tokens of a prompt and its answer, None where it does not say.
+async def listed_models(base_url: str, api_key: str | None) -> dict[str, ModelCard]:
+    """The server's models by name.
 
     Raises:
         ConnectionError: it cannot be reached, or refuses to name them.
@@ -24,7 +24,7 @@ async def listed_models(base_url: str, api_key: str | None) -> dict[str, int | N
         await client.close()
 
 
-def only_model(base_url: str, models: Mapping[str, int | None]) -> str:
+def only_model(base_url: str, models: Mapping[str, ModelCard]) -> str:
     """The one model of a server. ValueError where it names several, or none."""
     names = list(models)
     if len(names) == 1:
