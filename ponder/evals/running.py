@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ponder.engine.counting import key
 from ponder.evals.asking import Answerer, NoReply, Question, Reply
 from ponder.evals.records import Problem, Sample
-from ponder.evals.store import Store
+from ponder.evals.store import SampleStore
 from ponder.tasks.task import Task
 from ponder.verifiers.verdict import Verdict
 from ponder.verifiers.verification import Verification
@@ -48,7 +48,7 @@ def sample_seed(seed: int, bench: str, problem: str, sample: int) -> int:
 async def run(
     answerer: Answerer,
     asked: Sequence[Asked],
-    store: Store,
+    store: SampleStore,
     verification: Verification,
     prices: Prices = Prices(),
     told: Callable[[Sample], None] = lambda _: None,

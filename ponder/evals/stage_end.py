@@ -11,21 +11,16 @@ from ponder import __version__
 from ponder.chat.renderer import Renderer
 from ponder.engine.limits import Limits
 from ponder.engine.protocol import Engine
-from ponder.evals.batch_streams import BatchStreams
+from ponder.evals.batch_streams import ask_engine
 from ponder.evals.diff import settings
-from ponder.evals.engine_answers import EngineAnswers
 from ponder.evals.evaluate import Bench
 from ponder.evals.records import Manifest, Sample
 from ponder.evals.report import SCORES, write_files
-from ponder.evals.running import Asked, run
 from ponder.evals.scores import BenchmarkScore
 from ponder.evals.store import MANIFEST, Store, read
 from ponder.runs.lineage import now
 from ponder.runs.processor import processor
 from ponder.verifiers.verification import Verification
-
-# Questions that wait or are answered at a time. The engine lets in as many as it has room for; those that wait cost nothing.
-MOST_AT_A_TIME = 4096
 
 
 @dataclass(frozen=True)
@@ -76,23 +71,10 @@ def evaluate_checkpoint(
             return None
         begins(len(questions), len(questions) - len(left))
         if left:
-            asyncio.run(_ask(model, left, store, verification, told))
+            asyncio.run(ask_engine(model.engine, model.limits, model.renderer, left, store, verification, told))
     finally:
         store.close()
     return write_files(directory, read(directory))
-
-
-async def _ask(
-    model: Model, left: list[Asked], store: Store, verification: Verification, told: Callable[[Sample], None]
-) -> None:
-    streams = BatchStreams(model.engine, model.limits)
-    answerer = EngineAnswers(streams, model.renderer, min(len(left), MOST_AT_A_TIME))
-    try:
-        await run(answerer, left, store, verification, told=told)
-    finally:
-        await answerer.close()
-    if streams.failure is not None:
-        raise RuntimeError(f"the engine has failed: {streams.failure}") from streams.failure
 
 
 def _going_on(directory: Path, wanted: Manifest, say: Callable[[str], None]) -> Manifest:

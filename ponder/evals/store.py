@@ -42,31 +42,18 @@ def read(directory: Path) -> Evaluation:
     return Evaluation(manifest, problems, sorted(known, key=lambda s: (order[s.bench, s.problem], s.sample)))
 
 
-class Store:
-    """Writes an evaluation, or goes on with one. One process at a time.
+class SampleStore:
+    """The file of answers in a directory that is there. `done`: those that did not fail.
 
     Raises:
-        ValueError: the directory holds another evaluation, and what differs; or is being written.
+        ValueError: a line of it is broken; names it.
     """
 
-    def __init__(self, directory: Path, manifest: Manifest, problems: list[Problem]):
+    def __init__(self, directory: Path):
         self.directory = directory
-        directory.mkdir(parents=True, exist_ok=True)
-        self._lock = RunLock(directory)
-        try:
-            lines = "".join(_line(to_json(problem)) for problem in problems)
-            if (directory / MANIFEST).exists():
-                _refuse_another(directory, _manifest(directory), manifest)
-            else:
-                # The problems first: where there is a manifest, all is there.
-                write_bytes(directory / PROBLEMS, lines.encode())
-                write_json(directory / MANIFEST, manifest.to_json())
-            self.done = {key: sample for key, sample in _latest(directory).items() if sample.failure is None}
-            self._file = os.open(directory / SAMPLES, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
-            self._cut_torn_line()
-        except BaseException:
-            self._lock.release()
-            raise
+        self.done = {key: sample for key, sample in _latest(directory).items() if sample.failure is None}
+        self._file = os.open(directory / SAMPLES, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        self._cut_torn_line()
 
     def add(self, sample: Sample) -> None:
         """On the disk when this returns. Raises SaveError where that is full."""
@@ -84,7 +71,6 @@ class Store:
 
     def close(self) -> None:
         os.close(self._file)
-        self._lock.release()
 
     def _cut_torn_line(self) -> None:
         """What a kill has left of a last line would be joined with the next one."""
@@ -92,6 +78,34 @@ class Store:
         content = path.read_bytes()
         if content and not content.endswith(b"\n"):
             os.truncate(path, content.rfind(b"\n") + 1)
+
+
+class Store(SampleStore):
+    """Writes an evaluation, or goes on with one. One process at a time.
+
+    Raises:
+        ValueError: the directory holds another evaluation, and what differs; or is being written.
+    """
+
+    def __init__(self, directory: Path, manifest: Manifest, problems: list[Problem]):
+        directory.mkdir(parents=True, exist_ok=True)
+        self._lock = RunLock(directory)
+        try:
+            lines = "".join(_line(to_json(problem)) for problem in problems)
+            if (directory / MANIFEST).exists():
+                _refuse_another(directory, _manifest(directory), manifest)
+            else:
+                # The problems first: where there is a manifest, all is there.
+                write_bytes(directory / PROBLEMS, lines.encode())
+                write_json(directory / MANIFEST, manifest.to_json())
+            super().__init__(directory)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def close(self) -> None:
+        super().close()
+        self._lock.release()
 
 
 def _line(row: dict) -> str:

@@ -33,7 +33,7 @@ class StageParts:
 class Trainer(Protocol):
     """Takes a stage's steps."""
 
-    learner: Learner
+    learner: Learner | None  # None where the stage learns nothing
 
     def step(self, progress: Progress) -> dict[str, float]:
         """One step; `progress` says which, and moves on. Returns the step's metrics.
@@ -57,7 +57,8 @@ class StageKind(Protocol):
 
     @property
     def updates(self) -> int:
-        """Optimizer updates in the whole stage, for the learning rate's decay."""
+        """Optimizer updates in the whole stage, for the learning rate's decay. 0: it learns nothing, so that there is nothing
+        to evaluate, and until its end nothing to save."""
         ...
 
     @property
@@ -92,7 +93,9 @@ class StageKind(Protocol):
         returned is said to people."""
         ...
 
-    def trainer(self, parts: StageParts, learner: Learner) -> Trainer: ...
+    def trainer(self, parts: StageParts, learner: Learner | None) -> Trainer:
+        """`learner`: None where there are no `updates`."""
+        ...
 
     def figures(self, metrics: dict[str, float]) -> str:
         """A step's most telling numbers, for the live line."""

@@ -109,7 +109,7 @@ class Training:
         trainer = self._trainer(stage)
         if stage.settings.keep_best and not any(place_of(c)[1] == progress.best_step for c in self._checkpoints(stage)):
             progress.best, progress.best_step = None, None  # it was not kept: the next one is the best that there is
-        if progress.step:
+        if progress.step and trainer.learner is not None:
             trainer.learner.load_state(self.run.latest_checkpoint() / OPTIMIZER_FILE)
         if reopened and self._evaluates_after(stage, progress.step):
             self._evaluate_on_the_way(stage, progress)  # as it would have been, had the stage not ended here
@@ -126,7 +126,8 @@ class Training:
                 best = self._evaluate_on_the_way(stage, progress)
             self.view.step(stage, progress, metrics)
             self.view.rollouts(self.run, stage, progress)
-            due = progress.step % stage.settings.save_every == 0 or (best and stage.settings.keep_best)
+            due = stage.updates and progress.step % stage.settings.save_every == 0
+            due = due or (best and stage.settings.keep_best)
             if progress.done:
                 self._end(stage, trainer, progress)
             elif self.stop_asked or due:
@@ -136,7 +137,8 @@ class Training:
                 raise Stopped(f"saved {name} step {progress.step}; go on with: ponder resume {self.run.path}")
 
     def _end(self, stage: StageKind, trainer: Trainer, progress: Progress) -> None:
-        self._evaluate_fully(progress)
+        if stage.updates:
+            self._evaluate_fully(progress)
         self._save(stage, trainer, progress)
         if remark := lost_in_merging(self.run.latest_checkpoint()):
             self.view.say(remark)
@@ -161,6 +163,9 @@ class Training:
         raise paused
 
     def _trainer(self, stage: StageKind) -> Trainer:
+        parts = StageParts(self.recipe, self.run, self.pool, self.renderer, self.engine, self.verification)
+        if not stage.updates:
+            return stage.trainer(parts, None)
         settings, reference = stage.settings, self._first_weights(stage) if stage.needs_reference else None
         learner = Learner(
             self.weights,
@@ -170,7 +175,6 @@ class Training:
             reference,
             self.accumulator,
         )
-        parts = StageParts(self.recipe, self.run, self.pool, self.renderer, self.engine, self.verification)
         return stage.trainer(parts, learner)
 
     def _first_weights(self, stage: StageKind) -> Decoder:
