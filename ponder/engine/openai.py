@@ -12,8 +12,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from ponder.engine.openai_http import OpenAiFailure, OpenAiHttp, broken
+from ponder.engine.openai_models import ModelCard, read_cards
 from ponder.engine.openai_profile import OpenAiProfile, Patience
-from ponder.engine.openai_wire import Answer, AnswerReader, Message, TextPiece, TextSampling, chat_body, prompt_body
+from ponder.engine.openai_wire import (
+    Answer,
+    AnswerReader,
+    Message,
+    TextPiece,
+    TextSampling,
+    chat_body,
+    prompt_body,
+)
 
 CHAT, TEXT, MODELS = "/chat/completions", "/completions", "/models"
 DEFAULT = TextSampling()
@@ -85,13 +94,12 @@ class OpenAiEngine:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
 
-    async def models(self) -> tuple[str, ...]:
-        """The names of what the server has. Raises as `chat`."""
+    async def models(self) -> dict[str, ModelCard]:
+        """What the server has, by name. Raises as `chat`."""
         async with aclosing(self._http.ask("GET", MODELS)) as chunks:
             async for chunk in chunks:
-                cards = chunk.get("data")
-                if isinstance(cards, list) and all(isinstance(c, dict) and isinstance(c.get("id"), str) for c in cards):
-                    return tuple(card["id"] for card in cards)
+                if (cards := read_cards(chunk)) is not None:
+                    return cards
         raise broken(self.profile.url + MODELS, "there is no list of models")
 
     async def close(self) -> None:

@@ -1,6 +1,5 @@
 """The directory of one evaluation: written a line an answer, so that a kill loses at most what was in flight."""
 
-import errno
 import io
 import json
 import os
@@ -8,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ponder.evals.records import Manifest, Problem, Sample, from_json, to_json
-from ponder.runs.atomic import SaveError, write_bytes, write_json
+from ponder.runs.atomic import AppendFile, write_bytes, write_json
 from ponder.runs.lock import RunLock
 from ponder.tasks.jsonl import json_lines
 
@@ -52,25 +51,18 @@ class SampleStore:
     def __init__(self, directory: Path):
         self.directory = directory
         self.done = {key: sample for key, sample in _latest(directory).items() if sample.failure is None}
-        self._file = os.open(directory / SAMPLES, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        self._file = AppendFile(directory / SAMPLES)
         self._cut_torn_line()
 
     def add(self, sample: Sample) -> None:
         """On the disk when this returns. Raises SaveError where that is full."""
-        data = _line(to_json(sample)).encode()
-        size = os.fstat(self._file).st_size
-        try:
-            if os.write(self._file, data) < len(data):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            os.fsync(self._file)
-        except OSError as error:
-            os.ftruncate(self._file, size)  # no half line
-            raise SaveError(self.directory / SAMPLES, error) from error
+        self._file.append(_line(to_json(sample)).encode())
+        self._file.sync()
         if sample.failure is None:
             self.done[sample.bench, sample.problem, sample.sample] = sample
 
     def close(self) -> None:
-        os.close(self._file)
+        self._file.close()
 
     def _cut_torn_line(self) -> None:
         """What a kill has left of a last line would be joined with the next one."""

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from ponder.recipe.benchmarks import Benchmarks
 from ponder.recipe.sources import Source
-from ponder.recipe.stages import Stage
+from ponder.recipe.stages import DemonstratingStage, SftStage, Stage
 from ponder.recipe.strict import Strict
 from ponder.recipe.trackers import Trackers
 
@@ -190,6 +190,19 @@ class Recipe(Strict):
                     raise ValueError(
                         f"benchmarks.{bench.name}.after: there is no stage {stage!r}; the stages are: {', '.join(names)}"
                     )
+                if isinstance(self.stages[names.index(stage)], DemonstratingStage):
+                    raise ValueError(
+                        f"benchmarks.{bench.name}.after: {stage!r} makes demonstrations and learns nothing, so the model is "
+                        "that of the stage before; name that one"
+                    )
+        for number, stage in enumerate(self.stages):
+            made = stage.demonstrations.stages if isinstance(stage, SftStage) else []
+            makers = [one.name for one in self.stages[:number] if isinstance(one, DemonstratingStage)]
+            if unknown := [name for name in made if name not in makers]:
+                raise ValueError(
+                    f"stages.{stage.name}.demonstrations.stages: no stage of kind reject or distill before it is called "
+                    f"{unknown[0]!r}; there {'is' if len(makers) == 1 else 'are'}: {', '.join(makers) or 'none'}"
+                )
         for key, source in self.sources.items():
             if (domain := source.domain or key) in ("mean", "std"):
                 raise ValueError(

@@ -51,6 +51,10 @@ SECTIONS: dict[str, dict[str, Metric]] = {
         "length/max": Metric("tokens", "the longest answer of the step"),
         "length/thinking": Metric("tokens", "of an answer, those that are its thought; the mean"),
     },
+    "What is kept to be imitated (reject, distill)": {
+        "demonstrations/kept": Metric("count", "right answers that were kept so far in the stage", "up"),
+        "demonstrations/unanswered": Metric("count", "questions of the step that the teacher's server had no answer to", "down"),
+    },
     "What there was to learn from (RL)": {
         "groups/zero_variance_share": Metric(
             "share", "groups whose answers all earned the same, so that they teach nothing", "down"

@@ -9,11 +9,11 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from ponder.runs.failures import Row, failure_row
 from ponder.tasks.task import Task
 from ponder.training.data import spread
-from ponder.training.rollouts import Rollout
 from ponder.verifiers.compose import FORMS
 from ponder.verifiers.verdict import Verdict
 from ponder.verifiers.verification import shown_reference
@@ -46,6 +46,19 @@ class Overspent:
         return f"the verifier {self.verifier} failed on {self.failures} of {answers}"
 
 
+class Judged(Protocol):
+    """An answer with its verdict: a rollout, or the answer of a teacher. `text`: what was answered, for people."""
+
+    @property
+    def task(self) -> Task: ...
+
+    @property
+    def verdict(self) -> Verdict: ...
+
+    @property
+    def text(self) -> str: ...
+
+
 class BudgetSpent(Exception):
     """Verifiers failed more often than the recipe tolerates; nothing was learned from the step."""
 
@@ -71,22 +84,22 @@ def verdicts_of(task: Task, verdict: Verdict) -> list[tuple[str, Verdict]]:
     return found
 
 
-def count_verdicts(rollouts: Iterable[Rollout]) -> Counts:
+def count_verdicts(answers: Iterable[Judged]) -> Counts:
     counts: Counts = {}
-    for rollout in rollouts:
-        for verifier, verdict in verdicts_of(rollout.task, rollout.verdict):
+    for answer in answers:
+        for verifier, verdict in verdicts_of(answer.task, answer.verdict):
             if verdict.status != "truncated":  # no verifier saw it
                 counts.setdefault(verifier, Counter())[verdict.status] += 1
     return counts
 
 
-def part_metrics(rollouts: Iterable[Rollout]) -> dict[str, float]:
+def part_metrics(answers: Iterable[Judged]) -> dict[str, float]:
     """Of composed rewards the mean score of each part, by verifier, over the answers that it gave a score."""
     scores: dict[str, list[float]] = {}
-    for rollout in rollouts:
-        if not rollout.verdict.parts or rollout.task.metadata.get("reward", "task") == "task":
+    for answer in answers:
+        if not answer.verdict.parts or answer.task.metadata.get("reward", "task") == "task":
             continue
-        for verifier, verdict in verdicts_of(rollout.task, rollout.verdict):
+        for verifier, verdict in verdicts_of(answer.task, answer.verdict):
             if verdict.score is not None:
                 scores.setdefault(verifier, []).append(verdict.score)
     return {f"part/{verifier}": sum(given) / len(given) for verifier, given in sorted(scores.items())}
@@ -134,19 +147,18 @@ def failures(statuses: Mapping[str, int]) -> int:
     return sum(statuses.get(status, 0) for status in FAILED)
 
 
-def failure_rows(rollouts: Iterable[Rollout]) -> list[Row]:
+def failure_rows(answers: Iterable[Judged]) -> list[Row]:
     """Rows for verifier_errors.jsonl: of each verifier's failed verdicts at most ROWS_PER_STEP, evenly spread."""
     failed: dict[str, list[Row]] = {}
-    for rollout in rollouts:
-        for verifier, verdict in verdicts_of(rollout.task, rollout.verdict):
+    for answer in answers:
+        for verifier, verdict in verdicts_of(answer.task, answer.verdict):
             if verdict.failed:
-                failed.setdefault(verifier, []).append(_row(rollout, verifier, verdict))
+                failed.setdefault(verifier, []).append(_row(answer, verifier, verdict))
     return [row for rows in failed.values() for row in spread(rows, ROWS_PER_STEP)]
 
 
-def _row(rollout: Rollout, verifier: str, verdict: Verdict) -> Row:
-    parsed, task = rollout.parsed, rollout.task
-    calls = [{"name": call.name, "arguments": call.arguments} for call in parsed.tool_calls]
+def _row(answer: Judged, verifier: str, verdict: Verdict) -> Row:
+    task = answer.task
     return failure_row(
         task_id=task.id,
         source=task.source,
@@ -154,6 +166,6 @@ def _row(rollout: Rollout, verifier: str, verdict: Verdict) -> Row:
         status=verdict.status,
         reason=verdict.reason,
         question=task.question,
-        answer=parsed.content or json.dumps(calls, ensure_ascii=False),
+        answer=answer.text,
         reference=json.dumps(shown_reference(task), ensure_ascii=False),
     )

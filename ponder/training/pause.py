@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from ponder.recipe.stages import RlStage, StageBase
+from ponder.recipe.stages import DemonstratingStage, RlStage, StageBase
 from ponder.runs.failures import FAILURES_FILE
 from ponder.runs.run import Run, place_of
 from ponder.training.error_budget import MOST, BudgetSpent
@@ -24,7 +24,7 @@ class Paused(Exception):
         self.ways, self.samples = ways, samples or []
 
 
-def budget_spent(run: Run, stage: RlStage, spent: BudgetSpent, deadline_s: float) -> Paused:
+def budget_spent(run: Run, stage: RlStage | DemonstratingStage, spent: BudgetSpent, deadline_s: float) -> Paused:
     """The pause of a run whose last finished step, the one before `spent.step`, has been saved.
 
     `deadline_s`: what a verdict may take in this run, of which the stage's own `verify_timeout` may be less.
@@ -80,6 +80,12 @@ def not_finite(run: Run, stage: StageBase, step: int, error: FloatingPointError)
             f"{checkpoint} out of its directory first"
         )
     return Paused(f"{stage.name} step {step}: {error}", ways)
+
+
+def teacher_gone(run: Run, stage: StageBase, step: int, error: ConnectionError) -> Paused:
+    """The pause of a stage whose teacher's server has stopped answering. All answers so far are kept and not asked for again."""
+    ways = [f"Start the teacher again, where it was; then: ponder resume {run.path}"]
+    return Paused(f"{stage.name} step {step}: {str(error).partition('. What was answered')[0]}", ways)
 
 
 def is_saved(run: Run, stage: str, step: int) -> bool:

@@ -43,6 +43,12 @@ class Rollout:
     def truncated(self) -> bool:
         return self.ledger.truncated
 
+    @property
+    def text(self) -> str:
+        """What was answered, for people."""
+        calls = [{"name": call.name, "arguments": call.arguments} for call in self.parsed.tool_calls]
+        return self.parsed.content or json.dumps(calls, ensure_ascii=False)
+
     def to_sample(self, number: int) -> Sample:
         assert self.advantage is not None
         return Sample(self.ledger.ids, self.ledger.mask, self.ledger.logprobs, self.advantage, number, group=self.group)

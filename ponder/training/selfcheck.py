@@ -1,6 +1,6 @@
 """Before anything is learned: is this run able to learn at all? Each check says what to change when it fails."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import chain
 
 from ponder.chat.renderer import Renderer
@@ -30,16 +30,26 @@ def first_tasks(stages: Sequence[StageKind], pool: TaskPool) -> list[Task]:
 
 
 def check_before_training(
-    recipe: Recipe, stages: Sequence[StageKind], pool: TaskPool, decoder: Decoder, renderer: Renderer
+    recipe: Recipe,
+    stages: Sequence[StageKind],
+    pool: TaskPool,
+    decoder: Decoder,
+    renderer: Renderer,
+    done: Collection[str] = (),
 ) -> list[str]:
     """Whether model, tasks and stages fit together; the rest is checked on the first rollouts of each RL stage. Returns
-    what there is to tell people."""
+    what there is to tell people.
+
+    Args:
+        done: names of stages that have ended; what they needed is not asked for again
+    """
     tasks, context = first_tasks(stages, pool), decoder.config.max_positions
     check_chat_form(renderer, tasks, decoder.config.vocab_size)
     longest, field = _longest_answer(recipe, stages, context, renderer)
     check_prompts_fit(pool, tasks, renderer, longest, context, field, recipe.max_prompt_tokens)
     check_engine(recipe, stages, pool, decoder, renderer)
-    return [remark for stage in stages for remark in stage.check(decoder.config, renderer)]
+    to_come = [stage for stage in stages if stage.settings.name not in done]
+    return [remark for stage in to_come for remark in stage.check(decoder.config, renderer)]
 
 
 def check_engine(

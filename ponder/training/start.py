@@ -129,7 +129,7 @@ def resume(path: Path, view: View, overrides: Sequence[str] = ()) -> Run:
         renderer, stages = Renderer.load(checkpoint), stages_of(recipe)
         pool = load_fitting_tasks(recipe, load_tasks(recipe), renderer, view.say)
         if changed:
-            check_before_training(recipe, stages, pool, weights.decoder, renderer)
+            check_before_training(recipe, stages, pool, weights.decoder, renderer, ended(recipe, progress))
         check_engine(recipe, stages, pool, weights.decoder, renderer)  # this machine may have more cores
         benchmarks = load_benchmarks(recipe, Path(started_in) if started_in else None)
         check_benchmarks(benchmarks, renderer, *lengths(recipe, weights.decoder))
@@ -160,6 +160,12 @@ def resume(path: Path, view: View, overrides: Sequence[str] = ()) -> Run:
             run.change_recipe(text)
         Training(recipe, stages, run, pool, weights, renderer, view, benchmarks).go_on_from(progress, reopened)
     return run
+
+
+def ended(recipe: Recipe, progress: Progress) -> list[str]:
+    """The stages that have ended where a run stands."""
+    names = [stage.name for stage in recipe.stages]
+    return [] if progress.stage == BIRTH else names[: names.index(progress.stage) + progress.done]
 
 
 def say_contamination(

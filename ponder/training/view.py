@@ -80,7 +80,7 @@ class View:
 
     def rollouts(self, run: Run, stage: StageKind, progress: StageProgress) -> None:
         """A few answers of the step that has just been taken, where they were asked for."""
-        if self.show_rollouts and stage.longest_answer:
+        if self.show_rollouts and stage.longest_answer and stage.updates:
             rows = run.rollouts(stage.settings.name, progress.step)
             self.console.print(show_rollouts(rows, self.show_rollouts))
 

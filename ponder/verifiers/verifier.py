@@ -79,6 +79,11 @@ def as_it_is(reference: Any) -> Any:
     return reference
 
 
+def as_read(task: Task, parsed: str) -> str:
+    """What a verifier has read of an answer, where that is an answer of its own."""
+    return parsed
+
+
 def required_reference(row: Mapping[str, Any]) -> Any:
     """The reference of a row that has no field for it, where there must be one."""
     raise KeyError("reference")
@@ -93,6 +98,7 @@ class Verifier:
                         holds, and takes bounded time.
     reference_response  A response that states the task's reference, so that a verifier that works says `correct`; None
                         where there is no such response. ValueError for a reference that cannot be read.
+    restated            An answer of nothing but what the verifier has read of one (`Verdict.parsed`), which it reads the same.
     shown_reference     The reference for records and pages, as JSON of moderate size.
     read_reference      The reference of a benchmark's row in the form that the verifier compares with; ValueError for one that
                         it cannot read.
@@ -108,6 +114,7 @@ class Verifier:
 
     decide: Callable[[Task, Response], Decision]
     reference_response: Callable[[Task], Response | None] = no_response
+    restated: Callable[[Task, str], str] = as_read
     shown_reference: Callable[[Task], Any] = plain_reference
     read_reference: Callable[[Any], Any] = as_it_is
     row_reference: Callable[[Mapping[str, Any]], Any] = required_reference

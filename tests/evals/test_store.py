@@ -1,6 +1,8 @@
 """What an evaluation leaves on disk: whole after any kill, one writer, and never two evaluations in one place."""
 
+import errno
 import json
+import os
 from dataclasses import replace
 
 import pytest
@@ -95,13 +97,17 @@ def test_broken_files_are_named_with_their_line(tmp_path):
 
 
 def test_a_full_disk_leaves_no_half_line(tmp_path, monkeypatch):
-    import os
-
     first, second, _ = problems(PROTOCOL)
     store = Store(tmp_path, a_manifest(PROTOCOL), problems(PROTOCOL))
     store.add(a_sample(first))
-    real = os.write
-    monkeypatch.setattr(os, "write", lambda descriptor, data: real(descriptor, data[:20]))
+    real, room = os.write, [20, 0]
+
+    def write(descriptor, data):
+        if not (left := room.pop(0)):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(descriptor, data[:left])
+
+    monkeypatch.setattr(os, "write", write)
     with pytest.raises(OSError, match="could not save"):
         store.add(a_sample(second))
     monkeypatch.undo()

@@ -20,9 +20,10 @@ from ponder.clients.talk.wire import (
     refusal,
     unreachable,
 )
+from ponder.engine.openai_models import ModelCard, read_cards
 from ponder.http.listening import is_loopback
 
-__all__ = ["Asked", "Client", "ModelCard", "WireError"]
+__all__ = ["Asked", "Client", "WireError"]
 
 # Servers like ours ping every 15 s; one that says nothing for so long is lost.
 TIMEOUT = httpx.Timeout(10.0, read=120.0)
@@ -31,14 +32,6 @@ USAGE = ({"include_usage": True, "continuous_usage_stats": True}, {"include_usag
 # What plain completions do not know.
 CHAT_ONLY = ("enable_thinking", "chat_template_kwargs", "thinking_budget", "thinking_token_budget")
 NO_RESUME = "this server cannot take up an answer again"
-
-
-@dataclass(frozen=True)
-class ModelCard:
-    """`longest`: most tokens of a prompt and its answer, None where the server does not say. `is_ponder`: it is Ponder's."""
-
-    longest: int | None
-    is_ponder: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,14 +61,7 @@ class Client:
 
     async def models(self, api_key: str = "") -> dict[str, ModelCard]:
         """The server's models by name."""
-        cards = (await self._json("GET", self.base_url + "/models", None, api_key)).get("data")
-        found: dict[str, ModelCard] = {}
-        for card in cards if isinstance(cards, list) else []:
-            if isinstance(card, dict) and isinstance(name := card.get("id"), str):
-                longest = card.get("max_model_len")
-                longest = longest if isinstance(longest, int) and longest > 0 else None
-                found[name] = ModelCard(longest, card.get("owned_by") == "ponder")
-        return found
+        return read_cards(await self._json("GET", self.base_url + "/models", None, api_key)) or {}
 
     async def longest(self, api_key: str = "") -> int | None:
         """The most tokens of a prompt and its answer, None where the server does not say."""

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from ponder.clients.talk.client import Client, ModelCard, WireError
+from ponder.clients.talk.client import Client, WireError
+from ponder.engine.openai_models import ModelCard
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 MOST_NAMES = 20  # of models that are listed

@@ -5,10 +5,22 @@ from typing import Annotated
 from pydantic import Field
 
 from ponder.recipe.stages.base import Optimizer, Plateau, StageBase
+from ponder.recipe.stages.demonstrating import DemonstratingStage, DistillStage, RejectStage
 from ponder.recipe.stages.rl import RlStage
 from ponder.recipe.stages.sft import SftStage
 
-Stage = Annotated[SftStage | RlStage, Field(discriminator="kind")]
-STAGES: dict[str, type[StageBase]] = {"sft": SftStage, "rl": RlStage}
+Stage = Annotated[RejectStage | DistillStage | SftStage | RlStage, Field(discriminator="kind")]
+STAGES: dict[str, type[StageBase]] = {"reject": RejectStage, "distill": DistillStage, "sft": SftStage, "rl": RlStage}
 
-__all__ = ["STAGES", "Optimizer", "Plateau", "RlStage", "SftStage", "Stage", "StageBase"]
+__all__ = [
+    "STAGES",
+    "DemonstratingStage",
+    "DistillStage",
+    "Optimizer",
+    "Plateau",
+    "RejectStage",
+    "RlStage",
+    "SftStage",
+    "Stage",
+    "StageBase",
+]

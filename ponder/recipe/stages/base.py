@@ -65,7 +65,7 @@ class StageBase(Strict):
     micro_batch_tokens: int = Field(8_192, ge=16, description="tokens in one forward and backward pass")
 
     @model_validator(mode="after")
-    def exits_need_evals(self):
+    def parts_fit(self):
         if (self.target is not None or self.plateau is not None) and not self.eval_every:
             raise ValueError("target and plateau look at evaluations on the way: set eval_every, for instance to 10")
         if self.keep_best and not self.eval_every:

@@ -8,6 +8,8 @@ from ponder.recipe.chats import ChatFiles
 from ponder.recipe.stages.base import Optimizer, StageBase
 from ponder.recipe.strict import Strict
 
+OF_FILES = ("fields", "system", "limit", "learn")  # settings of chats that the demonstrations of stages do not need
+
 
 class Habits(Strict):
     """How a careless pupil works: the mistakes come with the habits, and nobody says which habit pays."""
@@ -20,10 +22,14 @@ class Habits(Strict):
 
 
 class Demonstrations(ChatFiles):
-    """Written examples for the cold start: files of chats, or procedures that write them.
+    """Examples for the cold start: those that stages before have made, files of chats, or procedures that write them.
 
     There is a procedure for each kind of task; a mixture of tasks names one for each.
     """
+
+    stages: list[str] = Field(
+        [], description="stages of kind reject or distill, before this one, whose demonstrations are imitated"
+    )
 
     columns: Habits | None = Field(None, description="sums and differences of two terms, worked column by column")
     programs: Habits | None = Field(None, description="tasks of a source of kind programs, worked step by step")
@@ -31,16 +37,18 @@ class Demonstrations(ChatFiles):
     @model_validator(mode="after")
     def one_way(self):
         procedures = self.columns is not None or self.programs is not None
-        if (self.path is not None) == procedures:
+        if [self.path is not None, bool(self.stages), procedures].count(True) != 1:
             raise ValueError(
-                "name exactly one of: path (files of chats), or procedures (columns for sums, programs for sources of kind "
-                "programs, or both)"
+                "name exactly one of: path (files of chats), stages (that make demonstrations), or procedures (columns for "
+                "sums, programs for sources of kind programs, or both)"
             )
         changed = [
             name for name in ChatFiles.model_fields if getattr(self, name) != ChatFiles.model_fields[name].default
         ]
         if procedures and changed:
             raise ValueError(f"{changed[0]} is about files of chats, and procedures read none: leave it out")
+        if self.stages and (of_files := [name for name in changed if name in OF_FILES]):
+            raise ValueError(f"{of_files[0]} is about files of chats, and stages are named here: leave it out")
         return self
 
 

@@ -4,11 +4,17 @@ from collections.abc import Callable
 
 from ponder.recipe.schema import Recipe
 from ponder.recipe.stages import StageBase
+from ponder.training.stages.demonstrating import Demonstrating
 from ponder.training.stages.kind import StageKind
 from ponder.training.stages.rl import ReinforcementStage
 from ponder.training.stages.sft import ImitationStage
 
-KINDS: dict[str, Callable[[StageBase], StageKind]] = {"sft": ImitationStage, "rl": ReinforcementStage}
+KINDS: dict[str, Callable[[StageBase], StageKind]] = {
+    "reject": Demonstrating,
+    "distill": Demonstrating,
+    "sft": ImitationStage,
+    "rl": ReinforcementStage,
+}
 
 
 def stage_of(settings: StageBase) -> StageKind:

@@ -70,7 +70,8 @@ class ReinforcementStage:
             ]
         return []
 
-    def trainer(self, parts: StageParts, learner: Learner) -> "ReinforcementTrainer":
+    def trainer(self, parts: StageParts, learner: Learner | None) -> "ReinforcementTrainer":
+        assert learner is not None
         return ReinforcementTrainer(self.settings, parts, learner)
 
     def figures(self, metrics: dict[str, float]) -> str:

@@ -39,7 +39,7 @@ from ponder.training.finite import check_update
 from ponder.training.gradients import OneProcess
 from ponder.training.learner import Learner
 from ponder.training.master import MasterWeights
-from ponder.training.pause import budget_spent, is_saved, not_finite
+from ponder.training.pause import budget_spent, is_saved, not_finite, teacher_gone
 from ponder.training.prompts import prompt_ids
 from ponder.training.replicas import Replicas
 from ponder.training.rollouts import Rollout, collect
@@ -159,6 +159,8 @@ class Training:
             paused = budget_spent(self.run, stage.settings, spent, deadline_s(self.stages))
         except FloatingPointError as error:
             paused = not_finite(self.run, stage.settings, before + 1, error)
+        except ConnectionError as error:
+            paused = teacher_gone(self.run, stage.settings, before + 1, error)
         self.run.pause(stage.settings.name, before, str(paused))
         raise paused
 
@@ -229,6 +231,9 @@ class Training:
     def _ask_benchmarks(self, progress: Progress) -> None:
         """Of the checkpoint that the run has just saved; a resume goes on with what was not answered."""
 
+        if progress.stage in self._without_updates:
+            return  # it is the model of the stage before
+
         def told(_: object) -> None:
             self.view.asked_one()
             if self.stop_asked:
@@ -252,6 +257,10 @@ class Training:
     def _collect_held_out(self, tasks: Sequence[Task], samples: int, params: SamplingParams) -> list[Rollout]:
         seed_parts = (self.recipe.seed, "held_out")
         return collect(self.engine, self.renderer, self.verification, tasks, samples, params, seed_parts).rollouts
+
+    @cached_property
+    def _without_updates(self) -> set[str]:
+        return {stage.settings.name for stage in self.stages if not stage.updates}
 
     @cached_property
     def _any_prompt(self) -> list[int]:

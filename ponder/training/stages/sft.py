@@ -14,6 +14,7 @@ from ponder.training.chat_examples import ChatExamples, mean_loss, read_examples
 from ponder.training.checkpoint import Progress
 from ponder.training.demonstrations import demonstrate
 from ponder.training.goals import Imitation
+from ponder.training.kept_chats import chats_file
 from ponder.training.learner import Learner
 from ponder.training.scoring import score
 from ponder.training.stages.kind import StageParts
@@ -29,7 +30,7 @@ class ImitationStage:
     needs_reference = False
 
     def __init__(self, settings: SftStage):
-        self.settings = settings
+        self.settings, self.demonstrations = settings, settings.demonstrations
         self._read: ChatExamples | None = None  # by `check`; the trainer takes it from there
 
     @property
@@ -42,6 +43,8 @@ class ImitationStage:
 
     def texts(self, tasks: Sequence[Task]) -> list[str]:
         demonstrations = self.settings.demonstrations
+        if demonstrations.stages:
+            return []  # they are yet to be made
         if demonstrations.path:
             chats = [chat.messages for chat in read_chats(demonstrations.path, demonstrations.fields)[: len(tasks)]]
         else:
@@ -58,14 +61,18 @@ class ImitationStage:
     def _examples(self, context: int, renderer: Renderer) -> ChatExamples:
         if self._read is None:
             try:
-                self._read = read_examples(self.settings.demonstrations, renderer, context)
+                self._read = read_examples(self.demonstrations, renderer, context)
             except ValueError as error:
                 raise ValueError(f"stages.{self.settings.name}.demonstrations: {error}") from None
         return self._read
 
-    def trainer(self, parts: StageParts, learner: Learner) -> "ImitationTrainer":
-        context = learner.decoder.config.max_positions
-        examples = self._examples(context, parts.renderer) if self.settings.demonstrations.path else None
+    def trainer(self, parts: StageParts, learner: Learner | None) -> "ImitationTrainer":
+        assert learner is not None
+        context, demonstrations = learner.decoder.config.max_positions, self.settings.demonstrations
+        if demonstrations.stages:  # which have been made by now
+            files = [str(chats_file(parts.run.path, stage)) for stage in demonstrations.stages]
+            self.demonstrations = demonstrations.model_copy(update={"path": files})
+        examples = self._examples(context, parts.renderer) if self.demonstrations.path else None
         return ImitationTrainer(self.settings, parts, learner, examples)
 
     def figures(self, metrics: dict[str, float]) -> str:

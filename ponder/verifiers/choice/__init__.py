@@ -6,8 +6,12 @@ from ponder.verifiers.response import Response
 from ponder.verifiers.verifier import Verifier, stating
 
 
+def restated(task: Task, parsed: str) -> str:
+    return f'"answer": "{parsed}"'
+
+
 def reference_response(task: Task) -> Response | None:
-    return None if task.reference is None else stating(f'"answer": "{task.reference}"')
+    return None if task.reference is None else stating(restated(task, task.reference))
 
 
-VERIFIER = Verifier(decide, reference_response, offers_choices=True)
+VERIFIER = Verifier(decide, reference_response, restated, offers_choices=True)

@@ -9,15 +9,20 @@ from ponder.verifiers.response import Response
 from ponder.verifiers.verifier import Verifier, stating
 
 
+def restated(task: Task, parsed: str) -> str:
+    """A program in a fence, where it is to stand in one."""
+    if task.metadata.get("whole_content"):
+        return parsed
+    fence = "```"
+    while fence in parsed:  # a fence inside must not close the one around it
+        fence += "`"
+    return f"{fence}python\n{parsed.rstrip()}\n{fence}"
+
+
 def reference_response(task: Task) -> Response | None:
     """The task's own solution, where it has one."""
     solution = task.metadata.get("solution")
-    if solution is None:
-        return None
-    fence = "```"
-    while fence in solution:  # a fence inside must not close the one around it
-        fence += "`"
-    return stating(solution if task.metadata.get("whole_content") else f"{fence}python\n{solution}\n{fence}")
+    return None if solution is None else stating(restated(task, solution))
 
 
 def shown_reference(task: Task) -> Any:
@@ -29,6 +34,7 @@ def shown_reference(task: Task) -> Any:
 VERIFIER = Verifier(
     decide,
     reference_response,
+    restated,
     shown_reference,
     grader=lambda setup: CodeRuns(setup.sandbox),
     structured=True,

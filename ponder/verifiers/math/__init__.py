@@ -12,8 +12,12 @@ from ponder.verifiers.verifier import Verifier, stating
 __all__ = ["VERIFIER", "compare", "decide", "extract_answer", "reference_response", "reference_text", "unreadable"]
 
 
+def restated(task: Task, parsed: str) -> str:
+    return f"\\boxed{{{parsed}}}"
+
+
 def reference_response(task: Task) -> Response | None:
-    return None if task.reference is None else stating(f"\\boxed{{{reference_text(task.reference)}}}")
+    return None if task.reference is None else stating(restated(task, reference_text(task.reference)))
 
 
 def read_reference(reference: Any) -> str:
@@ -22,4 +26,4 @@ def read_reference(reference: Any) -> str:
     return reference_text(int(reference) if whole else reference)
 
 
-VERIFIER = Verifier(decide, reference_response, read_reference=read_reference)
+VERIFIER = Verifier(decide, reference_response, restated, read_reference=read_reference)
