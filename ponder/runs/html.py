@@ -54,6 +54,14 @@ def _words(report: dict[str, Any]) -> dict[str, str]:
             else {"Start": "the model as it came to this run."}
         ),
         "Supervised stage": "learning to imitate demonstrations; a cold start gives the form of thinking, not its quality.",
+        **(
+            {
+                "Demonstrating stage": "the model, or a teacher, answers tasks; answers found correct are kept for a later stage to "
+                "imitate. Nothing is learned in it."
+            }
+            if any(stage["kind"] == "demonstrating" for stage in report["stages"])
+            else {}
+        ),
         "RL stage": "reinforcement learning: the model answers, a verifier checks, and what earned more than the "
         "other answers to the same problem becomes more likely. No demonstration is shown.",
         **({"Benchmark": benchmark} if report["benchmarks"] else {}),

@@ -114,9 +114,12 @@ unsolved (Ponder 0.1.0 counted it as not solved). The latest are below, more in 
 
 
 def _kind(stage: dict[str, Any], born: bool) -> str:
-    return {"birth": "untrained" if born else "as it came", "sft": "supervised", "rl": "reinforcement learning"}[
-        stage["kind"]
-    ]
+    return {
+        "birth": "untrained" if born else "as it came",
+        "demonstrating": "making demonstrations",
+        "sft": "supervised",
+        "rl": "reinforcement learning",
+    }[stage["kind"]]
 
 
 def _interval(stage: dict[str, Any]) -> str:

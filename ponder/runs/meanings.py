@@ -53,6 +53,7 @@ SECTIONS: dict[str, dict[str, Metric]] = {
     },
     "What is kept to be imitated (reject, distill)": {
         "demonstrations/kept": Metric("count", "right answers that were kept so far in the stage", "up"),
+        "pass_rate/DOMAIN": Metric("share", "answers that were found correct, of those of the step to tasks of one domain", "up"),
         "demonstrations/unanswered": Metric("count", "questions of the step that the teacher's server had no answer to", "down"),
     },
     "What there was to learn from (RL)": {

@@ -28,6 +28,7 @@ COLOURS = {  # report.html has a CSS variable for each, so that the page can tur
     "length": "#bd6a36",
     "entropy": "#85609f",
 }
+KEPT = "demonstrations/kept"
 _DOMAINS_SHOWN = 4
 _PERCENT = FuncFormatter(lambda value, _: f"{100 * value:.0f}%")
 
@@ -45,12 +46,14 @@ def panels(run: Run) -> list[Panel]:
     """The panels this run has data for, the most telling first, four at most."""
     rows, evals = run.metrics(), [result for result in run.evals() if result.accuracy is not None]
     rl = [row for row in rows if "reward/mean" in row]
-    sft = [row for row in rows if "reward/mean" not in row]
+    made = [row for row in rows if KEPT in row]
+    sft = [row for row in rows if "reward/mean" not in row and KEPT not in row]
     candidates = [
         (bool(evals), accuracy_panel(rows, evals, title(BIRTH, born_here(run.lineage)))),
         (_has(rl, "reward/mean"), answers_panel(rl)),
         (_has(rl, "length/mean"), length_panel(rl)),
         (_has(rl, "entropy"), entropy_panel(rl)),
+        (_has(made, KEPT), kept_panel(made)),
         (_has(sft, "loss"), loss_panel(sft)),
         (_has(sft, "grad_norm"), gradient_panel(sft)),
         (_has(rl, "groups/zero_variance_share"), variance_panel(rl)),
@@ -152,6 +155,14 @@ def entropy_panel(rows: list[Row]) -> Panel:
     )
 
 
+def kept_panel(rows: list[Row]) -> Panel:
+    return Panel(
+        "Demonstrations that were made",
+        "right answers kept so far in the stage",
+        lambda axes: _single_trend(axes, rows, KEPT, COLOURS["taught"], "{:,.0f}"),
+    )
+
+
 def loss_panel(rows: list[Row]) -> Panel:
     return Panel(
         "Loss of supervised stages",
@@ -198,7 +209,8 @@ def _trend(
         if rows[index]["stage"] != rows[index - 1]["stage"]:
             axes.axvline(x[index - 1], color=COLOURS["rule"], lw=1.2, zorder=0.5)
     axes.set_xlim(0, x[-1] if len(x) > 1 else x[-1] + 1)
-    axes.set_xlabel("RL steps" if "reward/mean" in rows[0] else "supervised steps", loc="right", size=11)
+    steps = "RL steps" if "reward/mean" in rows[0] else "steps" if KEPT in rows[0] else "supervised steps"
+    axes.set_xlabel(steps, loc="right", size=11)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     axes.margins(y=0.15)

@@ -135,8 +135,16 @@ def _stage(name: str, rows: list[Row], evals: list[EvalResult], born: bool) -> d
         "mean_tokens": last.mean_tokens if last else None,
         "truncated_share": last.truncated_share if last else None,
         "training": _training([row for row in own_rows if "pass_rate" in row]),
-        "kind": "rl" if any("reward/mean" in row for row in own_rows) else "birth" if name == BIRTH else "sft",
+        "kind": _kind(name, own_rows),
     }
+
+
+def _kind(name: str, rows: list[Row]) -> str:
+    """ "birth", "rl", "sft", or "demonstrating" of a stage that makes demonstrations; by what its rows hold."""
+    if name == BIRTH:
+        return "birth"
+    told = {metric for row in rows for metric in row}
+    return "rl" if "reward/mean" in told else "demonstrating" if "demonstrations/kept" in told else "sft"
 
 
 def further_figures(report: dict[str, Any]) -> dict[str, list[str]]:

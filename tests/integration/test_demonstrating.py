@@ -90,6 +90,19 @@ def test_what_the_model_has_got_right_is_kept_and_imitated_also_after_a_kill(tmp
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
 
 
+def test_a_run_may_do_nothing_else(tmp_path):
+    path = write_recipe(tmp_path, RECIPE | {"stages": [PUPIL, HARVEST | {"steps": 2}]})
+    assert ponder("train", path, "--run", tmp_path / "pupil").returncode == 0
+    alone = RECIPE | {"name": "alone", "model": {"path": str(tmp_path / "pupil")}, "stages": [HARVEST | {"steps": 2}]}
+    alone["held_out"] = RECIPE["held_out"] | {"at_start": False}
+    done = ponder("train", write_recipe(tmp_path, alone), "--run", tmp_path / "alone")
+    assert done.returncode == 0, done.stdout + done.stderr
+    page = (tmp_path / "alone" / "report.html").read_text()
+    assert "Demonstrations that were made" in page and "making demonstrations" in page
+    rows = [lines(tmp_path / run / "demonstrations" / "harvest.jsonl") for run in ("pupil", "alone")]
+    assert rows[0] == rows[1] != [], "the same weights, the same answers"
+
+
 def teacher(fake_openai, *, right=True, breaks_after=10**9):
     """Reasons in its answer, and is right in every second of them."""
 

@@ -42,7 +42,6 @@ from ponder.verifiers.table import VERIFIERS
 from ponder.verifiers.verdict import Part, Status, Verdict
 from ponder.verifiers.verification import Verification
 
-
 MOST_UNANSWERED = 0.5  # share of a step's questions; where a server leaves more, something is wrong with it
 
 
@@ -291,6 +290,9 @@ def _summary(answers: Sequence[Answered]) -> dict[str, float]:
     count = max(1, len(answers))
     metrics = {f"status/{status}": statuses[status] / count for status in get_args(Status)}
     metrics |= {"pass_rate": statuses["correct"] / count}
+    for domain in sorted({answer.task.domain for answer in answers}):
+        right = [answer.sample.status == "correct" for answer in answers if answer.task.domain == domain]
+        metrics[f"pass_rate/{domain}"] = statistics.fmean(right)
     metrics |= {"truncated_share": sum(answer.sample.finish_reason == "length" for answer in answers) / count}
     if lengths := [answer.sample.tokens for answer in answers if answer.sample.tokens is not None]:
         metrics |= {"length/mean": statistics.fmean(lengths), "length/max": max(lengths)}
