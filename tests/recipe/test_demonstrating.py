@@ -33,8 +33,14 @@ def test_demonstrations_of_several_stages(tmp_path):
         ([HARVEST | {"url": "http://x/v1"}], "url: there is no such field"),
         ([LEARN, HARVEST, TEACH], "stages.learn.demonstrations.stages: no stage of kind reject or distill before it"),
         ([HARVEST, LEARN], "is called 'teach'; there is: harvest"),
-        ([HARVEST, LEARN | {"demonstrations": {"stages": ["harvest"], "path": "x.jsonl"}}], "name exactly one of: path"),
-        ([HARVEST, LEARN | {"demonstrations": {"stages": ["harvest"], "learn": "all"}}], "learn is about files of chats"),
+        (
+            [HARVEST, LEARN | {"demonstrations": {"stages": ["harvest"], "path": "x.jsonl"}}],
+            "name exactly one of: path",
+        ),
+        (
+            [HARVEST, LEARN | {"demonstrations": {"stages": ["harvest"], "learn": "all"}}],
+            "learn is about files of chats",
+        ),
     ],
 )
 def test_what_does_not_fit(tmp_path, stages, sentence):
