@@ -9,6 +9,7 @@ from ponder.chat.renderer import Renderer
 from ponder.engine.build import SamplingEngine
 from ponder.engine.openai import OpenAiEngine
 from ponder.engine.openai_http import OpenAiFailure
+from ponder.engine.openai_models import ModelCard
 from ponder.engine.openai_profile import OpenAiProfile, Patience
 from ponder.evals.batch_streams import ask_engine
 from ponder.evals.records import Sample
@@ -50,7 +51,13 @@ class OwnModel:
         self.engine, self.renderer = engine, renderer
         self.about = {"kind": "own"}
 
-    def ask(self, asked, store, verification, told=lambda _: None) -> None:
+    def ask(
+        self,
+        asked: Sequence[Asked],
+        store: SampleStore,
+        verification: Verification,
+        told: Callable[[Sample], None] = lambda _: None,
+    ) -> None:
         self.engine.refresh()
         limits = self.engine.engine.limits
         asyncio.run(ask_engine(self.engine, limits, self.renderer, asked, store, verification, told))
@@ -86,10 +93,22 @@ class ServedTeacher:
             raise ValueError(f"{where}.model: {settings.url} has no {name!r}; it has: {', '.join(list(cards)[:20])}")
         return cls(settings, name, cards[name].is_ponder)
 
-    def ask(self, asked, store, verification, told=lambda _: None) -> None:
+    def ask(
+        self,
+        asked: Sequence[Asked],
+        store: SampleStore,
+        verification: Verification,
+        told: Callable[[Sample], None] = lambda _: None,
+    ) -> None:
         asyncio.run(self._ask(asked, store, verification, told))
 
-    async def _ask(self, asked, store, verification, told) -> None:
+    async def _ask(
+        self,
+        asked: Sequence[Asked],
+        store: SampleStore,
+        verification: Verification,
+        told: Callable[[Sample], None],
+    ) -> None:
         answerer = ServerAnswers(self.profile, self.concurrent, reserves=self.is_ponder)
         try:
             await run(answerer, asked, store, verification, told=told)
@@ -97,7 +116,7 @@ class ServedTeacher:
             await answerer.close()
 
 
-async def _models(profile: OpenAiProfile):
+async def _models(profile: OpenAiProfile) -> dict[str, ModelCard]:
     async with OpenAiEngine(profile, concurrent=1, patience=FIRST_CONTACT) as engine:
         return await engine.models()
 
