@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ponder.recipe.stages import StageBase
+from ponder.recipe.stages import LearningStage
 from ponder.runs.results import EvalResult
 
 
@@ -16,7 +16,7 @@ class Measured:
     name: str
 
 
-def measured(stage: StageBase, result: EvalResult) -> Measured:
+def measured(stage: LearningStage, result: EvalResult) -> Measured:
     """The mean score where the stage asks for it, or where it leaves it open and parts of a score were given (functions
     that give 0.4, tests of which some pass): there accuracy may stay at 0 however much is learned. Else accuracy. The evaluation
     has an answer with a verdict."""
@@ -27,7 +27,7 @@ def measured(stage: StageBase, result: EvalResult) -> Measured:
     return Measured(result.accuracy, "held-out accuracy")
 
 
-def reached_exit(stage: StageBase, values: Sequence[float], name: str = "held-out accuracy") -> str | None:
+def reached_exit(stage: LearningStage, values: Sequence[float], name: str = "held-out accuracy") -> str | None:
     """Why the stage ends after evaluations that measured these values (of `name`), the newest last; None where it goes on."""
     value = values[-1]
     if stage.target is not None and value >= stage.target:

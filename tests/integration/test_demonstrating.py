@@ -101,6 +101,11 @@ def test_a_run_may_do_nothing_else(tmp_path):
     assert "Demonstrations that were made" in page and "making demonstrations" in page
     rows = [lines(tmp_path / run / "demonstrations" / "harvest.jsonl") for run in ("pupil", "alone")]
     assert rows[0] == rows[1] != [], "the same weights, the same answers"
+    done = ponder("resume", tmp_path / "alone", "--set", "stages.harvest.steps=3")
+    assert done.returncode == 0, done.stdout + done.stderr
+    longer = lines(tmp_path / "alone" / "demonstrations" / "harvest.jsonl")
+    assert longer[: len(rows[1])] == rows[1] and {row["step"] for row in longer[len(rows[1]) :]} <= {3}
+    assert len(lines(tmp_path / "alone" / "demonstrations" / "harvest" / "samples.jsonl")) == 3 * 12 * 6
 
 
 def teacher(fake_openai, *, right=True, breaks_after=10**9):

@@ -26,8 +26,8 @@ def test_demonstrations_of_several_stages(tmp_path):
 @pytest.mark.parametrize(
     ("stages", "sentence"),
     [
-        ([HARVEST | {"eval_every": 1}], "eval_every is for stages that learn, and one of kind reject does not"),
-        ([TEACH | {"keep_best": True}], "keep_best is for stages that learn, and one of kind distill does not"),
+        ([HARVEST | {"eval_every": 1}], "stages.harvest.eval_every: there is no such field"),
+        ([TEACH | {"keep_best": True}], "stages.teach.keep_best: there is no such field"),
         ([TEACH | {"url": "localhost:8000"}], "'localhost:8000' is no address of a server; write http://HOST:PORT/v1"),
         ([{k: v for k, v in TEACH.items() if k != "url"}], "url: this field is required"),
         ([HARVEST | {"url": "http://x/v1"}], "url: there is no such field"),

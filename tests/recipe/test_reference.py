@@ -62,6 +62,6 @@ def test_a_described_recipe_is_the_same_recipe(recipe: Path | dict):
 def test_a_dry_run_says_what_each_field_means_and_can_be_kept(tmp_path: Path):
     done = ponder("train", write_recipe(tmp_path), "--dry-run", "--set", "stages.math.steps=7", cwd=PROJECT)
     assert done.returncode == 0, done.stderr
-    assert "\n  steps: 7  # the most steps; target and plateau may end the stage before\n" in done.stdout
+    assert "\n  steps: 7  # how many; target and plateau may end a stage that learns before\n" in done.stdout
     (tmp_path / "kept.yaml").write_text(done.stdout)
     assert load_recipe(tmp_path / "kept.yaml") == load_recipe(write_recipe(tmp_path), ["stages.math.steps=7"])

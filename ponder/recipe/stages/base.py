@@ -1,4 +1,4 @@
-"""What every stage of a recipe has: how many steps, when it ends, how it is evaluated and saved."""
+"""What every stage of a recipe has, and what those that learn have: when they end, how they are evaluated and saved."""
 
 from typing import Literal
 
@@ -43,7 +43,10 @@ class Plateau(Strict):
 
 class StageBase(Strict):
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="by which results, checkpoints and --set know it")
-    steps: int = Field(ge=1, description="the most steps; target and plateau may end the stage before")
+    steps: int = Field(ge=1, description="how many; target and plateau may end a stage that learns before")
+
+
+class LearningStage(StageBase):
     target: float | None = Field(None, gt=0, le=1, description="held-out accuracy, or mean score, that ends the stage")
     measure: Literal["accuracy", "score"] | None = Field(
         None,
@@ -65,7 +68,7 @@ class StageBase(Strict):
     micro_batch_tokens: int = Field(8_192, ge=16, description="tokens in one forward and backward pass")
 
     @model_validator(mode="after")
-    def parts_fit(self):
+    def exits_need_evals(self):
         if (self.target is not None or self.plateau is not None) and not self.eval_every:
             raise ValueError("target and plateau look at evaluations on the way: set eval_every, for instance to 10")
         if self.keep_best and not self.eval_every:

@@ -8,10 +8,6 @@ from pydantic import Field, model_validator
 
 from ponder.recipe.stages.base import StageBase
 
-# What belongs to stages that learn.
-LEARNERS_ONLY = ("target", "measure", "plateau", "eval_every", "eval_problems", "keep_best")
-LEARNERS_ONLY += ("save_every", "keep_checkpoints", "micro_batch_tokens")
-
 
 class DemonstratingStage(StageBase):
     prompts_per_step: int = Field(32, ge=1, description="tasks in a step")
@@ -38,13 +34,6 @@ class DemonstratingStage(StageBase):
         le=1,
         description="share of a verifier's verdicts that may be errors or timeouts, as in a stage of kind rl",
     )
-
-    @model_validator(mode="after")
-    def parts_fit(self):  # instead of what those that learn must fit
-        for name in LEARNERS_ONLY:
-            if getattr(self, name) != StageBase.model_fields[name].default:
-                raise ValueError(f"{name} is for stages that learn, and one of kind {self.kind} does not: leave it out")
-        return self
 
 
 class RejectStage(DemonstratingStage):

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from ponder.recipe.stages.base import Optimizer, StageBase
+from ponder.recipe.stages.base import LearningStage, Optimizer
 from ponder.recipe.strict import Strict
 
 ObjectiveName = Literal["grpo", "dr_grpo", "dapo", "gspo", "cispo", "rloo", "reinforce_pp"]
@@ -62,7 +62,7 @@ class Objective(Strict):
         return self
 
 
-class RlStage(StageBase):
+class RlStage(LearningStage):
     kind: Literal["rl"] = "rl"
     prompts_per_step: int = Field(32, ge=1, description="tasks in a step")
     samples_per_prompt: int = Field(8, ge=1, description="answers to each, which are compared: the group")

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from ponder.recipe.chats import ChatFiles
-from ponder.recipe.stages.base import Optimizer, StageBase
+from ponder.recipe.stages.base import LearningStage, Optimizer
 from ponder.recipe.strict import Strict
 
 OF_FILES = ("fields", "system", "limit", "learn")  # settings of chats that the demonstrations of stages do not need
@@ -52,7 +52,7 @@ class Demonstrations(ChatFiles):
         return self
 
 
-class SftStage(StageBase):
+class SftStage(LearningStage):
     kind: Literal["sft"] = "sft"
     demonstrations: Demonstrations = Field(description="what is imitated")
     examples_per_step: int = Field(64, ge=1, description="examples in an update")

@@ -107,8 +107,8 @@ class Training:
     def _run_stage(self, stage: StageKind, progress: Progress, reopened: bool) -> None:
         self.view.stage_begins(stage, progress.step)
         trainer = self._trainer(stage)
-        if stage.settings.keep_best and not any(place_of(c)[1] == progress.best_step for c in self._checkpoints(stage)):
-            progress.best, progress.best_step = None, None  # it was not kept: the next one is the best that there is
+        if stage.updates and stage.settings.keep_best:
+            self._forget_lost_best(stage, progress)
         if progress.step and trainer.learner is not None:
             trainer.learner.load_state(self.run.latest_checkpoint() / OPTIMIZER_FILE)
         if reopened and self._evaluates_after(stage, progress.step):
@@ -126,11 +126,9 @@ class Training:
                 best = self._evaluate_on_the_way(stage, progress)
             self.view.step(stage, progress, metrics)
             self.view.rollouts(self.run, stage, progress)
-            due = stage.updates and progress.step % stage.settings.save_every == 0
-            due = due or (best and stage.settings.keep_best)
             if progress.done:
                 self._end(stage, trainer, progress)
-            elif self.stop_asked or due:
+            elif self.stop_asked or self._saves_after(stage, progress.step, best):
                 self._save(stage, trainer, progress)
             if self.stop_asked:
                 name = stage.settings.name
@@ -143,9 +141,19 @@ class Training:
         if remark := lost_in_merging(self.run.latest_checkpoint()):
             self.view.say(remark)
 
+    def _forget_lost_best(self, stage: StageKind, progress: Progress) -> None:
+        """Where it was not kept the next one is the best that there is."""
+        if not any(place_of(c)[1] == progress.best_step for c in self._checkpoints(stage)):
+            progress.best, progress.best_step = None, None
+
     @staticmethod
     def _evaluates_after(stage: StageKind, step: int) -> bool:
-        return bool(stage.settings.eval_every) and step % stage.settings.eval_every == 0
+        return bool(stage.updates and stage.settings.eval_every) and step % stage.settings.eval_every == 0
+
+    @staticmethod
+    def _saves_after(stage: StageKind, step: int, best: bool) -> bool:
+        """`best`: the step's evaluation was the best so far."""
+        return bool(stage.updates) and (step % stage.settings.save_every == 0 or (best and stage.settings.keep_best))
 
     def _step(self, stage: StageKind, trainer: Trainer, progress: Progress) -> dict[str, float]:
         before = progress.step
@@ -283,8 +291,9 @@ class Training:
         the best as well."""
         mine = self._checkpoints(stage)
         progress = load_progress(mine[-1])
-        keep = set(mine[-1:] if progress.done else mine[-stage.settings.keep_checkpoints :])
-        if stage.settings.keep_best:
+        all_same = progress.done or not stage.updates
+        keep = set(mine[-1:] if all_same else mine[-stage.settings.keep_checkpoints :])
+        if stage.updates and stage.settings.keep_best:
             keep |= {c for c in mine if place_of(c)[1] == progress.best_step}
         for old in mine:
             if old not in keep:
