@@ -147,7 +147,7 @@ async def _server(
         for bench in benches:
             refuse_too_long(bench.asked.protocol.name, bench.questions[0].question.sampling.max_tokens, card.longest)
     answerer = ServerAnswers(
-        OpenAiProfile(base, name, key), asking.concurrent or CONCURRENT, reserves=bool(card and card.is_ponder)
+        OpenAiProfile(base, name, key), asking.concurrent or CONCURRENT, is_ponder=bool(card and card.is_ponder)
     )
     return answerer, {"name": name, "kind": "server", "at": base}, {"kind": "openai"}
 

@@ -20,7 +20,7 @@ class ServerAnswers:
     """An `Answerer`. Rate limits and failures are waited out as `Patience` says.
 
     Args:
-        reserves: it is Ponder's own server, which unless told otherwise ends a thought in time for an answer
+        is_ponder: it is Ponder's own server, which unless told otherwise ends thoughts in time for an answer, and loops
     """
 
     def __init__(
@@ -28,9 +28,9 @@ class ServerAnswers:
         profile: OpenAiProfile,
         concurrent: int = CONCURRENT,
         patience: Patience = Patience(),  # noqa: B008 (frozen)
-        reserves: bool = False,
+        is_ponder: bool = False,
     ):
-        self.concurrent, self.reserves = concurrent, reserves
+        self.concurrent, self.is_ponder = concurrent, is_ponder
         self.engine = OpenAiEngine(profile, concurrent=concurrent, patience=patience)
 
     async def answer(self, question: Question) -> Reply:
@@ -42,8 +42,10 @@ class ServerAnswers:
             fields["tools"] = list(question.tools)
         if question.budget is not None:
             fields["thinking_budget"] = question.budget
-        elif self.reserves:
-            fields["answer_reserve"] = 0
+        if self.is_ponder:
+            fields["end_loops"] = False
+            if question.budget is None:
+                fields["answer_reserve"] = 0
         asked = TextSampling(
             max_tokens=sampling.max_tokens,
             temperature=sampling.temperature,

@@ -109,7 +109,7 @@ class ServedTeacher:
         verification: Verification,
         told: Callable[[Sample], None],
     ) -> None:
-        answerer = ServerAnswers(self.profile, self.concurrent, reserves=self.is_ponder)
+        answerer = ServerAnswers(self.profile, self.concurrent, is_ponder=self.is_ponder)
         try:
             await run(answerer, asked, store, verification, told=told)
         finally:

@@ -74,7 +74,8 @@ def test_ponders_own_server_ends_no_thought_of_an_evaluation(tmp_path, fake_open
     server = fake_openai(act)
     code, _, said = told(server.url, "--bench", suite, "--rows", 2, "--to", tmp_path / "it")
     assert code == 0, said
-    assert [asked.body.get("answer_reserve") for asked in server.asked if asked.body] == [sent, sent]
+    told_ = [(asked.body.get("answer_reserve"), asked.body.get("end_loops")) for asked in server.asked if asked.body]
+    assert told_ == [(sent, None if sent is None else False)] * 2
 
 
 @pytest.mark.parametrize(

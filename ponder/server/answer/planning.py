@@ -75,6 +75,7 @@ class Planner:
                 rope_factor=request.rope_factor,
                 structure=structure,
                 goes_on=goes_on,
+                rescues=request.end_loops,
             ),
             "messages",
         )
@@ -127,6 +128,7 @@ class Planner:
             rope_factor=factor,
             stops=tuple(request.stop),
             keep_stop=request.include_stop_str_in_output,
+            rescues=False,  # whoever continues text or ids may measure what comes, or learn from it
         )
 
     def _sampling(self, request: Sampling, defaults: SamplingParams) -> SamplingParams:

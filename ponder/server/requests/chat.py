@@ -131,6 +131,7 @@ class ChatRequest(Sampling, ThinkingFields):
     top_logprobs: int | None = Field(None, ge=0, le=20)
     continue_final_message: bool = Field(False, description="go on with the last message, an assistant's")
     add_generation_prompt: bool | None = Field(None, description="false goes with continue_final_message")
+    end_loops: bool = Field(True, description="a thought that repeats itself is ended, an answer that does is stopped")
 
     @property
     def forced_call(self) -> bool:
