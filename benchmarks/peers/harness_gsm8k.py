@@ -41,7 +41,8 @@ task |= {
     "num_fewshot": 0,
     "generation_kwargs": {"until": [], "do_sample": False, "temperature": 0.0, "max_gen_toks": args.max_tokens},
 }
-if args.url:
+if args.url:  # a field of Ponder's server: what repeats itself is sampled to the end, as by the hf backend
+    task["generation_kwargs"]["end_loops"] = False
     model = get_model("local-chat-completions")(
         model=args.name,
         base_url=f"{args.url}/chat/completions",
