@@ -1,6 +1,7 @@
 """GSM8K by Ponder and by lm-evaluation-harness: the same questions, the same greedy answers, the same score, and how long it takes.
 
     python benchmarks/harness.py MODEL --data DIR --harness-python PATH [--rows 200] [--batch 1 --batch 32] [--server]
+    python benchmarks/harness.py MODEL --data DIR --harness-python PATH --rows 1319 --server-only --to evals/gsm8k
 
 MODEL is a checkpoint with a chat template; DIR holds gsm8k_test.jsonl; PATH is the Python of an environment with lm-eval
 (benchmarks/peers/README.md). Both ask `--rows` problems, evenly spaced, with the prompt of Ponder's greedy protocol: Ponder's
@@ -65,6 +66,33 @@ def write_rows(wanted: Wanted, data: Path, to: Path) -> None:
     to.write_text("".join(lines[place] + "\n" for place in places), encoding="utf-8")
 
 
+def timed(
+    console: Console,
+    ours: list[Sample],
+    seconds: float,
+    batches: list[int],
+    model: str,
+    python: Path,
+    rows: Path,
+    max_tokens: int,
+    dtype: str,
+) -> dict:
+    """Print what the hf backend takes against Ponder's seconds; returns its best."""
+    table = Table()
+    for column in ("", "s", "tokens", "tokens/s", "Ponder is faster by"):
+        table.add_column(column, justify="left" if not column else "right")
+    tokens = sum(sample.tokens or 0 for sample in ours)
+    table.add_row("ponder eval", f"{seconds:.1f}", f"{tokens:,}", f"{tokens / seconds:.0f}", "")
+    found = []
+    for batch in batches:
+        theirs = harness(python, rows, max_tokens, dtype, "--model", model, "--batch", str(batch))
+        found.append(theirs)
+        named = f"lm-evaluation-harness {theirs['version']}, hf, batch {batch}"
+        table.add_row(named, f"{theirs['seconds']:.1f}", "", "", f"{theirs['seconds'] / seconds:.1f}")
+    console.print(table)
+    return min(found, key=lambda theirs: theirs["seconds"])
+
+
 def compare(console: Console, ours: list[Sample], theirs: dict, name: str) -> int:
     """Print how many answers are the same, and what each scorer says of them; returns how many answers differ."""
     answers = theirs["answers"]
@@ -94,6 +122,10 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=200)
     parser.add_argument("--batch", type=int, action="append", help="of the hf backend (repeatable; 32)")
     parser.add_argument("--server", action="store_true")
+    parser.add_argument("--server-only", action="store_true", help="nothing is timed, and the hf backend not asked")
+    parser.add_argument(
+        "--to", type=Path, help="where Ponder's answers are kept; those that are there are not asked again"
+    )
     parser.add_argument("--max-tokens", type=int, default=256)
     parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32", help="that the checkpoint has")
     args = parser.parse_args()
@@ -104,22 +136,12 @@ def main() -> None:
 
         wanted = Wanted(("gsm8k",), "greedy", (args.data,), rows=args.rows, max_tokens=args.max_tokens)
         write_rows(wanted, args.data, here / "rows.jsonl")
-        ours, seconds = ponder_eval(args.model, wanted, here / "ours")
-        table = Table()
-        for column in ("", "s", "tokens", "tokens/s", "Ponder is faster by"):
-            table.add_column(column, justify="left" if not column else "right")
-        tokens = sum(sample.tokens or 0 for sample in ours)
-        table.add_row("ponder eval", f"{seconds:.1f}", f"{tokens:,}", f"{tokens / seconds:.0f}", "")
-        best = None
-        for batch in args.batch or [32]:
-            how = ("--model", args.model, "--batch", str(batch))
-            theirs = harness(args.harness_python, here / "rows.jsonl", args.max_tokens, args.dtype, *how)
-            named = f"lm-evaluation-harness {theirs['version']}, hf, batch {batch}"
-            table.add_row(named, f"{theirs['seconds']:.1f}", "", "", f"{theirs['seconds'] / seconds:.1f}")
-            best = theirs if best is None or theirs["seconds"] < best["seconds"] else best
-        console.print(table)
-        compare(console, ours, best, f"the hf backend, batch {best['batch']}")
-        if args.server:
+        ours, seconds = ponder_eval(args.model, wanted, args.to or here / "ours")
+        if not args.server_only:
+            asked = (args.model, args.harness_python, here / "rows.jsonl", args.max_tokens, args.dtype)
+            best = timed(console, ours, seconds, args.batch or [32], *asked)
+            compare(console, ours, best, f"the hf backend, batch {best['batch']}")
+        if args.server or args.server_only:
             with served(Path(args.model), "--exact") as (url, _):
                 how = ("--url", url, "--name", "it", "--batch", "32")
                 theirs = harness(args.harness_python, here / "rows.jsonl", args.max_tokens, args.dtype, *how)

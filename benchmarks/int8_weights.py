@@ -20,7 +20,13 @@ from torch import Tensor, nn
 
 from ponder.engine.packed import PackedLinear
 
-SHAPES = {"qkv": (896, 1152), "o": (896, 896), "gate and up": (896, 9728), "down": (4864, 896), "output": (896, 151_936)}
+SHAPES = {
+    "qkv": (896, 1152),
+    "o": (896, 896),
+    "gate and up": (896, 9728),
+    "down": (4864, 896),
+    "output": (896, 151_936),
+}
 ROWS = (1, 8, 64)
 BYTES = 200 * 10**6  # of bfloat16 weights that a measurement walks through
 
@@ -47,7 +53,9 @@ def main() -> None:
     from torchao.quantization import Int8WeightOnlyConfig, quantize_
 
     print(headline("int8_weights.py"))
-    table = Table("matrix", "rows", "packed bfloat16, us", "int8, us", "int8 compiled, us", "bfloat16 / int8, the better")
+    table = Table(
+        "matrix", "rows", "packed bfloat16, us", "int8, us", "int8 compiled, us", "bfloat16 / int8, the better"
+    )
     torch.manual_seed(0)
     for name, (inputs, outputs) in SHAPES.items():
         count = max(1, BYTES // (2 * inputs * outputs))
