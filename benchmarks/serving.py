@@ -42,7 +42,7 @@ from ponder.model.weights import DTYPES, save_decoder
 
 HERE = Path(__file__).parent
 WARM_UP_S = 10.0
-CACHE_TOKENS = 65_536
+CACHE_TOKENS = (16_384, 328)  # at least, and for each stream: one load fills them
 SETTLE_S = 15.0  # after a load, until nothing runs
 MOST_GROWTH = (0.05, 48 * 2**20)  # of the second load over the first: a share of the memory, or bytes if that is more
 ROWS = (
@@ -94,10 +94,10 @@ def write_checkpoint(name: str, dtype: str, directory: Path) -> Path:
 
 
 @contextmanager
-def ponder(checkpoint: Path) -> Iterator[Server]:
-    """With room for the keys and values of CACHE_TOKENS, which one load fills: what is kept grows no further."""
-    about = describe(load_config(checkpoint))
-    memory = about.weight_bytes + CACHE_TOKENS * about.kv_bytes_per_token
+def ponder(checkpoint: Path, streams: int) -> Iterator[Server]:
+    """With room for the keys and values that one load fills: what is kept grows no further."""
+    about, (least, each) = describe(load_config(checkpoint)), CACHE_TOKENS
+    memory = about.packed_weight_bytes + max(least, each * streams) * about.kv_bytes_per_token
     with served(checkpoint, "--memory", f"{memory / 1e6:.1f}MB") as (url, pid):
         yield Server(url, "it", pid)
 
@@ -173,7 +173,7 @@ def leaks(before: State, first: State, second: State) -> list[str]:
 def measure_ponder(
     checkpoint: Path, words: Path, streams: int, seconds: float, console: Console
 ) -> tuple[dict, list[str]]:
-    with ponder(checkpoint) as server:
+    with ponder(checkpoint, streams) as server:
         load(server, words, streams, WARM_UP_S, seed=0)
         states, results = [state(server)], []
         for seed in (1, 2):
