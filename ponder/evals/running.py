@@ -105,12 +105,13 @@ async def _sample(answerer: Answerer, one: Asked, verification: Verification, pr
         prompt_tokens=reply.prompt_tokens,
         tokens=reply.tokens,
         reasoning_tokens=reply.reasoning_tokens,
-        **_judged(verdict),
+        **judged(verdict),
         cost=prices.of(reply),
     )
 
 
-def _judged(verdict: Verdict) -> dict:
+def judged(verdict: Verdict) -> dict:
+    """What a sample says of its verdict."""
     return {
         "status": verdict.status,
         "score": verdict.score,

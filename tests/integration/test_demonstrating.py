@@ -156,6 +156,26 @@ def test_a_teacher_is_asked_once_for_each_answer_and_its_reasoning_becomes_thoug
         assert said["reasoning_content"].startswith("Let me add.\n\nSo it is")
 
 
+def test_answers_that_a_verifier_failed_on_are_judged_again_and_not_asked_again(tmp_path, fake_openai):
+    """A run that has paused for it goes on once the verifier is mended."""
+    (tmp_path / "mine.py").write_text("def close(response, reference):\n    return {'?': 0.0}[response]\n")
+    sums = {"sums": RECIPE["sources"]["sums"] | {"verifier": {"python": "mine.py:close"}}}
+    server = teacher(fake_openai)
+    path = recipe_of(tmp_path, TEACH | {"url": server.url}, sources=sums)
+    done = ponder("train", path, "--run", "run", cwd=tmp_path)
+    said = " ".join((done.stdout + done.stderr).split())
+    assert done.returncode == 3 and "the verifier python failed on 8 of 8 answers" in said, said
+    assert "mine.py" in (tmp_path / "run" / "verifier_errors.jsonl").read_text()
+    (tmp_path / "mine.py").write_text(
+        "def close(response, reference):\n    return 1.0 if '{' + str(reference) + '}' in response else 0.0\n"
+    )
+    done = ponder("resume", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    seeds = [one.body["seed"] for one in server.asked if one.body]
+    assert len(set(seeds)) == len(seeds) == 24
+    assert len(lines(tmp_path / "run" / "demonstrations" / "teach.jsonl")) > 0
+
+
 def test_a_teacher_that_is_never_right_ends_the_run_with_what_there_is_to_see(tmp_path, fake_openai):
     server = teacher(fake_openai, right=False)
     done = ponder("train", recipe_of(tmp_path, TEACH | {"url": server.url}), "--run", tmp_path / "run")

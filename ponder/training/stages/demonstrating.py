@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 from ponder.chat.renderer import Renderer
@@ -18,7 +18,7 @@ from ponder.engine.counting import key
 from ponder.evals.asking import Question
 from ponder.evals.protocol import Sampling
 from ponder.evals.records import Problem, Sample
-from ponder.evals.running import Asked
+from ponder.evals.running import Asked, judged
 from ponder.evals.store import SampleStore
 from ponder.model.config import ModelConfig
 from ponder.recipe.stages import DemonstratingStage, DistillStage
@@ -153,6 +153,7 @@ class DemonstrationMaker:
             for sample in range(self.stage.samples_per_prompt)
         ]
         failures: list[str] = []
+        self._judge_again([one for one in asked if _place(one) in answers_there.done], answers_there)
         self.teacher.ask(asked, answers_there, self.verification, lambda one: failures.append(one.failure or ""))
         sampled = time.perf_counter()
         answers = [
@@ -198,6 +199,13 @@ class DemonstrationMaker:
             self._answers = open_answers(self.run.path, self.stage.name, asked)
             self._kept = ChatsKept(chats_file(self.run.path, self.stage.name), step)
         return self._answers, self._kept
+
+    def _judge_again(self, asked: Sequence[Asked], store: SampleStore) -> None:
+        """Stored answers of a step that is taken again, on which a verifier had failed: by now it may have been mended."""
+        failed = [(one, sample) for one in asked if (sample := store.done[_place(one)]).score is None]
+        verdicts = self.verification.verify_all((one.task, _response(sample)) for one, sample in failed)
+        for (_, sample), verdict in zip(failed, verdicts, strict=True):
+            store.add(replace(sample, **judged(verdict)))
 
     def _question(self, task: Task, number: int) -> Asked:
         """`number`: of the answer in the whole stage, so that a task that comes again is answered anew."""
@@ -253,6 +261,18 @@ class DemonstrationMaker:
 
 def _place(asked: Asked) -> tuple[str, str, int]:
     return asked.problem.bench, asked.problem.id, asked.sample
+
+
+def _response(sample: Sample) -> Response:
+    """As it was judged; a thought that was never closed has nothing after it."""
+    return Response(
+        reasoning=sample.reasoning,
+        content=sample.content,
+        thinking_closed=bool(sample.content or sample.tool_calls or not sample.reasoning),
+        truncated=sample.finish_reason == "length",
+        tool_calls=sample.tool_calls,
+        tokens=sample.tokens,
+    )
 
 
 def _message(sample: Sample) -> dict[str, Any]:
