@@ -11,8 +11,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ponder import __version__
-from ponder.clients.talk.models import KEY_VARIABLE, listed_models, only_model
-from ponder.engine.openai_profile import OpenAiProfile, read_key
+from ponder.clients.talk.models import listed_models
+from ponder.engine.openai_models import only_model
+from ponder.engine.openai_profile import KEY_VARIABLE, OpenAiProfile, read_key
 from ponder.evals.asking import Answerer, refuse_too_long
 from ponder.evals.evaluate import Bench, Wanted, prepare
 from ponder.evals.records import Manifest
@@ -139,7 +140,7 @@ async def _server(
         if asking.name is None:
             raise
         models = {}  # not every server lists its models
-    name = asking.name or only_model(base, models)
+    name = asking.name or only_model(base, models, "--model")
     if asking.name is None:
         say(f"{base} has one model, {name}: that is asked")
     card = models.get(name)

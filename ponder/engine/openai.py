@@ -98,7 +98,10 @@ class OpenAiEngine:
         """What the server has, by name. Raises as `chat`."""
         async with aclosing(self._http.ask("GET", MODELS)) as chunks:
             async for chunk in chunks:
-                if (cards := read_cards(chunk)) is not None:
+                cards = read_cards(chunk)
+                if cards is not None and all(
+                    isinstance(c, dict) and isinstance(c.get("id"), str) for c in chunk["data"]
+                ):
                     return cards
         raise broken(self.profile.url + MODELS, "there is no list of models")
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+KEY_VARIABLE = "OPENAI_API_KEY"  # of the environment
 MOST_KEY_BYTES = 8192
 
 

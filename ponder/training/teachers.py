@@ -9,8 +9,8 @@ from ponder.chat.renderer import Renderer
 from ponder.engine.build import SamplingEngine
 from ponder.engine.openai import OpenAiEngine
 from ponder.engine.openai_http import OpenAiFailure
-from ponder.engine.openai_models import ModelCard
-from ponder.engine.openai_profile import OpenAiProfile, Patience
+from ponder.engine.openai_models import MOST_NAMES, ModelCard, only_model
+from ponder.engine.openai_profile import KEY_VARIABLE, OpenAiProfile, Patience
 from ponder.evals.batch_streams import ask_engine
 from ponder.evals.records import Sample
 from ponder.evals.running import Asked, run
@@ -19,7 +19,6 @@ from ponder.evals.store import SampleStore
 from ponder.recipe.stages import DistillStage
 from ponder.verifiers.verification import Verification
 
-KEY_VARIABLE = "OPENAI_API_KEY"
 FIRST_CONTACT = Patience(attempts=2, answer_s=20.0)  # of a server that may not be there
 
 
@@ -85,12 +84,10 @@ class ServedTeacher:
             raise ValueError(
                 f"{where}.url: {error}. The teacher must answer before a run begins: start it, for instance with ponder serve"
             ) from None
-        if settings.model is None and len(cards) != 1:
-            listed = ", ".join(list(cards)[:20]) or "none"
-            raise ValueError(f"{where}.model: name one of the models that {settings.url} has: {listed}")
-        name = settings.model or next(iter(cards))
+        name = settings.model or only_model(settings.url, cards, f"{where}.model")
         if name not in cards:
-            raise ValueError(f"{where}.model: {settings.url} has no {name!r}; it has: {', '.join(list(cards)[:20])}")
+            listed = ", ".join(list(cards)[:MOST_NAMES])
+            raise ValueError(f"{where}.model: {settings.url} has no {name!r}; it has: {listed}")
         return cls(settings, name, cards[name].is_ponder)
 
     def ask(

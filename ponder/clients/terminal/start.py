@@ -10,10 +10,12 @@ from urllib.parse import urlsplit
 
 from ponder.clients.talk.asking import Settings
 from ponder.clients.talk.client import Client
-from ponder.clients.talk.models import KEY_VARIABLE, listed_models, only_model
+from ponder.clients.talk.models import listed_models
 from ponder.clients.terminal.chat import Chat
 from ponder.clients.terminal.reading import Reader
 from ponder.clients.terminal.screen import Screen
+from ponder.engine.openai_models import only_model
+from ponder.engine.openai_profile import KEY_VARIABLE
 from ponder.server.start.checkpoint import find_checkpoint
 
 
@@ -90,7 +92,7 @@ def _chat(client: Client, greeting: str, reader: Reader, screen: Screen, options
 
 
 async def _only_model(base_url: str, api_key: str | None) -> str:
-    return only_model(base_url, await listed_models(base_url, api_key))
+    return only_model(base_url, await listed_models(base_url, api_key), "--model")
 
 
 def _api_key(file: Path | None) -> str | None:
