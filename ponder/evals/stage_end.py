@@ -18,6 +18,7 @@ from ponder.evals.records import Manifest, Sample
 from ponder.evals.report import SCORES, write_files
 from ponder.evals.scores import BenchmarkScore
 from ponder.evals.store import MANIFEST, Store, read
+from ponder.runs.atomic import put_aside
 from ponder.runs.lineage import now
 from ponder.runs.processor import processor
 from ponder.verifiers.verification import Verification
@@ -85,9 +86,8 @@ def _going_on(directory: Path, wanted: Manifest, say: Callable[[str], None]) -> 
     there = read(directory).manifest
     if _same(there, wanted):
         return there
-    number = next(n for n in range(1, 10_000) if not _aside(directory, n).exists())
-    directory.rename(_aside(directory, number))
-    say(f"{directory} was asked otherwise than the recipe says now; it is kept as {_aside(directory, number).name}")
+    kept = put_aside(directory)
+    say(f"{directory} was asked otherwise than the recipe says now; it is kept as {kept.name}")
     return wanted
 
 
@@ -96,7 +96,3 @@ def _same(one: Manifest, other: Manifest) -> bool:
     asked = [{name: settings(a) for name, a in manifest.benchmarks.items()} for manifest in (one, other)]
     weights = [(m.model.get("weights"), m.engine, m.seed) for m in (one, other)]
     return asked[0] == asked[1] and weights[0] == weights[1]
-
-
-def _aside(directory: Path, number: int) -> Path:
-    return directory.with_name(f"{directory.name}.before-{number}")

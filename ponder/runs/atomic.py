@@ -141,6 +141,15 @@ def clean_leftovers(directory: Path, name: str | None = None) -> None:
             path.unlink()
 
 
+def put_aside(directory: Path) -> Path:
+    """Rename a directory, so that another one can take its place; returns what it is called now: NAME.before-1, or the next
+    number that is free."""
+    names = (directory.with_name(f"{directory.name}.before-{number}") for number in range(1, 10_000))
+    aside = next(name for name in names if not name.exists())
+    directory.rename(aside)
+    return aside
+
+
 class AppendFile:
     """A file that grows by whole records: after a failed append it is as long as before."""
 

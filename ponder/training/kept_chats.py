@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ponder.evals.store import SampleStore
-from ponder.runs.atomic import AppendFile, write_json, write_text
+from ponder.runs.atomic import AppendFile, put_aside, write_json, write_text
 from ponder.runs.places import checked_stage
 from ponder.tasks.jsonl import json_lines
 
@@ -27,8 +27,7 @@ def open_answers(run: Path, stage: str, asked: dict[str, Any]) -> SampleStore:
     """The answers of a stage so far. Where others were asked, or otherwise, these answers are put aside."""
     directory = chats_file(run, stage).with_suffix("")
     if (directory / ASKED).exists() and json.loads((directory / ASKED).read_text("utf-8")) != asked:
-        number = next(n for n in range(1, 10_000) if not directory.with_name(f"{stage}.before-{n}").exists())
-        directory.rename(directory.with_name(f"{stage}.before-{number}"))
+        put_aside(directory)
     directory.mkdir(parents=True, exist_ok=True)
     write_json(directory / ASKED, asked)
     return SampleStore(directory)
