@@ -6,6 +6,9 @@ float sums depend on their order. What was seen, each with torch 2.13:
 
 - Few rows of a matrix take another kernel than many: rows go in whole tiles of ROW_TILE, positions in whole buckets of
   LENGTH_BUCKET (every processor).
+- In bfloat16 on a Xeon with AMX up to 32 rows are "few", and how many more there are matters here and there as well (from 128
+  on where 4,864 products are added up, from 384 on elsewhere). 64 rows take hardly longer than 16 there. Cure: rows go WIDE_TILE
+  at a time, which is twice as fast as ROW_TILE at a time.
 - MKL cuts a long sum into pieces of a size of its own, so a product over positions depends on how many there are, though
   all further ones have weight 0: pieces of 192 (AMD Zen 4, four and more query heads for a key head), 256 (Intel's AVX2
   kernels) and 384 (its AVX-512 kernels, on a Xeon with AMX; two and more query heads). oneDNN does so in bfloat16.
@@ -39,6 +42,7 @@ from ponder.engine.kernels import (
     LENGTH_BUCKET,
     ROW_TILE,
     SAFE,
+    WIDE_TILE,
     Forms,
     attend_whole,
     thread_count,
@@ -51,6 +55,10 @@ from ponder.model.rope import rotate
 
 TRIED_POSITIONS = (5, 31, 32, 200, 415, 1500, 4000)  # of the tokens that decode side by side
 TILES = (2, 4, 7, 20)  # of rows side by side
+TRIED_ROWS: dict[torch.dtype, tuple[int | None, ...]] = {
+    torch.float32: (None, ROW_TILE),
+    torch.bfloat16: (None, WIDE_TILE, ROW_TILE),
+}
 
 
 def fast_forms(decoder: Decoder) -> Forms:
@@ -92,7 +100,8 @@ def try_forms(config: ModelConfig, dtype: torch.dtype, threads: int, packed: boo
             alone = _try(config, dtype, 1, packed) if count > 1 else None
             same = alone is not None and alone[0] == tried[0] and all(map(torch.equal, alone[1], tried[1]))
             rows, prompts = tried[0]
-            return Forms(count, few_sizes=packed, rows=rows, prompts=prompts, shards=count if same else 1)
+            shards = count if same else 1
+            return Forms(count, True, rows or ROW_TILE, few_sizes=packed, rows=rows, prompts=prompts, shards=shards)
     warnings.warn(
         f"{dtype} on this processor: the last digits of a sequence may depend on what is computed beside it, since its "
         "kernels give other numbers for equal shapes",
@@ -109,7 +118,7 @@ def _try(
     found: list[int | None] = []
     with thread_count(threads):
         for forms, holds in (
-            ((None, ROW_TILE), functools.partial(rows_hold, packed=packed)),
+            (TRIED_ROWS[dtype], functools.partial(rows_hold, packed=packed)),
             ((None, 1), prompts_hold),
         ):
             for form in forms:
@@ -136,7 +145,7 @@ def rows_hold(
         numbers: what rows alone come out as is put here
     """
     numbers = [] if numbers is None else numbers
-    heads, rows = config.num_heads * config.head_dim, TILES[-1] * ROW_TILE
+    heads, rows = config.num_heads * config.head_dim, TILES[-1] * (tile or ROW_TILE)
     outputs_and_inputs = (
         (heads + 2 * config.num_kv_heads * config.head_dim, config.hidden_size),
         (config.hidden_size, heads),
@@ -163,14 +172,15 @@ def _same_among(rowwise: Callable, tile: int | None, numbers: list[Tensor], *str
     def through(rows: slice | Tensor) -> Tensor:
         return in_tiles(rowwise, tile, *(stream[rows] for stream in streams))
 
-    few = TILES[-2] * ROW_TILE
-    alone = torch.cat([through(slice(start, start + ROW_TILE)) for start in range(0, few, ROW_TILE)])
+    unit = tile or ROW_TILE
+    few = TILES[-2] * unit
+    alone = torch.cat([through(slice(start, start + unit)) for start in range(0, few, unit)])
     numbers.append(alone)
-    elsewhere = torch.arange(ROW_TILE).roll(5)
+    elsewhere = torch.arange(unit).roll(5)
     if not torch.equal(through(elsewhere), alone[elsewhere]):
         return False
     for tiles in TILES:
-        among = through(slice(0, tiles * ROW_TILE))[:few]
+        among = through(slice(0, tiles * unit))[:few]
         if not torch.equal(among, alone[: len(among)]):
             return False
     return True

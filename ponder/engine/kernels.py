@@ -12,6 +12,7 @@ from torch import Tensor
 from ponder.model.decoder import in_tiles
 
 ROW_TILE = 16
+WIDE_TILE = 64  # where that many rows take no longer than fewer
 LENGTH_BUCKET = 32
 BLOCK = LENGTH_BUCKET  # tokens whose keys and values lie together, are found, kept and dropped together
 TORCH_SMALL = 4096  # multiplications of a batch of products, up to which torch keeps bfloat16 from oneDNN
@@ -26,7 +27,7 @@ class Forms:
         shards: at most so many of a step are computed at the same time, each with one thread, instead of one with `threads`
             (engine/shards.py)
         exact: a sequence gets the same numbers in any batch (law 4)
-        row_multiple: to which the rows of a step are filled up, at least
+        row_multiple: the rows of a step are filled up to a multiple of it
         few_sizes: rows are filled up to one of eight sizes between a number and its double. For packed weights: oneDNN makes and
             keeps a kernel for each
         rows: of the token stream that go through the decoder's kernels at a time (`in_tiles`)

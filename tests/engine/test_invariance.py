@@ -14,10 +14,10 @@ import torch.nn.functional as F
 
 from ponder.engine import decode, invariance
 from ponder.engine.invariance import choose_forms, try_forms
-from ponder.engine.kernels import ROW_TILE, SAFE, Forms
+from ponder.engine.kernels import ROW_TILE, SAFE, WIDE_TILE, Forms
 from ponder.engine.local import LocalEngine
 from ponder.engine.packed import PackedLinear
-from ponder.model.decoder import build_random
+from ponder.model.decoder import Decoder, build_random
 from ponder.runs.processor import abilities
 from tests.engine.test_decode import shape
 from tests.engine.test_local import requests, run
@@ -82,6 +82,14 @@ INJECTED = {
 }
 
 
+def differences(decoder: Decoder, forms: Forms) -> int:
+    """How many of 24 requests come out otherwise beside the others than alone."""
+    wanted = requests(24)
+    together = run(LocalEngine(decoder, forms=forms), wanted)
+    alone = {r.id: next(LocalEngine(decoder, forms=forms).generate([r])) for r in wanted}
+    return sum(alone[i].logprobs != together[i].logprobs for i in alone)
+
+
 @pytest.mark.parametrize("form", INJECTED)
 def test_a_kernel_that_is_not_invariant_is_found_and_the_safe_form_taken(form, monkeypatch):
     """And with it the law holds, which it does not in the fast form."""
@@ -90,14 +98,7 @@ def test_a_kernel_that_is_not_invariant_is_found_and_the_safe_form_taken(form, m
     forms = FORMS_OF(config, torch.float32, 1)
     assert getattr(forms, form) == INJECTED[form][1]
     decoder = build_random(config, seed=1).eval()
-    wanted = requests(24)
-
-    def differences(forms: Forms) -> int:
-        together = run(LocalEngine(decoder, forms=forms), wanted)
-        alone = {r.id: next(LocalEngine(decoder, forms=forms).generate([r])) for r in wanted}
-        return sum(alone[i].logprobs != together[i].logprobs for i in alone)
-
-    assert differences(forms) == 0 < differences(Forms())
+    assert differences(decoder, forms) == 0 < differences(decoder, Forms())
 
 
 def test_packed_kernels_that_do_not_hold_are_given_tiles(monkeypatch):
@@ -110,6 +111,15 @@ def test_packed_kernels_that_do_not_hold_are_given_tiles(monkeypatch):
     monkeypatch.setattr(invariance, "PackedLinear", Wavering)
     assert FORMS_OF(shape(2, 16), torch.float32, 1, True).rows == ROW_TILE
     assert FORMS_OF(shape(2, 16), torch.float32, 1, False).rows is None
+
+
+def test_where_few_rows_are_more_than_a_tile_rows_go_in_wide_tiles_in_bfloat16(monkeypatch):
+    """As on processors with AMX. With them the law holds, which it does not in the fast form."""
+    monkeypatch.setattr(F, "linear", changed_by_rows)
+    config = shape(2, 16)
+    forms = FORMS_OF(config, torch.bfloat16, 1)
+    assert (forms.rows, forms.row_multiple) == (WIDE_TILE, WIDE_TILE)
+    assert differences(build_random(config, seed=1).eval().to(torch.bfloat16), forms) == 0
 
 
 def test_kernels_that_differ_for_equal_shapes_are_told(monkeypatch):
