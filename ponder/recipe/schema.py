@@ -203,6 +203,14 @@ class Recipe(Strict):
                     f"stages.{stage.name}.demonstrations.stages: no stage of kind reject or distill before it is called "
                     f"{unknown[0]!r}; there {'is' if len(makers) == 1 else 'are'}: {', '.join(makers) or 'none'}"
                 )
+        domains = {source.domain or key for key, source in self.sources.items()}
+        for stage in self.stages:
+            unknown = set(stage.shots) - domains if isinstance(stage, DemonstratingStage) else set()
+            if unknown:
+                raise ValueError(
+                    f"stages.{stage.name}.shots: no source has the domain {min(unknown)!r}; there is: "
+                    + ", ".join(sorted(domains))
+                )
         for key, source in self.sources.items():
             if (domain := source.domain or key) in ("mean", "std"):
                 raise ValueError(

@@ -127,7 +127,8 @@ def teacher(fake_openai, *, right=True, breaks_after=10**9):
 
 def test_a_teacher_is_asked_once_for_each_answer_and_its_reasoning_becomes_thought(tmp_path, fake_openai):
     server = teacher(fake_openai, breaks_after=10)
-    stage = TEACH | {"url": server.url, "system": "Reason aloud.", "thought": "answer", "concurrent": 1}
+    shots = {"sums": [{"question": "1 + 1 =", "answer": "Two ones. \\boxed{2}"}]}
+    stage = TEACH | {"url": server.url, "system": "Reason aloud.", "thought": "answer", "concurrent": 1, "shots": shots}
     path, environment = recipe_of(tmp_path, stage), os.environ | {"OPENAI_API_KEY": "sesame"}
     done = ponder("train", path, "--run", tmp_path / "run", env=environment)
     assert done.returncode == 3, done.stdout + done.stderr  # it paused
@@ -146,7 +147,12 @@ def test_a_teacher_is_asked_once_for_each_answer_and_its_reasoning_becomes_thoug
     again = [one.body for one in server.asked if one.body][-(24 - 10) :]
     seeds = [body["seed"] for body in [*answered, *again]]
     assert len(set(seeds)) == len(seeds) == 24, "each answer was asked for once"
-    assert all(body["messages"][0] == {"role": "system", "content": "Reason aloud."} for body in again)
+    before = [
+        {"role": "system", "content": "Reason aloud."},
+        {"role": "user", "content": "1 + 1 ="},
+        {"role": "assistant", "content": "Two ones. \\boxed{2}"},
+    ]
+    assert all(body["messages"][:-1] == before for body in again)
     assert all(body["answer_reserve"] == 0 for body in again), "a thought is not ended for the teacher"
     rows = lines(kept / "teach.jsonl")
     assert len(rows) == len({row["task"] for row in rows}) > 0

@@ -8,6 +8,7 @@ from tests.integration.micro import RECIPE, write_recipe
 
 HARVEST = {"name": "harvest", "kind": "reject", "steps": 2}
 TEACH = {"name": "teach", "kind": "distill", "steps": 2, "url": "http://localhost:8000/v1"}
+SHOT = [{"question": "1+1?", "answer": "\\boxed{2}"}]
 LEARN = {"name": "learn", "kind": "sft", "steps": 1, "demonstrations": {"stages": ["harvest", "teach"]}}
 
 
@@ -31,6 +32,11 @@ def test_demonstrations_of_several_stages(tmp_path):
         ([TEACH | {"url": "localhost:8000"}], "'localhost:8000' is no address of a server; write http://HOST:PORT/v1"),
         ([{k: v for k, v in TEACH.items() if k != "url"}], "url: this field is required"),
         ([HARVEST | {"url": "http://x/v1"}], "url: there is no such field"),
+        (
+            [HARVEST | {"shots": {"maths": SHOT}}],
+            "stages.harvest.shots: no source has the domain 'maths'; there is: sums",
+        ),
+        ([HARVEST | {"shots": {"sums": [{"question": "1+1?"}]}}], "shots.sums.0.answer: this field is required"),
         ([LEARN, HARVEST, TEACH], "stages.learn.demonstrations.stages: no stage of kind reject or distill before it"),
         ([HARVEST, LEARN], "is called 'teach'; there is: harvest"),
         (

@@ -7,6 +7,12 @@ from urllib.parse import urlsplit
 from pydantic import Field, model_validator
 
 from ponder.recipe.stages.base import StageBase
+from ponder.recipe.strict import Strict
+
+
+class Shot(Strict):
+    question: str = Field(min_length=1, description="the user's message")
+    answer: str = Field(min_length=1, description="the assistant's, in the form that is wanted")
 
 
 class DemonstratingStage(StageBase):
@@ -21,6 +27,11 @@ class DemonstratingStage(StageBase):
     top_k: int = Field(0, ge=0, description="of how many likeliest tokens to draw; 0: all")
     system: str | None = Field(
         None, description="a system prompt for whoever answers; the demonstrations are without it"
+    )
+    shots: dict[str, list[Shot]] = Field(
+        default_factory=dict,
+        description="by domain, questions with answers that whoever answers sees as earlier turns, so that it falls in with their "
+        "form (few-shot prompting); the demonstrations are without them",
     )
     thought: Literal["own", "answer"] = Field(
         "own",

@@ -76,6 +76,12 @@ class Demonstrating:
                 f"{config.max_positions}: what is longer could not be imitated; lower it"
             )
         if not isinstance(self.settings, DistillStage):
+            before, left = _tokens_before(self.settings, renderer), config.max_positions - self.settings.max_tokens
+            if before >= left:
+                raise ValueError(
+                    f"stages.{self.settings.name}: system and shots take {before} tokens, and max_tokens leaves {left} of the "
+                    f"model's context of {config.max_positions}; take shots out"
+                )
             return []
         teacher = self._served(self.settings)
         return [f"stages.{self.settings.name}: {teacher.profile.model} at {teacher.profile.url} answers"]
@@ -122,7 +128,9 @@ class DemonstrationMaker:
         self.pool, self.renderer, self.verification = parts.pool, parts.renderer, parts.verification
         self.context = parts.engine.own.config.max_positions
         of_engine = parts.recipe.engine.token_budget // max(1, parts.engine.workers)
-        room = min(self.context, of_engine) - stage.max_tokens
+        own = not isinstance(stage, DistillStage)  # a teacher's server has a context and a tokenizer of its own
+        before = _tokens_before(stage, parts.renderer) if own else 0
+        room = min(self.context, of_engine) - stage.max_tokens - before
         self.longest_prompt = min(room, parts.recipe.max_prompt_tokens or room)
         self.sampling = Sampling(
             samples=stage.samples_per_prompt,
@@ -195,7 +203,7 @@ class DemonstrationMaker:
         """Opened at the first step that is taken here; later ones, of a run that went on after the checkpoint, are dropped."""
         if self._answers is None or self._kept is None:
             asked = {"teacher": self.teacher.about, "sampling": self.sampling.model_dump(mode="json")}
-            asked |= {"system": self.stage.system, "seed": self.recipe.seed}
+            asked |= self.stage.model_dump(mode="json", include={"system", "shots"}) | {"seed": self.recipe.seed}
             self._answers = open_answers(self.run.path, self.stage.name, asked)
             self._kept = ChatsKept(chats_file(self.run.path, self.stage.name), step)
         return self._answers, self._kept
@@ -207,12 +215,16 @@ class DemonstrationMaker:
         for (_, sample), verdict in zip(failed, verdicts, strict=True):
             store.add(replace(sample, **judged(verdict)))
 
+    def _asked_with(self, task: Task) -> tuple[dict, ...]:
+        """The task's messages behind the stage's system prompt and its shots of the task's domain."""
+        first = task.messages[0]
+        others = task.messages[first["role"] == "system" :]
+        system = [] if self.stage.system is None else [{"role": "system", "content": self.stage.system}]
+        return (*(system or [first] * (first["role"] == "system")), *_turns(self.stage, task.domain), *others)
+
     def _question(self, task: Task, number: int) -> Asked:
         """`number`: of the answer in the whole stage, so that a task that comes again is answered anew."""
-        messages = task.messages
-        if self.stage.system is not None:
-            others = [message for message in messages if message["role"] != "system"]
-            messages = ({"role": "system", "content": self.stage.system}, *others)
+        messages = self._asked_with(task)
         seed = key(self.recipe.seed, self.stage.name, task.id, number)
         problem = Problem(self.stage.name, task.id, task.place, messages, None)
         return Asked(problem, number, task, Question(messages, self.sampling, seed, task.tools))
@@ -257,6 +269,26 @@ class DemonstrationMaker:
         assert self._answers is not None
         self._answers.close()
         kept.close()
+
+
+def _turns(stage: DemonstratingStage, domain: str) -> list[dict[str, Any]]:
+    """A domain's shots as messages."""
+    turns = []
+    for shot in stage.shots.get(domain, ()):
+        turns += [{"role": "user", "content": shot.question}, {"role": "assistant", "content": shot.answer}]
+    return turns
+
+
+def _tokens_before(stage: DemonstratingStage, renderer: Renderer) -> int:
+    """The most that stands before a task's question: the system prompt, and the shots of one domain."""
+    system = [] if stage.system is None else [{"role": "system", "content": stage.system}]
+    lengths = [0]
+    for domain in {*stage.shots, ""}:
+        if messages := [*system, *_turns(stage, domain)]:
+            lengths.append(
+                len(renderer.encode("".join(message["content"] for message in messages))) + 8 * len(messages)
+            )
+    return max(lengths)
 
 
 def _place(asked: Asked) -> tuple[str, str, int]:
