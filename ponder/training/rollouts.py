@@ -3,7 +3,7 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -118,12 +118,13 @@ def collect(
     seed_parts: tuple[int | str, ...],
     first_group: int = 0,
     drawn_before: Sequence[Task] = (),
+    told: Callable[[], None] = lambda: None,
 ) -> Collected:
     """Sample `samples_per_prompt` answers to each task, and have them verified.
 
     The random numbers of an answer are a function of (seed_parts, task id, sample number) and the token's position; where
     a task comes again, or has been among `drawn_before` with the same seed_parts, its occurrence is one more part of it,
-    so that no answer is a copy.
+    so that no answer is a copy. `told` is called as each answer comes.
     """
     started = time.perf_counter()
     occurrences = Counter(task.id for task in drawn_before)
@@ -141,6 +142,7 @@ def collect(
         parsed = parse_output(completion.ids, renderer, prompts[g].thinking_open)
         verdict = verification.submit(tasks[g], response_of(completion, parsed))
         pending[completion.request.id] = completion, parsed, verdict
+        told()
     sampled = time.perf_counter()
     rollouts = [
         Rollout(

@@ -32,7 +32,8 @@ class View:
         self.accuracy: float | None = None
         self.spoken = 0.0
         self.began, self.began_step = 0.0, 0
-        self.answers, self.wanted = 0, 0  # of benchmarks
+        self.answers, self.wanted = 0, 0  # of benchmarks or of an evaluation, which
+        self.asked_at = 0.0  # began then
         self.bars = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(bar_width=24),
@@ -86,10 +87,18 @@ class View:
 
     def evaluating(self, answers: int) -> None:
         """Said before an evaluation, which may take minutes."""
+        self.answers, self.wanted = 0, answers
+        self.asked_at = self.spoken = time.monotonic()
         if self.console.is_interactive and self.bar is not None:
             self.bars.update(self.bar, figures=f"answering {answers} held-out problems ...")
         else:
             self.say(f"  answering {answers} held-out problems ...")
+
+    def answered_one(self) -> None:
+        """Of the evaluation. Short answers come first, so that the time left is rather too short."""
+        self.answers += 1
+        left = (time.monotonic() - self.asked_at) / self.answers * (self.wanted - self.answers)
+        self._counted(f"{self.answers:,} of {self.wanted:,} held-out answers  {left:.0f} s left")
 
     def evaluated(self, result: EvalResult, born: bool = True) -> None:
         """`born`: whether the run's model was born in it, or came in."""
@@ -120,11 +129,14 @@ class View:
 
     def asked_one(self) -> None:
         self.answers += 1
+        self._counted(f"{self.answers:,} of {self.wanted:,} answers to benchmarks")
+
+    def _counted(self, text: str) -> None:
         if self.console.is_interactive and self.bar is not None:
-            self.bars.update(self.bar, figures=f"{self.answers:,} of {self.wanted:,} answers to benchmarks")
+            self.bars.update(self.bar, figures=text)
         elif time.monotonic() - self.spoken > PLAIN_SECONDS:
             self.spoken = time.monotonic()
-            self.say(f"  {self.answers:,} of {self.wanted:,} answers")
+            self.say(f"  {text}")
 
     def asked(self, scores: Sequence[BenchmarkScore], after: str, step: int) -> None:
         """`after`: the stage, in words."""

@@ -13,7 +13,7 @@ import transformers
 from safetensors.torch import load_file
 
 from ponder.runs.run import Run
-from tests.integration.micro import ponder, spawn, write_recipe
+from tests.integration.micro import RECIPE, ponder, spawn, write_recipe
 
 
 def weights(run) -> dict[str, torch.Tensor]:
@@ -33,7 +33,7 @@ def assert_same_run(one, other):
     first, second = Run.open(one), Run.open(other)
     assert without_times(first.metrics()) == without_times(second.metrics())
     assert [p.name for p in first.rollout_files()] == [p.name for p in second.rollout_files()]
-    for step in range(1, 7):
+    for step in range(1, 1 + len(first.rollout_files())):
         assert first.rollouts("math", step) == second.rollouts("math", step)
     for x, y in zip(first.evals(), second.evals(), strict=True):
         assert (x.stage, x.step, x.accuracy, x.samples) == (y.stage, y.step, y.accuracy, y.samples)
@@ -131,6 +131,26 @@ def test_ctrl_c_saves_and_resume_equals_the_whole(whole, tmp_path):
     done = ponder("resume", run)
     assert done.returncode == 0, done.stdout + done.stderr
     assert_same_run(run, whole[0])
+
+
+@pytest.mark.parametrize("after", [0, 1])
+def test_ctrl_c_breaks_off_a_long_evaluation_and_resume_equals_the_whole(after, tmp_path):
+    """The one before the first step, or the one after all steps, which is made again and nothing else."""
+    sums = {"sums": RECIPE["sources"]["sums"] | {"settings": {"min_terms": 2, "max_terms": 2, "max_digits": 3}}}
+    held_out = {"problems": 300, "max_tokens": 60, "at_start": not after}
+    stages = [RECIPE["stages"][0] | {"steps": 4}]
+    recipe = write_recipe(tmp_path, RECIPE | {"sources": sums, "stages": stages, "held_out": held_out})
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    assert ponder("train", recipe, "--run", whole).returncode == 0
+    process = spawn("train", recipe, "--run", run)
+    assert next(line for line in iter(process.stdout.readline, "") if "answering 300 held-out problems" in line)
+    process.send_signal(signal.SIGINT)
+    output = process.communicate(timeout=120)[0]
+    assert process.returncode == 130 and "the evaluation begins anew, and nothing else" in output, output
+    assert not list((run / "evals").glob("*")), "it was not made to its end"
+    done = ponder("resume", run)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert_same_run(run, whole)
 
 
 def test_kill_9_twenty_times_and_resume_equals_the_whole(whole, tmp_path):

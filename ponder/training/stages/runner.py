@@ -3,9 +3,9 @@
 import shutil
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from ponder.chat.renderer import Renderer
@@ -135,8 +135,14 @@ class Training:
                 raise Stopped(f"saved {name} step {progress.step}; go on with: ponder resume {self.run.path}")
 
     def _end(self, stage: StageKind, trainer: Trainer, progress: Progress) -> None:
-        if stage.updates:
-            self._evaluate_fully(progress)
+        all_taken = progress.step >= stage.settings.steps  # else a resume would not know that an exit was reached
+        try:
+            if stage.updates:
+                self._evaluate_fully(progress, may_stop=all_taken)
+        except Stopped:
+            progress.done = False
+            self._save(stage, trainer, progress)
+            raise
         self._save(stage, trainer, progress)
         if remark := lost_in_merging(self.run.latest_checkpoint()):
             self.view.say(remark)
@@ -215,15 +221,21 @@ class Training:
             progress.done = True
         return best
 
-    def _evaluate_fully(self, progress: Progress) -> None:
-        self._evaluate(progress, len(self.pool.held_out))
+    def _evaluate_fully(self, progress: Progress, may_stop: bool = True) -> None:
+        """Raises Stopped where that was asked for and `may_stop`; nothing of the evaluation is kept then."""
+        self._evaluate(progress, len(self.pool.held_out), may_stop)
 
-    def _evaluate(self, progress: Progress, problems: int) -> EvalResult:
+    def _evaluate(self, progress: Progress, problems: int, may_stop: bool = False) -> EvalResult:
+        def told() -> None:
+            self.view.answered_one()
+            if may_stop and self.stop_asked:
+                raise Stopped(f"the evaluation begins anew, and nothing else, with: ponder resume {self.run.path}")
+
         self.engine.refresh()
         tasks = spread(self.pool.held_out, problems)
         self.view.evaluating(len(tasks) * self.recipe.held_out.samples)
         result, rollouts = evaluate(
-            self._collect_held_out,
+            partial(self._collect_held_out, told=told),
             tasks,
             self.recipe.held_out.samples,
             self._held_out_sampling,
@@ -262,9 +274,12 @@ class Training:
         )
         self.view.asked(scores, title(progress.stage, born_here(self.run.lineage)), progress.step)
 
-    def _collect_held_out(self, tasks: Sequence[Task], samples: int, params: SamplingParams) -> list[Rollout]:
+    def _collect_held_out(
+        self, tasks: Sequence[Task], samples: int, params: SamplingParams, told: Callable[[], None]
+    ) -> list[Rollout]:
         seed_parts = (self.recipe.seed, "held_out")
-        return collect(self.engine, self.renderer, self.verification, tasks, samples, params, seed_parts).rollouts
+        parts = (self.engine, self.renderer, self.verification, tasks, samples, params, seed_parts)
+        return collect(*parts, told=told).rollouts
 
     @cached_property
     def _without_updates(self) -> set[str]:
@@ -304,7 +319,8 @@ class Training:
 
     @contextmanager
     def _stop_signals(self) -> Iterator[None]:
-        """The first Ctrl+C (or SIGTERM) lets the step finish and saves; the second stops at once."""
+        """The first Ctrl+C (or SIGTERM) lets the step finish, or breaks off the evaluation before or after all steps, and
+        saves; the second stops at once."""
 
         def ask(number: int, frame: object) -> None:
             if self.stop_asked:
