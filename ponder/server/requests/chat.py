@@ -15,6 +15,8 @@ from pydantic import (
 from ponder.server.requests.fields import Body, Sampling, ThinkingFields
 from ponder.server.requests.schemas import check_schema
 
+TOOL_NAME = r"^[a-zA-Z0-9_.-]{1,128}$"  # OpenAI's are up to 64 characters, Anthropic's 128
+
 
 class Message(BaseModel):
     """A message of a conversation. What else it may hold depends on its role; see ponder.chat.messages."""
@@ -46,7 +48,7 @@ class AsSent(BaseModel):
 
 
 class FunctionDescription(AsSent):
-    name: str = Field(pattern=r"^[a-zA-Z0-9_.-]{1,64}$")
+    name: str = Field(pattern=TOOL_NAME)
     description: str | None = None
     parameters: dict[str, Any] | None = None
     strict: bool | None = None
@@ -132,6 +134,17 @@ class ChatRequest(Sampling, ThinkingFields):
     continue_final_message: bool = Field(False, description="go on with the last message, an assistant's")
     add_generation_prompt: bool | None = Field(None, description="false goes with continue_final_message")
     end_loops: bool = Field(True, description="a thought that repeats itself is ended, an answer that does is stopped")
+
+    _cut: bool = PrivateAttr(False)
+
+    @property
+    def cuts_max_tokens(self) -> bool:
+        """max_tokens is cut to what the context leaves, where OpenAI's form refuses one that is more."""
+        return self._cut
+
+    def cutting_max_tokens(self) -> Self:
+        self._cut = True
+        return self
 
     @property
     def forced_call(self) -> bool:
