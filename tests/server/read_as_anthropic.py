@@ -43,7 +43,10 @@ def agent_loop(client: anthropic.Anthropic, model: str) -> dict:
         calls = [block for block in answer.content if block.type == "tool_use"]
         results = [{"type": "tool_result", "tool_use_id": call.id, "content": "3"} for call in calls]
         messages += [{"role": "assistant", "content": answer.content}, {"role": "user", "content": results}]
-    return {"turns": told, "counted": client.messages.count_tokens(model=model, messages=messages, tools=[ADD]).input_tokens}
+    return {
+        "turns": told,
+        "counted": client.messages.count_tokens(model=model, messages=messages, tools=[ADD]).input_tokens,
+    }
 
 
 def by_anthropic(url: str, model: str, key: str) -> dict:
@@ -51,7 +54,10 @@ def by_anthropic(url: str, model: str, key: str) -> dict:
     whole = client.messages.create(model=model, max_tokens=400, messages=ASK, tools=[ADD])
     same, kinds = streamed(client, model=model, max_tokens=400, messages=ASK, tools=[ADD])
     errors = {}
-    for name, wrong in (("model", {"model": "claude"}), ("length", {"messages": [{"role": "user", "content": "1 " * 9000}]})):
+    for name, wrong in (
+        ("model", {"model": "claude"}),
+        ("length", {"messages": [{"role": "user", "content": "1 " * 9000}]}),
+    ):
         try:
             client.messages.create(**{"model": model, "max_tokens": 9, "messages": ASK} | wrong)
         except anthropic.APIStatusError as error:

@@ -95,7 +95,9 @@ class Planner:
         """Of the prompt alone, also where no context holds it. Raises ApiError."""
         policy, messages, goes_on = _policy(request), plain_messages(request.messages), request.continue_final_message
         or_refuse(lambda: refuse_endless_messages(messages, self.renderer, MAX_TOKENIZED, goes_on), "messages")
-        prompt = or_refuse(lambda: render(self.renderer, messages, _tools(request), policy.enabled, goes_on), "messages")
+        prompt = or_refuse(
+            lambda: render(self.renderer, messages, _tools(request), policy.enabled, goes_on), "messages"
+        )
         return len(prompt.ids)
 
     def completion(self, request: CompletionRequest, prompt: str | list[int]) -> Prepared:

@@ -122,7 +122,9 @@ class MessageBuilder:
 
     def _ending(self) -> dict[str, Any]:
         answer = self._turn.generations[0].answer
-        reason = {"stop": "end_turn", "tool_calls": "tool_use", "length": "max_tokens", None: None}[answer.finish_reason]
+        reason = {"stop": "end_turn", "tool_calls": "tool_use", "length": "max_tokens", None: None}[
+            answer.finish_reason
+        ]
         if answer.finish_reason == "length" and len(answer.ids) < self._request.max_tokens:
             reason = "model_context_window_exceeded"
         stop = answer.stop_reason if isinstance(answer.stop_reason, str) and answer.stop_reason != REPETITION else None

@@ -173,7 +173,9 @@ def answer_errors(app: FastAPI) -> None:
             404: f"there is nothing at {request.url.path}",
             405: f"{request.url.path} does not take {request.method}",
         }.get(status, str(error.detail))
-        return said(request, ApiError(status, text, code="invalid_json" if status == 400 else None, headers=error.headers))
+        return said(
+            request, ApiError(status, text, code="invalid_json" if status == 400 else None, headers=error.headers)
+        )
 
 
 def invalid(problems: list[dict]) -> ApiError:

@@ -147,9 +147,10 @@ def to_chat(request: MessagesPrompt) -> ChatRequest:
     if request.tools:
         fields["tools"] = [tool.as_function() for tool in request.tools]
     if choice := request.tool_choice:
-        fields["tool_choice"] = {"any": "required", "tool": {"type": "function", "function": {"name": choice.name}}}.get(
-            choice.type, choice.type
-        )
+        fields["tool_choice"] = {
+            "any": "required",
+            "tool": {"type": "function", "function": {"name": choice.name}},
+        }.get(choice.type, choice.type)
         fields["parallel_tool_calls"] = not choice.disable_parallel_tool_use
     form = request.output_format or (request.output_config and request.output_config.format)
     if form:
@@ -203,7 +204,11 @@ def _asked(turn: Sequence[tuple[str, Mapping[str, Any]]], role: str) -> Iterator
     texts = []
     for place, block in turn:
         if block.get("type") == "tool_result" and role == "user":
-            yield {"role": "tool", "tool_call_id": _string(block, "tool_use_id", place), "content": _result(block, place)}
+            yield {
+                "role": "tool",
+                "tool_call_id": _string(block, "tool_use_id", place),
+                "content": _result(block, place),
+            }
         else:
             texts.append(_block_text(block, place))
     if texts or not turn:
