@@ -54,7 +54,7 @@ class Planner:
             ApiError: what the client has to change.
         """
         policy, tools = _policy(request), _tools(request)
-        messages, goes_on = plain_messages(request.messages), request.continue_final_message
+        messages, goes_on = _messages(request), request.continue_final_message
         or_refuse(lambda: refuse_endless_messages(messages, self.renderer, self.lengths.longest, goes_on), "messages")
         or_refuse(lambda: self.lengths.offered(request.rope_factor), "rope_factor")
         structure, params = self.structures.of_chat(request), self._sampling(request, self.defaults)
@@ -93,7 +93,7 @@ class Planner:
 
     def prompt_tokens(self, request: ChatRequest) -> int:
         """Of the prompt alone, also where no context holds it. Raises ApiError."""
-        policy, messages, goes_on = _policy(request), plain_messages(request.messages), request.continue_final_message
+        policy, messages, goes_on = _policy(request), _messages(request), request.continue_final_message
         or_refuse(lambda: refuse_endless_messages(messages, self.renderer, MAX_TOKENIZED, goes_on), "messages")
         prompt = or_refuse(
             lambda: render(self.renderer, messages, _tools(request), policy.enabled, goes_on), "messages"
@@ -105,7 +105,9 @@ class Planner:
         if isinstance(prompt, str):
             text = prompt
             or_refuse(lambda: refuse_endless([text], self.renderer, self.lengths.longest), "prompt")
-        ids = or_refuse(lambda: self.renderer.encode(prompt), "prompt") if isinstance(prompt, str) else prompt
+            ids = or_refuse(lambda: self.renderer.encode(text, request.add_special_tokens), "prompt")
+        else:
+            ids = prompt
         plan = self._continued(request, ids, request.max_tokens, self.defaults, "prompt")
         if request.logprobs is not None:
             plan = replace(plan, params=replace(plan.params, top_logprobs=request.logprobs))
@@ -156,6 +158,10 @@ class Planner:
 
 def _policy(request: ThinkingFields) -> ThinkingPolicy:
     return or_refuse(lambda: resolve_thinking({name: getattr(request, name) for name in ThinkingFields.model_fields}))
+
+
+def _messages(request: ChatRequest) -> list[dict[str, Any]]:
+    return or_refuse(lambda: plain_messages(request.messages), "messages")
 
 
 def _tools(request: ChatRequest) -> list[dict[str, Any]]:

@@ -13,9 +13,11 @@ from pydantic import (
 )
 
 from ponder.server.requests.fields import Body, Sampling, ThinkingFields
+from ponder.server.requests.parts import with_text_parts
 from ponder.server.requests.schemas import check_schema
 
 TOOL_NAME = r"^[a-zA-Z0-9_.-]{1,128}$"  # OpenAI's are up to 64 characters, Anthropic's 128
+SCHEMA_KEYS = frozenset({"type", "properties", "$ref", "anyOf", "allOf", "oneOf", "enum", "const"})
 
 
 class Message(BaseModel):
@@ -24,7 +26,13 @@ class Message(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: str | Annotated[list[dict[str, Any] | str], Field(max_length=10_000, fail_fast=True)] | None = None
+    content: str | Annotated[list[dict[str, Any] | str], Field(max_length=10_000, fail_fast=True)] | dict | None = None
+
+    @model_validator(mode="after")
+    def objects_are_results(self):
+        if isinstance(self.content, dict) and self.role != "tool":
+            raise ValueError("content is an object; give text or a list of text parts")
+        return self
 
 
 class AsSent(BaseModel):
@@ -102,19 +110,37 @@ class JsonSchema(BaseModel):
 
 
 class ResponseFormat(Body):
+    """A schema stands in `json_schema.schema`, as OpenAI has it; in `schema`, as others do, also of type json_object; or
+    it is `json_schema` itself."""
+
     type: Literal["text", "json_object", "json_schema"]
     json_schema: JsonSchema | None = None
+    schema_: dict[str, Any] | None = Field(None, alias="schema")
+
+    @field_validator("json_schema", mode="before")
+    @classmethod
+    def is_described(cls, given: Any) -> Any:
+        bare = isinstance(given, dict) and "schema" not in given and not SCHEMA_KEYS.isdisjoint(given)
+        return {"schema": given} if bare else given
 
     @model_validator(mode="after")
     def schema_is_given(self):
-        if (self.type == "json_schema") != (self.json_schema is not None):
+        if self.json_schema is not None and self.schema_ is not None:
+            raise ValueError("schema is given twice: in json_schema, and beside it")
+        if (self.type == "json_schema") != (self.json_schema is not None) and self.schema_ is None:
             raise ValueError("json_schema goes with type json_schema, and only with it")
+        if self.type == "text" and self.schema_ is not None:
+            raise ValueError("schema goes with type json_schema")
         return self
+
+    @property
+    def asked_schema(self) -> dict[str, Any] | None:
+        return self.schema_ if self.json_schema is None else self.json_schema.schema_
 
 
 def plain_messages(messages: list[Message]) -> list[dict[str, Any]]:
-    """As clients wrote them."""
-    return [message.model_dump(exclude_unset=True) for message in messages]
+    """As clients wrote them, in the parts that ponder.chat.messages knows."""
+    return [with_text_parts(message.model_dump(exclude_unset=True)) for message in messages]
 
 
 class ChatRequest(Sampling, ThinkingFields):

@@ -187,9 +187,11 @@ def invalid(problems: list[dict]) -> ApiError:
     if not where and first["type"] in ("model_attributes_type", "missing"):
         return ApiError(400, "the body has to be a JSON object, sent with content-type: application/json")
     message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        where = f"{_path(first['loc'][:-1])}.{str(first['loc'][-1])[:100]}".lstrip(".")
-        return ApiError(400, f"Unrecognized request argument supplied: {where}", code="unknown_parameter", param=where)
+    if first["type"] == "unknown_parameter":
+        told = first["ctx"]
+        where = f"{where}.{told['name']}".lstrip(".")
+        message = f"Unrecognized request argument supplied: {where}{told['meant']}"
+        return ApiError(400, message, code="unknown_parameter", param=where)
     if first["type"] == "missing":
         return ApiError(400, f"Missing required parameter: '{where}'.", code="missing_required_parameter", param=where)
     return ApiError(400, f"{where}: {message}" if where else message, param=where or None)

@@ -91,8 +91,6 @@ class OutputConfig(Body):
 class MessagesPrompt(Ignored):
     """What makes the prompt. POST /v1/messages/count_tokens."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
-
     model: str
     messages: list[InputMessage] = Field(min_length=1, max_length=10_000, fail_fast=True)
     system: str | Blocks | None = None

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from ponder.server.requests.chat import ChatRequest, FunctionDescription
 from ponder.server.requests.errors import ApiError, invalid
@@ -39,8 +39,6 @@ class ResponsesStreamOptions(Body):
 
 class ResponsesRequest(Ignored, ThinkingFields):
     """POST /v1/responses: text, reasoning and function tools. Nothing is stored, so every request brings its history."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     model: str
     input: (
