@@ -69,9 +69,25 @@ class FunctionDescription(AsSent):
         return parameters
 
 
+def refuse_hosted(tool: Any) -> None:
+    """Raises ValueError for tools that OpenAI runs, or that take no JSON."""
+    kind = tool.get("type") if isinstance(tool, dict) else None
+    if isinstance(kind, str) and kind != "function":
+        raise ValueError(
+            f"tools of type {kind[:60]!r} are not run here, and this model calls functions only: describe it as a tool of "
+            "type function, and run it yourself"
+        )
+
+
 class Tool(AsSent):
     type: Literal["function"]
     function: FunctionDescription
+
+    @model_validator(mode="before")
+    @classmethod
+    def is_run_by_the_client(cls, fields: Any) -> Any:
+        refuse_hosted(fields)
+        return fields
 
     def as_sent(self) -> dict[str, Any]:
         return super().as_sent() | {"function": self.function.as_sent()}
@@ -84,6 +100,18 @@ class NamedFunction(Body):
 class NamedTool(Body):
     type: Literal["function"]
     function: NamedFunction
+
+
+class AllowedFunctions(Body):
+    mode: Literal["auto", "required"] = "auto"
+    tools: list[NamedTool] = Field(min_length=1, max_length=512, fail_fast=True)
+
+
+class AllowedTools(Body):
+    """Those of the tools that may be called: the model is shown no others."""
+
+    type: Literal["allowed_tools"]
+    allowed_tools: AllowedFunctions
 
 
 class StructuredOutputs(Body):
@@ -151,7 +179,7 @@ class ChatRequest(Sampling, ThinkingFields):
     max_tokens: int | None = Field(None, ge=1, lt=2**31)
     max_completion_tokens: int | None = Field(None, ge=1, lt=2**31)
     tools: list[Tool] | None = Field(None, max_length=512, fail_fast=True)
-    tool_choice: Literal["none", "auto", "required"] | NamedTool | None = None
+    tool_choice: Literal["none", "auto", "required"] | NamedTool | AllowedTools | None = None
     parallel_tool_calls: bool | None = None
     response_format: ResponseFormat | None = None
     structured_outputs: StructuredOutputs | None = None
@@ -175,6 +203,20 @@ class ChatRequest(Sampling, ThinkingFields):
     @property
     def forced_call(self) -> bool:
         return self.tool_choice == "required" or isinstance(self.tool_choice, NamedTool)
+
+    @model_validator(mode="after")
+    def only_allowed_tools(self):
+        if isinstance(self.tool_choice, AllowedTools):
+            allowed = self.tool_choice.allowed_tools
+            names, there = (
+                {tool.function.name for tool in allowed.tools},
+                {one.function.name for one in self.tools or []},
+            )
+            if missing := names - there:
+                raise ValueError(f"allowed_tools names {min(missing)[:64]!r}, which is not among the tools")
+            self.tools = [tool for tool in self.tools or [] if tool.function.name in names]
+            self.tool_choice = allowed.mode
+        return self
 
     @model_validator(mode="after")
     def parts_fit(self):
