@@ -36,6 +36,8 @@ ROUTES = (
     "GET /v1/models/{model}",
     "GET /health",
     "GET /ready",
+    "GET /ping",
+    "GET /version",
     "GET /metrics",
 )
 
