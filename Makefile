@@ -46,9 +46,10 @@ test-vllm: $(VENV)/.dev $(ELSEWHERE)/vllm/.done
 	PONDER_VLLM_PYTHON=$(CURDIR)/$(ELSEWHERE)/vllm/bin/python $(TEST) -m vllm
 
 # Clients of the API, and trainers that use the verifiers (docs/verifiers_elsewhere.md).
-CLIENTS := api trl verl verifiers rubric
+CLIENTS := api anthropic trl verl verifiers rubric
 test-clients: $(VENV)/.dev $(CLIENTS:%=$(ELSEWHERE)/%/.done)
 	PONDER_CLIENTS_PYTHON=$(CURDIR)/$(ELSEWHERE)/api/bin/python PONDER_TRL_PYTHON=$(CURDIR)/$(ELSEWHERE)/trl/bin/python \
+	PONDER_ANTHROPIC_PYTHON=$(CURDIR)/$(ELSEWHERE)/anthropic/bin/python \
 	PONDER_VERL_PYTHON=$(CURDIR)/$(ELSEWHERE)/verl/bin/python PONDER_RUBRIC_PYTHON=$(CURDIR)/$(ELSEWHERE)/rubric/bin/python \
 	PONDER_VERIFIERS_PYTHON=$(CURDIR)/$(ELSEWHERE)/verifiers/bin/python \
 	$(TEST) tests/server/test_real_clients.py tests/verifiers/adapters/test_adapters.py
@@ -57,6 +58,7 @@ test-clients: $(VENV)/.dev $(CLIENTS:%=$(ELSEWHERE)/%/.done)
 PACKAGES_vllm = $(VLLM)
 # numpy and soundfile are what qwen-agent needs and does not ask for.
 PACKAGES_api := litellm qwen-agent numpy soundfile
+PACKAGES_anthropic := anthropic
 PACKAGES_trl := trl==1.16.0 -e .
 PACKAGES_verl := verl==0.9.1 -e .
 PACKAGES_verifiers := verifiers==0.4.0 -e .
@@ -64,7 +66,7 @@ PACKAGES_rubric := verifiers==0.3.1 -e .
 $(ELSEWHERE)/%/.done: pyproject.toml
 	@echo "Setting up $(ELSEWHERE)/$*, once."
 	@test -x $(ELSEWHERE)/$*/bin/python || $(PYTHON) -m venv $(ELSEWHERE)/$*
-	@test $* = api || $(ELSEWHERE_PIP) torch==2.13.0
+	@test $* = api || test $* = anthropic || $(ELSEWHERE_PIP) torch==2.13.0
 	$(ELSEWHERE_PIP) $(PACKAGES_$*)
 	@touch $@
 

@@ -17,7 +17,8 @@ def serve(
     host: Annotated[str, typer.Option(help="0.0.0.0 is open to other machines")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free")] = 8000,
     name: Annotated[
-        str | None, typer.Option(help="what clients call the model; default the directory's name, or the hub's")
+        list[str] | None,
+        typer.Option(help="what clients call the model (repeatable); default the directory's name, or the hub's"),
     ] = None,
     api_key_file: Annotated[
         Path | None,
@@ -100,5 +101,5 @@ def serve(
         None if memory is None else parse_bytes(memory),
         context,
     )
-    settings = ServeSettings(host, port, name, api_key_file, tuple(cors_origin or ()), limits, choice)
+    settings = ServeSettings(host, port, tuple(name or ()), api_key_file, tuple(cors_origin or ()), limits, choice)
     serve_http(model, settings, mount)

@@ -33,8 +33,12 @@ _LIMITS = LLParserLimits(
     step_max_items=20_000,
     verbose_errors=False,
 )
-# Unbounded white space between JSON's tokens is where a small model gets lost for ever; this is room to indent.
-_JSON_OPTIONS = {"whitespace_pattern": r"[ \n\r\t]{1,20}"}
+# White space between JSON's tokens is where a small model gets lost for ever, or spends most of its answer. At a gap stands
+# nothing, a blank, or a new line with its indent.
+_GAPS = {"whitespace_pattern": r" |\n[ \t]{0,20}"}
+# For engines elsewhere, whose llguidance may be 1.7, to which a pattern may come again and again: JSON on one line, with a
+# blank at most behind commas and colons. That is a part of the same language.
+_ONE_LINE = {"whitespace_flexible": False, "item_separator": ", ?", "key_separator": ": ?"}
 
 
 class GrammarCompiler:
@@ -66,9 +70,9 @@ class GrammarCompiler:
         Raises:
             ValueError: a specification that is none, is unsatisfiable, uses what is not supported, or is too large.
         """
-        grammar = _to_grammar(kind, spec)
+        grammar = _to_grammar(kind, spec, _GAPS)
         matcher = LLMatcher(self.tokenizer, grammar, log_level=0, limits=_LIMITS)
-        lark = _to_lark(grammar)
+        lark = _to_lark(_to_grammar(kind, spec, _ONE_LINE))
         probe = GrammarMask(matcher.deep_copy(), self.vocab_size, lark)
         try:
             # Some limits show only a token or two into an answer; better now than in the midst of one.
@@ -81,7 +85,8 @@ class GrammarCompiler:
 
 
 class GrammarMask:
-    """A `TokenMask`: the state of one answer in its grammar. `lark`: all of the grammar, in llguidance's Lark."""
+    """A `TokenMask`: the state of one answer in its grammar. `lark`: all of the grammar, in llguidance's Lark; JSON stands on
+    one line there."""
 
     def __init__(self, matcher: LLMatcher, vocab_size: int, lark: str):
         self.matcher, self.vocab_size, self.lark = matcher, vocab_size, lark
@@ -120,7 +125,7 @@ class _Vocabulary:
         return self.encode(text, add_special_tokens=False).ids
 
 
-def _to_grammar(kind: str, spec: Any) -> str:
+def _to_grammar(kind: str, spec: Any, gaps: dict[str, Any]) -> str:
     if kind == "json_object":
         kind, spec = "json_schema", {"type": "object"}
     text = spec if isinstance(spec, str) else _dump(spec)
@@ -130,7 +135,7 @@ def _to_grammar(kind: str, spec: Any) -> str:
         if not isinstance(spec, dict):
             raise ValueError("a json_schema must be an object, such as {'type': 'object', 'properties': ...}")
         _check_multiples(spec)
-        return LLMatcher.grammar_from_json_schema(text, overrides=_JSON_OPTIONS)
+        return LLMatcher.grammar_from_json_schema(text, overrides=gaps)
     if kind == "choice":
         if not (isinstance(spec, list) and spec and all(isinstance(option, str) and option for option in spec)):
             raise ValueError("a choice must be a list of one or more strings, none of them empty")

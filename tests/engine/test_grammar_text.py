@@ -51,7 +51,8 @@ def some_specification(rng: random.Random) -> tuple[str, object]:
 
 @pytest.mark.parametrize("seed", range(60))
 def test_what_is_written_down_is_the_grammar(compiler, theirs, tokenizer, stops, seed):
-    """Random walks: at every place the grammar read from its words lets through what the mask does."""
+    """Random walks: at every place the grammar read from its words lets through what the mask does; of JSON what stands on
+    one line."""
     rng = random.Random(seed)
     kind, spec = some_specification(rng)
     mask, eos = compiler.compile(kind, spec)(), tokenizer.token_to_id("<|im_end|>")
@@ -59,6 +60,9 @@ def test_what_is_written_down_is_the_grammar(compiler, theirs, tokenizer, stops,
     read = [GrammarMask(LLMatcher(other, text, log_level=0), VOCAB, "") for other in (compiler.tokenizer, theirs)]
     for _ in range(60):
         allowed, same, remote = (set(one.allowed().nonzero().flatten().tolist()) for one in (mask, *read))
+        if kind.startswith("json"):
+            assert same <= allowed and (stops <= same) == (stops <= allowed)
+            allowed = same
         assert allowed == same
         assert remote - {eos} == allowed - stops and (eos in remote) == (stops <= allowed), (kind, spec)
         if mask.finished or not allowed - stops:
@@ -69,14 +73,33 @@ def test_what_is_written_down_is_the_grammar(compiler, theirs, tokenizer, stops,
     assert mask.finished == read[0].finished
 
 
-def test_the_bound_on_white_space_is_written_down(compiler, tokenizer):
-    mask, blank = compiler.compile("json_object")(), tokenizer.token_to_id("\u0120")
-    read = GrammarMask(LLMatcher(compiler.tokenizer, grammar_from("grammar", mask.lark), log_level=0), VOCAB, "")
-    for token in [tokenizer.token_to_id("{"), *[blank] * 20]:
-        for one in (mask, read):
-            assert one.allowed()[token]
-            one.advance(token)
-    assert not mask.allowed()[blank] and torch.equal(read.allowed(), mask.allowed())
+def read_back(compiler, lark: str) -> GrammarMask:
+    return GrammarMask(LLMatcher(compiler.tokenizer, grammar_from("grammar", lark), log_level=0), VOCAB, "")
+
+
+def takes(compiler, mask: GrammarMask, text: str) -> bool:
+    """Whether the whole of a text may come."""
+    ids = compiler.tokenizer.tokenize_str(text)
+    return mask.matcher.deep_copy().validate_tokens(ids) == len(ids)
+
+
+DENSE, USUAL = '{"a":1,"b":[1,2]}', '{"a": 1, "b": [1, 2]}'
+INDENTED = '{\n  "a": 1,\n  "b": [\n    1\n  ]\n}'
+LOOSE = ['{"a":  1}', '{\n\n"a": 1}', '{ \n"a": 1}', '{"a": \n1}', '{"a": 1 \n\n}', '{"a":\r\n1}', '{"a":' + " " * 30]
+
+
+def test_gaps_are_a_blank_or_a_line_with_its_indent(compiler):
+    mask = compiler.compile("json_object")()
+    assert all(takes(compiler, mask, text) for text in (DENSE, USUAL, INDENTED, '{ "a" : 1 }'))
+    assert not any(takes(compiler, mask, text) for text in LOOSE)
+
+
+def test_elsewhere_gaps_are_a_blank(compiler):
+    """Also where a pattern for white space may come again and again, as in llguidance 1.7, which vLLM 0.32 has."""
+    read = read_back(compiler, compiler.compile("json_object")().lark)
+    assert all(takes(compiler, read, text) for text in (DENSE, USUAL))
+    assert not any(takes(compiler, read, text) for text in (*LOOSE, INDENTED, '{ "a" : 1 }'))
+    assert '"whitespace_flexible": false' in compiler.compile("json_object")().lark
 
 
 @pytest.mark.parametrize(

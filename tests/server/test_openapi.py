@@ -27,6 +27,8 @@ ROUTES = (
     "POST /v1/chat/completions/control",
     "POST /v1/completions",
     "POST /v1/responses",
+    "POST /v1/messages",
+    "POST /v1/messages/count_tokens",
     "POST /inference/v1/generate",
     "POST /tokenize",
     "POST /detokenize",
@@ -34,6 +36,8 @@ ROUTES = (
     "GET /v1/models/{model}",
     "GET /health",
     "GET /ready",
+    "GET /ping",
+    "GET /version",
     "GET /metrics",
 )
 

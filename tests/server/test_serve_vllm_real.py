@@ -207,7 +207,7 @@ def test_bad_requests_are_errors_in_openais_form(create, server):
 
 def test_greedy_answers_are_the_local_engines(server, distinct):
     """Over HTTP, in float32: the same tokens, a form after the thought too. There without what vLLM's grammars treat in
-    their own way: the tokens that may end an answer, and white space, which llguidance 1.7 does not bound."""
+    their own way: the tokens that may end an answer, and white space, of which it gets less."""
     dense = biased(server, -100, " ", "\n", "\r", "\t", "<|endoftext|>")
     asks = [
         {"messages": [{"role": "user", "content": f"Calculate {n} + {n}. " * (1 + 9 * n)}], "max_tokens": 120} | form

@@ -40,9 +40,12 @@ class Lengths:
             raise ValueError(f"rope_factor {factor:g} is not offered; there are: {offered}")
         return self.factors if factor is None else (factor,)
 
-    def fit(self, prompt_tokens: int, asked: int | None, factor: float | None = None) -> tuple[float, int]:
+    def fit(
+        self, prompt_tokens: int, asked: int | None, factor: float | None = None, cut: bool = False
+    ) -> tuple[float, int]:
         """The factor of a sequence and its max_tokens. Without `asked` the answer may fill the context of the smallest
-        factor that leaves it a quarter of the context, which a thinking model needs.
+        factor that leaves it a quarter of the context, which a thinking model needs. `cut`: more than there is room for
+        may be asked for.
 
         Raises:
             TooLong: it is.
@@ -53,6 +56,8 @@ class Lengths:
         room = longest - prompt_tokens
         if room < 1:
             raise TooLong(prompt_tokens, longest)
+        if asked is not None and cut:
+            asked = min(asked, room)
         if asked is not None and asked > room:
             raise TooLong(prompt_tokens, longest, asked)
         wanted = min(self.context // 4, room) if asked is None else asked

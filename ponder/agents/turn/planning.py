@@ -28,6 +28,7 @@ def plan_turn(
     policy: ThinkingPolicy = ThinkingPolicy(),  # noqa: B008 (frozen)
     params: SamplingParams = SamplingParams(),  # noqa: B008 (frozen)
     max_tokens: int | None = None,
+    cut: bool = False,
     rope_factor: float | None = None,
     structure: Structure | None = None,
     goes_on: bool = False,
@@ -38,6 +39,7 @@ def plan_turn(
     Args:
         params: how to draw; its max_tokens is not read
         max_tokens: of the turn, thinking included; None is what the context leaves
+        cut: max_tokens may be more than the context leaves, and is cut to that
         rope_factor: YaRN's; None is the smallest that suffices
         goes_on: the last message is the assistant's, and is continued
         rescues: what repeats itself is ended (`Plan`)
@@ -45,19 +47,18 @@ def plan_turn(
         TooLong: the context cannot hold it.
         ValueError: messages that cannot be rendered, or a factor that is not offered.
     """
-    render = continued if goes_on else _rendered
     # Lengths decide whether there is room to think, thinking how the prompt ends: a few tokens, not worth a loop.
-    prompt = render(renderer, messages, tools, policy.enabled)
-    factor, most = lengths.fit(len(prompt.ids), max_tokens, rope_factor)
+    prompt = render(renderer, messages, tools, policy.enabled, goes_on)
+    factor, most = lengths.fit(len(prompt.ids), max_tokens, rope_factor, cut)
     thinking, budget = policy.limits(most)
     if policy.enabled and not thinking:
-        prompt = render(renderer, messages, tools, False)
-        factor, most = lengths.fit(len(prompt.ids), max_tokens, rope_factor)
+        prompt = render(renderer, messages, tools, False, goes_on)
+        factor, most = lengths.fit(len(prompt.ids), max_tokens, rope_factor, cut)
     if goes_on:
         thinking = prompt.thinking_open
     elif structure and thinking and not prompt.thinking_open:
         prompt = _opened(renderer, prompt)
-        factor, most = lengths.fit(len(prompt.ids), max_tokens, rope_factor)
+        factor, most = lengths.fit(len(prompt.ids), max_tokens, rope_factor, cut)
     if not thinking and renderer.markers.written:
         budget = 0  # nothing in the prompt keeps this model from a <think>: where it writes one, it ends at once
     phrase = end_phrase(renderer, None if budget is None else most - budget)
@@ -76,9 +77,16 @@ def plan_turn(
     )
 
 
-def _rendered(
-    renderer: Renderer, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]], thinking: bool
+def render(
+    renderer: Renderer,
+    messages: Sequence[Mapping[str, Any]],
+    tools: Sequence[Mapping[str, Any]],
+    thinking: bool,
+    goes_on: bool = False,
 ) -> Prompt:
+    """The prompt of a turn. Raises ValueError for messages that cannot be rendered."""
+    if goes_on:
+        return continued(renderer, messages, tools, thinking)
     return renderer.render(messages, tools, thinking=thinking)
 
 

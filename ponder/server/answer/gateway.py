@@ -36,10 +36,19 @@ T = TypeVar("T")
 
 
 class Gateway:
-    """A model behind an engine. `name`: what clients call it. `metrics`: what has been done."""
+    """A model behind an engine. `name`: what clients call it; `names`: that and its other names. `metrics`: what has been
+    done."""
 
-    def __init__(self, engine: StreamEngine, renderer: Renderer, name: str, defaults: SamplingParams | None = None):
+    def __init__(
+        self,
+        engine: StreamEngine,
+        renderer: Renderer,
+        name: str,
+        defaults: SamplingParams | None = None,
+        other_names: Sequence[str] = (),
+    ):
         self.engine, self.renderer, self.name = engine, renderer, name
+        self.names = tuple(dict.fromkeys((name, *other_names)))
         self.created = int(time.time())
         self.lengths = Lengths(engine.context, engine.rope_factors, engine.longest)
         self.planner = Planner(renderer, defaults or SamplingParams(), self.lengths, engine.vocab_size)
@@ -90,10 +99,11 @@ class Gateway:
         return any(ended)
 
     def check_model(self, name: str | None) -> None:
-        if name is not None and name != self.name:
+        if name is not None and name not in self.names:
+            there = ", ".join(f"`{one}`" for one in self.names)
             raise ApiError(
                 404,
-                f"The model `{name[:100]}` does not exist here; there is `{self.name}`.",
+                f"The model `{name[:100]}` does not exist here; there is {there}.",
                 code="model_not_found",
                 param="model",
             )

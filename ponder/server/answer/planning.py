@@ -7,10 +7,10 @@ from typing import Any
 
 from ponder.agents.turn.lengths import Lengths
 from ponder.agents.turn.plan import Plan
-from ponder.agents.turn.planning import plan_turn
+from ponder.agents.turn.planning import plan_turn, render
 from ponder.chat.parser import OutputParser, ToolMode
 from ponder.chat.renderer import Prompt, Renderer
-from ponder.chat.thinking import resolve_thinking
+from ponder.chat.thinking import ThinkingPolicy, resolve_thinking
 from ponder.engine.counting import key
 from ponder.engine.protocol import LEAST_TEMPERATURE, SamplingParams
 from ponder.server.answer.structure import Structures
@@ -18,7 +18,7 @@ from ponder.server.requests.chat import ChatRequest, NamedTool, plain_messages
 from ponder.server.requests.errors import ApiError, or_refuse
 from ponder.server.requests.fields import Sampling, ThinkingFields
 from ponder.server.requests.oversize import refuse_endless, refuse_endless_messages
-from ponder.server.requests.text import CompletionRequest, GenerateRequest
+from ponder.server.requests.text import MAX_TOKENIZED, CompletionRequest, GenerateRequest
 
 UNTRUNCATED = SamplingParams(temperature=1.0, top_k=0, top_p=1.0)
 GREEDY_WARNING = "greedy decoding makes thinking models repeat themselves; temperature 0.6 is the usual choice"
@@ -53,11 +53,8 @@ class Planner:
         Raises:
             ApiError: what the client has to change.
         """
-        policy = or_refuse(
-            lambda: resolve_thinking({name: getattr(request, name) for name in ThinkingFields.model_fields})
-        )
-        tools = [] if request.tool_choice == "none" else [tool.as_sent() for tool in request.tools or []]
-        messages, goes_on = plain_messages(request.messages), request.continue_final_message
+        policy, tools = _policy(request), _tools(request)
+        messages, goes_on = _messages(request), request.continue_final_message
         or_refuse(lambda: refuse_endless_messages(messages, self.renderer, self.lengths.longest, goes_on), "messages")
         or_refuse(lambda: self.lengths.offered(request.rope_factor), "rope_factor")
         structure, params = self.structures.of_chat(request), self._sampling(request, self.defaults)
@@ -72,6 +69,7 @@ class Planner:
                 policy=policy,
                 params=params,
                 max_tokens=request.max_completion_tokens or request.max_tokens,
+                cut=request.cuts_max_tokens,
                 rope_factor=request.rope_factor,
                 structure=structure,
                 goes_on=goes_on,
@@ -93,12 +91,23 @@ class Planner:
             warning=GREEDY_WARNING if greedy else None,
         )
 
+    def prompt_tokens(self, request: ChatRequest) -> int:
+        """Of the prompt alone, also where no context holds it. Raises ApiError."""
+        policy, messages, goes_on = _policy(request), _messages(request), request.continue_final_message
+        or_refuse(lambda: refuse_endless_messages(messages, self.renderer, MAX_TOKENIZED, goes_on), "messages")
+        prompt = or_refuse(
+            lambda: render(self.renderer, messages, _tools(request), policy.enabled, goes_on), "messages"
+        )
+        return len(prompt.ids)
+
     def completion(self, request: CompletionRequest, prompt: str | list[int]) -> Prepared:
         """One of a request's prompts. Raises ApiError."""
         if isinstance(prompt, str):
             text = prompt
             or_refuse(lambda: refuse_endless([text], self.renderer, self.lengths.longest), "prompt")
-        ids = or_refuse(lambda: self.renderer.encode(prompt), "prompt") if isinstance(prompt, str) else prompt
+            ids = or_refuse(lambda: self.renderer.encode(text, request.add_special_tokens), "prompt")
+        else:
+            ids = prompt
         plan = self._continued(request, ids, request.max_tokens, self.defaults, "prompt")
         if request.logprobs is not None:
             plan = replace(plan, params=replace(plan.params, top_logprobs=request.logprobs))
@@ -145,6 +154,18 @@ class Planner:
         stop_ids = turn_ends | set(request.stop_token_ids)
         biases = tuple(request.logit_bias.items())
         return or_refuse(lambda: replace(defaults, **given, stop_ids=stop_ids, logit_bias=biases))
+
+
+def _policy(request: ThinkingFields) -> ThinkingPolicy:
+    return or_refuse(lambda: resolve_thinking({name: getattr(request, name) for name in ThinkingFields.model_fields}))
+
+
+def _messages(request: ChatRequest) -> list[dict[str, Any]]:
+    return or_refuse(lambda: plain_messages(request.messages), "messages")
+
+
+def _tools(request: ChatRequest) -> list[dict[str, Any]]:
+    return [] if request.tool_choice == "none" else [tool.as_sent() for tool in request.tools or []]
 
 
 def _seeded(plan: Plan, request: Sampling) -> tuple[Plan, ...]:

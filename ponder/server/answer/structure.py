@@ -44,8 +44,7 @@ class Structures:
 
     def _answer(self, form: ResponseFormat | None, outputs: StructuredOutputs | None) -> MakeMask | None:
         compile = self._grammars.compile
-        if form is not None and form.json_schema is not None:
-            schema = form.json_schema.schema_
+        if form is not None and (schema := form.asked_schema) is not None:
             return _or_refuse(lambda: compile("json_schema", schema), "response_format")
         if form is not None and form.type == "json_object":
             return _or_refuse(lambda: compile("json_object"), "response_format")

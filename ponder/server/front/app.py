@@ -10,6 +10,7 @@ from ponder.server.front.admission import RATE_HEADERS, Admission
 from ponder.server.front.api_keys import Keys, Limits
 from ponder.server.front.middleware import AccessLogMiddleware, AdmissionMiddleware
 from ponder.server.front.routes_chat import add_chat_routes
+from ponder.server.front.routes_messages import add_messages_routes
 from ponder.server.front.routes_operations import add_operations_routes
 from ponder.server.front.routes_responses import add_responses_routes
 from ponder.server.front.routes_text import add_text_routes
@@ -35,7 +36,7 @@ def create_app(
     app = FastAPI(
         title="Ponder",
         version=__version__,
-        description="A reasoning model behind OpenAI's API.",
+        description="A reasoning model behind OpenAI's API and Anthropic's.",
         responses=PROBLEMS,
     )
     app.add_middleware(
@@ -58,6 +59,7 @@ def create_app(
     add_chat_routes(app, gateway)
     add_text_routes(app, gateway)
     add_responses_routes(app, gateway)
+    add_messages_routes(app, gateway)
     add_operations_routes(app, gateway, admission)
 
     @app.exception_handler(ClientGone)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 
 from fastapi import Response
@@ -17,12 +17,17 @@ STREAMED = {200: {"content": {"application/json": {}, "text/event-stream": {}}, 
 
 
 class EventStream(Response):
-    """A response that is written as its events come. An ApiError among them becomes the last event."""
+    """A response that is written as its events come. An ApiError among them becomes the last event, as `told` writes it."""
 
     media_type = "text/event-stream"
 
-    def __init__(self, events: AsyncIterator[str], headers: dict[str, str] | None = None):
-        self._events = events
+    def __init__(
+        self,
+        events: AsyncIterator[str],
+        headers: dict[str, str] | None = None,
+        told: Callable[[ApiError], str] = ApiError.event,
+    ):
+        self._events, self._told = events, told
         self._quiet = True  # nothing was sent since the last look
         # Proxies must neither collect nor change a stream.
         super().__init__(headers={"cache-control": "no-cache", "x-accel-buffering": "no"} | (headers or {}))
@@ -48,12 +53,12 @@ class EventStream(Response):
                 async for text in events:
                     await self._send(send, text)
         except ApiError as error:
-            await self._send(send, error.event())
+            await self._send(send, self._told(error))
         except (ClientGone, OSError):
             raise
         except Exception:  # a defect of ours: the client is told, since a bare end would look like an answer
             logging.getLogger(__name__).exception("a stream has failed")
-            await self._send(send, ApiError(500, "internal error").event())
+            await self._send(send, self._told(ApiError(500, "internal error")))
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _send(self, send, text: str) -> None:

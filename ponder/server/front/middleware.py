@@ -99,11 +99,14 @@ class AdmissionMiddleware:
     def _caller(self, context: "RequestContext") -> Caller:
         if self._keys is None:
             return Caller((context.scope.get("client") or ("",))[0], self._limits)
-        caller = self._keys.caller(context.headers.get(b"authorization", b""))
+        headers = context.headers
+        caller = self._keys.caller(headers.get(b"authorization", b""))
+        if caller is None and b"x-api-key" in headers:  # Anthropic's clients have it there
+            caller = self._keys.caller(b"Bearer " + headers[b"x-api-key"])
         if caller is None:
             raise ApiError(
                 401,
-                "Incorrect API key provided: send one as Authorization: Bearer KEY.",
+                "Incorrect API key provided: send one as Authorization: Bearer KEY, or as x-api-key: KEY.",
                 headers={"www-authenticate": "Bearer"},
             )
         return caller
@@ -119,7 +122,8 @@ class RequestContext:
         self.caller: Caller | None = None
         given = self.headers.get(b"x-request-id", b"")
         self.request_id = given.decode("ascii") if REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
-        self.extra_headers: dict[str, str] = {"x-request-id": self.request_id}
+        # Anthropic's clients know it as request-id.
+        self.extra_headers: dict[str, str] = {"x-request-id": self.request_id, "request-id": self.request_id}
         self.details: Callable[[], dict] = dict
 
     async def send(self, message) -> None:
@@ -146,7 +150,8 @@ class RequestContext:
 async def _refuse(context: RequestContext, error: ApiError, receive, send) -> None:
     """Answer with an error, where no answer has begun."""
     if not context.status:
-        await AsciiJson(error.body, error.status, error.headers)(context.scope, receive, send)
+        body = error.body_at(context.scope["path"], context.request_id)
+        await AsciiJson(body, error.status, error.headers)(context.scope, receive, send)
 
 
 def caller_name(request: Request) -> str:

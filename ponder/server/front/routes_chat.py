@@ -27,12 +27,10 @@ def add_chat_routes(app: FastAPI, gateway: Gateway) -> None:
         if asked.stream:
             return EventStream(_chat_events(asked, turn), headers)
         pieces = await unless_gone(request, turn.all_pieces())
-        return await whole_answer(
-            lambda: chat_response(asked, turn, pieces, gateway.name, gateway.renderer), headers=headers
-        )
+        return await whole_answer(lambda: chat_response(asked, turn, pieces, gateway.renderer), headers=headers)
 
     async def _chat_events(asked: ChatRequest, turn: Turn) -> AsyncIterator[str]:
-        chunks = ChatChunks(asked, turn, gateway.name, gateway.renderer)
+        chunks = ChatChunks(asked, turn, gateway.renderer)
         for event in chunks.opening():
             yield event
         async with aclosing(turn.pieces()) as pieces:

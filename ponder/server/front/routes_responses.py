@@ -18,9 +18,8 @@ def add_responses_routes(app: FastAPI, gateway: Gateway) -> None:
         turn = await unless_gone(request, gateway.chat(to_chat(asked), caller_name(request), "resp_"))
         log_turn(request, turn, bool(asked.stream))
         headers = {"x-warning": turn.prepared.warning} if turn.prepared.warning else {}
-        builder = ResponseBuilder(asked, turn, gateway.name)
+        builder = ResponseBuilder(asked, turn, gateway.renderer)
         if asked.stream:
             return EventStream(builder.events(), headers)
         (pieces,) = await unless_gone(request, turn.all_pieces())
-        deltas = [delta for piece in pieces for delta in piece.deltas]
-        return await whole_answer(lambda: whole_response(builder, deltas), headers=headers)
+        return await whole_answer(lambda: whole_response(builder, pieces), headers=headers)

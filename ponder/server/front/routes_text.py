@@ -29,7 +29,7 @@ from ponder.server.requests.text import (
 
 
 def add_text_routes(app: FastAPI, gateway: Gateway) -> None:
-    name, renderer = gateway.name, gateway.renderer
+    renderer = gateway.renderer
 
     @app.post("/v1/completions", responses=STREAMED)
     async def completions(asked: CompletionRequest, request: Request) -> Response:
@@ -37,9 +37,9 @@ def add_text_routes(app: FastAPI, gateway: Gateway) -> None:
         turn = await unless_gone(request, gateway.completion(asked, prompts_of(asked)))
         log_turn(request, turn, asked.stream)
         if asked.stream:
-            return EventStream(text_events(asked, turn, name, renderer))
+            return EventStream(text_events(asked, turn, renderer))
         pieces = await unless_gone(request, turn.all_pieces())
-        return await whole_answer(lambda: text_response(asked, turn, pieces, name, renderer))
+        return await whole_answer(lambda: text_response(asked, turn, pieces, renderer))
 
     @app.post("/inference/v1/generate", responses=STREAMED)
     async def generate(asked: GenerateRequest, request: Request) -> Response:

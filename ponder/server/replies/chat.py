@@ -35,12 +35,13 @@ def event(body: dict[str, Any]) -> str:
 class ChatChunks:
     """Makes the events of a streamed turn."""
 
-    def __init__(self, request: ChatRequest, turn: Turn, model: str, renderer: Renderer):
+    def __init__(self, request: ChatRequest, turn: Turn, renderer: Renderer):
         self._request, self._turn, self._renderer = request, turn, renderer
         options = request.stream_options
         self._with_usage = options is not None and options.include_usage
         self._running_usage = self._with_usage and options.continuous_usage_stats
-        self._head = {"id": turn.id, "object": "chat.completion.chunk", "created": turn.created, "model": model}
+        self._head = {"id": turn.id, "object": "chat.completion.chunk", "created": turn.created}
+        self._head["model"] = request.model
         self._shown = [Shown(request, generation.thinking) for generation in turn.generations]
         self._logprobs: list[list[dict]] = [[] for _ in turn.generations]
         self._ids: list[list[int]] = [[] for _ in turn.generations]
@@ -119,14 +120,14 @@ class Shown:
 
 
 def chat_response(
-    request: ChatRequest, turn: Turn, pieces: Sequence[Sequence[Piece]], model: str, renderer: Renderer
+    request: ChatRequest, turn: Turn, pieces: Sequence[Sequence[Piece]], renderer: Renderer
 ) -> dict[str, Any]:
     """The whole of a turn that has ended, for `json_pieces`: log-probabilities are an iterator."""
     body = {
         "id": turn.id,
         "object": "chat.completion",
         "created": turn.created,
-        "model": model,
+        "model": request.model,
         "choices": [
             _choice(index, request, generation, of_choice, renderer)
             for index, (generation, of_choice) in enumerate(zip(turn.generations, pieces, strict=True))

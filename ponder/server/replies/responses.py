@@ -4,19 +4,43 @@ import json
 import secrets
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
+from itertools import dropwhile
 from typing import Any
 
+from ponder.agents.turn.plan import Piece
 from ponder.chat.deltas import Delta
+from ponder.chat.renderer import Renderer
+from ponder.engine.stream import Tokens
 from ponder.server.answer.turn import Turn
-from ponder.server.replies.chat import call_id, errors_told
+from ponder.server.replies.chat import call_id, errors_told, logprob_entries
 from ponder.server.requests.errors import ApiError
 from ponder.server.requests.responses import ResponsesRequest
 
-# Of an item that holds text: prefix of its id, type of its part, name of its events.
-TEXT_ITEMS = {
-    "reasoning": ("rs", "reasoning_text", "response.reasoning_text"),
-    "content": ("msg", "output_text", "response.output_text"),
-}
+
+@dataclass(frozen=True)
+class TextItem:
+    """How an item that holds text is told: prefix of its id, type and field of its part, names of its events."""
+
+    prefix: str
+    part: str
+    field: str
+    text_event: str
+    part_event: str = "response.content_part"
+    index: str = "content_index"
+
+
+REASONING = TextItem("rs", "reasoning_text", "content", "response.reasoning_text")
+# The thought itself, where a client reads summaries only.
+SUMMARY = TextItem(
+    "rs",
+    "summary_text",
+    "summary",
+    "response.reasoning_summary_text",
+    "response.reasoning_summary_part",
+    "summary_index",
+)
+CONTENT = TextItem("msg", "output_text", "content", "response.output_text")
 
 
 class ResponseBuilder:
@@ -26,8 +50,11 @@ class ResponseBuilder:
     breaks is told as incomplete and is not among them: its text follows as a message.
     """
 
-    def __init__(self, request: ResponsesRequest, turn: Turn, model: str):
-        self._request, self._turn, self._model = request, turn, model
+    def __init__(self, request: ResponsesRequest, turn: Turn, renderer: Renderer):
+        self._request, self._turn, self._renderer = request, turn, renderer
+        self._items_of = {"reasoning": SUMMARY if request.tells_summaries else REASONING, "content": CONTENT}
+        self._waiting: list[dict[str, Any]] = []  # log-probabilities of tokens whose text has not been told yet
+        self._logprobs: list[dict[str, Any]] = []  # those of the open message
         self.output: list[dict[str, Any]] = []
         self._open: str | None = None  # kind of the open item: reasoning, content, call
         self._text: list[str] = []
@@ -41,27 +68,31 @@ class ResponseBuilder:
         try:
             async with aclosing(self._turn.pieces()) as pieces:
                 async for _, piece in pieces:
-                    for delta in piece.deltas:
-                        for event in self.take(delta):
-                            yield event
+                    for event in self.take(piece):
+                        yield event
         except ApiError as error:
             told = {"code": "server_error", "message": str(error)}
             yield self._event("response.failed", response=self.response("failed") | {"error": told})
             return
-        for event in self.close():
-            yield event
         status = self.status()
+        for event in self.close(status):
+            yield event
         yield self._event(f"response.{status}", response=self.response(status))
 
-    def take(self, delta: Delta) -> Iterator[str]:
-        if delta.kind in TEXT_ITEMS:
+    def take(self, piece: Piece) -> Iterator[str]:
+        if any(delta.kind == "reasoning" for delta in piece.deltas):
+            self._waiting = []
+        if self._request.tells_logprobs and not piece.thinking:
+            self._waiting += logprob_entries(_of_answer(piece.tokens, self._renderer), self._renderer)
+        for delta in piece.deltas:
+            yield from self._take(delta)
+
+    def _take(self, delta: Delta) -> Iterator[str]:
+        if delta.kind in self._items_of:
             if self._open != delta.kind:
                 yield from self.close()
                 yield from self._open_text(delta.kind)
-            self._text.append(delta.text)
-            extra = {"logprobs": []} if delta.kind == "content" else {}
-            name = TEXT_ITEMS[delta.kind][2]
-            yield self._of_item(f"{name}.delta", content_index=0, delta=delta.text, **extra)
+            yield from self._text_of(delta)
         elif delta.kind == "tool_call_start":
             yield from self.close()
             item = {"id": "fc_" + secrets.token_hex(24), "type": "function_call", "call_id": call_id()}
@@ -74,6 +105,8 @@ class ResponseBuilder:
         elif delta.kind == "tool_call_error":
             yield from self.close("incomplete")
             self.output.pop()
+        if delta.kind.startswith("tool_call"):
+            self._waiting = []
 
     def close(self, status: str = "completed") -> Iterator[str]:
         """End the open item, if there is one."""
@@ -88,11 +121,12 @@ class ResponseBuilder:
                 name = "response.function_call_arguments.done"
                 yield self._of_item(name, name=item["name"], arguments=text)
         else:
-            _, _, name = TEXT_ITEMS[kind]
-            item["content"] = [_part(kind, text)]
-            extra = {"logprobs": []} if kind == "content" else {}
-            yield self._of_item(f"{name}.done", content_index=0, text=text, **extra)
-            yield self._of_item("response.content_part.done", content_index=0, part=item["content"][0])
+            told, part = self._items_of[kind], self._part(kind, text)
+            item[told.field] = [part]
+            logprobs = {"logprobs": part["logprobs"]} if kind == "content" else {}
+            place = {told.index: 0}
+            yield self._of_item(f"{told.text_event}.done", **place, text=text, **logprobs)
+            yield self._of_item(f"{told.part_event}.done", **place, part=part)
         yield self._event("response.output_item.done", output_index=self._items - 1, item=item)
 
     def status(self) -> str:
@@ -113,17 +147,21 @@ class ResponseBuilder:
             "instructions": asked.instructions,
             "max_output_tokens": asked.max_output_tokens,
             "metadata": asked.metadata or {},
-            "model": self._model,
+            "model": asked.model,
             "output": self.output,
             "parallel_tool_calls": asked.parallel_tool_calls is not False,
             "previous_response_id": None,
-            "reasoning": {"effort": _effort(asked), "summary": None},
+            "reasoning": {
+                "effort": _asked(asked, "effort") or asked.reasoning_effort,
+                "summary": _asked(asked, "summary"),
+            },
             "reasoning_stop_reason": answer.thinking_end,
             "store": False,
             "temperature": params.temperature,
             "text": {"format": {"type": "text"}} if asked.text is None else asked.text.model_dump(by_alias=True),
             "tool_choice": _plain(asked.tool_choice) or "auto",
             "tools": [tool.as_sent() for tool in asked.tools or []],
+            "top_logprobs": asked.top_logprobs or 0,
             "top_p": params.top_p,
             "truncation": "disabled",
             "usage": None if status == "in_progress" else self._usage(),
@@ -141,14 +179,30 @@ class ResponseBuilder:
         }
 
     def _open_text(self, kind: str) -> Iterator[str]:
-        prefix, _, _ = TEXT_ITEMS[kind]
-        item: dict[str, Any] = {"id": f"{prefix}_{secrets.token_hex(24)}"}
+        told = self._items_of[kind]
+        item: dict[str, Any] = {"id": f"{told.prefix}_{secrets.token_hex(24)}"}
         if kind == "reasoning":
-            item |= {"type": "reasoning", "summary": [], "content": []}
+            item |= {"type": "reasoning", "summary": []} | ({"content": []} if told is REASONING else {})
         else:
             item |= {"type": "message", "role": "assistant", "content": []}
+        self._logprobs = []
         yield from self._open_item(kind, item)
-        yield self._of_item("response.content_part.added", content_index=0, part=_part(kind, ""))
+        yield self._of_item(f"{told.part_event}.added", **{told.index: 0}, part=self._part(kind, ""))
+
+    def _text_of(self, delta: Delta) -> Iterator[str]:
+        told, extra = self._items_of[delta.kind], {}
+        if delta.kind == "content":
+            if not self._text and not delta.text[:1].isspace():  # what parts it from the thought is not in the text
+                self._waiting = list(dropwhile(lambda entry: entry["token"].isspace(), self._waiting))
+            extra = {"logprobs": self._waiting}
+            self._logprobs += self._waiting
+            self._waiting = []
+        self._text.append(delta.text)
+        yield self._of_item(f"{told.text_event}.delta", **{told.index: 0}, delta=delta.text, **extra)
+
+    def _part(self, kind: str, text: str) -> dict[str, Any]:
+        part = {"type": self._items_of[kind].part, "text": text}
+        return part | {"annotations": [], "logprobs": list(self._logprobs)} if kind == "content" else part
 
     def _open_item(self, kind: str, item: dict[str, Any]) -> Iterator[str]:
         self._open = kind
@@ -166,24 +220,30 @@ class ResponseBuilder:
         return f"event: {kind}\ndata: {json.dumps(body)}\n\n"
 
 
-def whole_response(builder: ResponseBuilder, deltas: Sequence[Delta]) -> dict[str, Any]:
+def whole_response(builder: ResponseBuilder, pieces: Sequence[Piece]) -> dict[str, Any]:
     """The response of an answer that has ended."""
-    for delta in deltas:
-        for _ in builder.take(delta):
+    for piece in pieces:
+        for _ in builder.take(piece):
             continue
-    for _ in builder.close():
+    status = builder.status()
+    for _ in builder.close(status):
         continue
-    return builder.response(builder.status())
+    return builder.response(status)
 
 
-def _effort(asked: ResponsesRequest) -> str | None:
-    inside = asked.reasoning.get("effort") if isinstance(asked.reasoning, dict) else None
-    return asked.reasoning_effort or inside
+def _of_answer(tokens: Tokens, renderer: Renderer) -> Tokens:
+    """Without those of the thought, and the end of the turn."""
+    ids, begin = tokens.ids, 0
+    if renderer.markers.think_end in ids:
+        begin = len(ids) - ids[::-1].index(renderer.markers.think_end)
+    kept = [place for place in range(begin, len(ids)) if ids[place] not in renderer.stop_ids]
+    tops = tokens.top or ((),) * len(ids)
+    parts = (tuple(column[place] for place in kept) for column in (ids, tokens.logprobs, tops))
+    return Tokens(*parts)
 
 
-def _part(kind: str, text: str) -> dict[str, Any]:
-    part = {"type": TEXT_ITEMS[kind][1], "text": text}
-    return part | {"annotations": [], "logprobs": []} if kind == "content" else part
+def _asked(asked: ResponsesRequest, name: str) -> Any:
+    return asked.reasoning.get(name) if isinstance(asked.reasoning, dict) else None
 
 
 def _plain(model: Any) -> Any:

@@ -56,9 +56,9 @@ class TextChoices:
         return self._renderer.decode(ids) if self._request.echo else ""
 
 
-async def text_events(request: CompletionRequest, turn: Turn, model: str, renderer: Renderer) -> AsyncIterator[str]:
+async def text_events(request: CompletionRequest, turn: Turn, renderer: Renderer) -> AsyncIterator[str]:
     choices = TextChoices(request, turn, renderer)
-    head = {"id": turn.id, "object": "text_completion", "created": turn.created, "model": model}
+    head = {"id": turn.id, "object": "text_completion", "created": turn.created, "model": request.model}
     with_usage = request.stream_options is not None and request.stream_options.include_usage
     usage = {"usage": None} if with_usage else {}
     async with aclosing(turn.pieces()) as pieces:
@@ -70,14 +70,14 @@ async def text_events(request: CompletionRequest, turn: Turn, model: str, render
 
 
 def text_response(
-    request: CompletionRequest, turn: Turn, pieces: Sequence[Sequence[Piece]], model: str, renderer: Renderer
+    request: CompletionRequest, turn: Turn, pieces: Sequence[Sequence[Piece]], renderer: Renderer
 ) -> dict[str, Any]:
     choices = TextChoices(request, turn, renderer)
     return {
         "id": turn.id,
         "object": "text_completion",
         "created": turn.created,
-        "model": model,
+        "model": request.model,
         "choices": [choices.of(choice, of_choice) for choice, of_choice in enumerate(pieces)],
         "usage": turn.usage(),
     }

@@ -13,7 +13,11 @@ from pydantic import (
 )
 
 from ponder.server.requests.fields import Body, Sampling, ThinkingFields
+from ponder.server.requests.parts import with_text_parts
 from ponder.server.requests.schemas import check_schema
+
+TOOL_NAME = r"^[a-zA-Z0-9_.-]{1,128}$"  # OpenAI's are up to 64 characters, Anthropic's 128
+SCHEMA_KEYS = frozenset({"type", "properties", "$ref", "anyOf", "allOf", "oneOf", "enum", "const"})
 
 
 class Message(BaseModel):
@@ -22,7 +26,13 @@ class Message(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: str | Annotated[list[dict[str, Any] | str], Field(max_length=10_000, fail_fast=True)] | None = None
+    content: str | Annotated[list[dict[str, Any] | str], Field(max_length=10_000, fail_fast=True)] | dict | None = None
+
+    @model_validator(mode="after")
+    def objects_are_results(self):
+        if isinstance(self.content, dict) and self.role != "tool":
+            raise ValueError("content is an object; give text or a list of text parts")
+        return self
 
 
 class AsSent(BaseModel):
@@ -46,7 +56,7 @@ class AsSent(BaseModel):
 
 
 class FunctionDescription(AsSent):
-    name: str = Field(pattern=r"^[a-zA-Z0-9_.-]{1,64}$")
+    name: str = Field(pattern=TOOL_NAME)
     description: str | None = None
     parameters: dict[str, Any] | None = None
     strict: bool | None = None
@@ -59,9 +69,25 @@ class FunctionDescription(AsSent):
         return parameters
 
 
+def refuse_hosted(tool: Any) -> None:
+    """Raises ValueError for tools that OpenAI runs, or that take no JSON."""
+    kind = tool.get("type") if isinstance(tool, dict) else None
+    if isinstance(kind, str) and kind != "function":
+        raise ValueError(
+            f"tools of type {kind[:60]!r} are not run here, and this model calls functions only: describe it as a tool of "
+            "type function, and run it yourself"
+        )
+
+
 class Tool(AsSent):
     type: Literal["function"]
     function: FunctionDescription
+
+    @model_validator(mode="before")
+    @classmethod
+    def is_run_by_the_client(cls, fields: Any) -> Any:
+        refuse_hosted(fields)
+        return fields
 
     def as_sent(self) -> dict[str, Any]:
         return super().as_sent() | {"function": self.function.as_sent()}
@@ -74,6 +100,18 @@ class NamedFunction(Body):
 class NamedTool(Body):
     type: Literal["function"]
     function: NamedFunction
+
+
+class AllowedFunctions(Body):
+    mode: Literal["auto", "required"] = "auto"
+    tools: list[NamedTool] = Field(min_length=1, max_length=512, fail_fast=True)
+
+
+class AllowedTools(Body):
+    """Those of the tools that may be called: the model is shown no others."""
+
+    type: Literal["allowed_tools"]
+    allowed_tools: AllowedFunctions
 
 
 class StructuredOutputs(Body):
@@ -100,19 +138,37 @@ class JsonSchema(BaseModel):
 
 
 class ResponseFormat(Body):
+    """A schema stands in `json_schema.schema`, as OpenAI has it; in `schema`, as others do, also of type json_object; or
+    it is `json_schema` itself."""
+
     type: Literal["text", "json_object", "json_schema"]
     json_schema: JsonSchema | None = None
+    schema_: dict[str, Any] | None = Field(None, alias="schema")
+
+    @field_validator("json_schema", mode="before")
+    @classmethod
+    def is_described(cls, given: Any) -> Any:
+        bare = isinstance(given, dict) and "schema" not in given and not SCHEMA_KEYS.isdisjoint(given)
+        return {"schema": given} if bare else given
 
     @model_validator(mode="after")
     def schema_is_given(self):
-        if (self.type == "json_schema") != (self.json_schema is not None):
+        if self.json_schema is not None and self.schema_ is not None:
+            raise ValueError("schema is given twice: in json_schema, and beside it")
+        if (self.type == "json_schema") != (self.json_schema is not None) and self.schema_ is None:
             raise ValueError("json_schema goes with type json_schema, and only with it")
+        if self.type == "text" and self.schema_ is not None:
+            raise ValueError("schema goes with type json_schema")
         return self
+
+    @property
+    def asked_schema(self) -> dict[str, Any] | None:
+        return self.schema_ if self.json_schema is None else self.json_schema.schema_
 
 
 def plain_messages(messages: list[Message]) -> list[dict[str, Any]]:
-    """As clients wrote them."""
-    return [message.model_dump(exclude_unset=True) for message in messages]
+    """As clients wrote them, in the parts that ponder.chat.messages knows."""
+    return [with_text_parts(message.model_dump(exclude_unset=True)) for message in messages]
 
 
 class ChatRequest(Sampling, ThinkingFields):
@@ -123,7 +179,7 @@ class ChatRequest(Sampling, ThinkingFields):
     max_tokens: int | None = Field(None, ge=1, lt=2**31)
     max_completion_tokens: int | None = Field(None, ge=1, lt=2**31)
     tools: list[Tool] | None = Field(None, max_length=512, fail_fast=True)
-    tool_choice: Literal["none", "auto", "required"] | NamedTool | None = None
+    tool_choice: Literal["none", "auto", "required"] | NamedTool | AllowedTools | None = None
     parallel_tool_calls: bool | None = None
     response_format: ResponseFormat | None = None
     structured_outputs: StructuredOutputs | None = None
@@ -133,9 +189,34 @@ class ChatRequest(Sampling, ThinkingFields):
     add_generation_prompt: bool | None = Field(None, description="false goes with continue_final_message")
     end_loops: bool = Field(True, description="a thought that repeats itself is ended, an answer that does is stopped")
 
+    _cut: bool = PrivateAttr(False)
+
+    @property
+    def cuts_max_tokens(self) -> bool:
+        """max_tokens is cut to what the context leaves, where OpenAI's form refuses one that is more."""
+        return self._cut
+
+    def cutting_max_tokens(self) -> Self:
+        self._cut = True
+        return self
+
     @property
     def forced_call(self) -> bool:
         return self.tool_choice == "required" or isinstance(self.tool_choice, NamedTool)
+
+    @model_validator(mode="after")
+    def only_allowed_tools(self):
+        if isinstance(self.tool_choice, AllowedTools):
+            allowed = self.tool_choice.allowed_tools
+            names, there = (
+                {tool.function.name for tool in allowed.tools},
+                {one.function.name for one in self.tools or []},
+            )
+            if missing := names - there:
+                raise ValueError(f"allowed_tools names {min(missing)[:64]!r}, which is not among the tools")
+            self.tools = [tool for tool in self.tools or [] if tool.function.name in names]
+            self.tool_choice = allowed.mode
+        return self
 
     @model_validator(mode="after")
     def parts_fit(self):

@@ -1,9 +1,10 @@
-"""Errors in OpenAI's form: {"error": {"message", "type", "param", "code"}}, also in the middle of a stream."""
+"""Errors in OpenAI's form: {"error": {"message", "type", "param", "code"}}, also in the middle of a stream; and in
+Anthropic's, {"type": "error", "error": {"type", "message"}}, for whoever asks in that form."""
 
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -25,8 +26,20 @@ TYPES = {
     500: ("server_error", "server_error"),
     503: ("server_error", "overloaded"),
 }
+ANTHROPIC = "/v1/messages"  # and what is below it
+ANTHROPIC_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    404: "not_found_error",
+    405: "invalid_request_error",
+    408: "timeout_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    500: "api_error",
+    503: "overloaded_error",
+}
 
-
+CONTEXT_EXCEEDED = "context_length_exceeded"
 NO_JSON = "the body is not JSON in UTF-8, or holds a number or a depth that nobody needs"
 # In the places that pydantic names stand kinds of values, too: which branch of a union it was at.
 _KINDS = re.compile(r"str|int|float|bool|none|NoneType|[A-Z]\w*|.*\W.*", re.DOTALL)
@@ -49,11 +62,30 @@ class Problem(BaseModel):
     error: Details
 
 
-# For the OpenAPI document: what any route may answer.
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    "4XX": {"model": Problem, "description": "a request that is refused"},
-    "5XX": {"model": Problem, "description": "the server cannot answer"},
-}
+class AnthropicDetails(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    message: str
+
+
+class AnthropicProblem(BaseModel):
+    """The same on Anthropic's routes."""
+
+    type: Literal["error"]
+    error: AnthropicDetails
+    request_id: str | None
+
+
+def _problems(form: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
+    """For the OpenAPI document: what any route may answer."""
+    return {
+        "4XX": {"model": form, "description": "a request that is refused"},
+        "5XX": {"model": form, "description": "the server cannot answer"},
+    }
+
+
+PROBLEMS, ANTHROPIC_PROBLEMS = _problems(Problem), _problems(AnthropicProblem)
 
 
 class ApiError(Exception):
@@ -78,13 +110,30 @@ class ApiError(Exception):
         """The error as an event of a stream that has begun; the client's library raises it."""
         return f"data: {json.dumps(self.body)}\n\n"
 
+    def body_at(self, path: str, request_id: str) -> dict[str, Any]:
+        """In the form of whoever asks at this path."""
+        return self.anthropic_body(request_id) if (path + "/").startswith(ANTHROPIC + "/") else self.body
+
+    def anthropic_body(self, request_id: str) -> dict[str, Any]:
+        own = ("message", "type", "param", "code")
+        message = str(self)
+        details = {name: value for name, value in self.body["error"].items() if name not in own}
+        if self.body["error"]["code"] == CONTEXT_EXCEEDED:
+            # The words by which agents know that they have to shorten their history.
+            message = f"prompt is too long: {details['n_prompt_tokens']} tokens > {details['n_ctx']} maximum. {message}"
+        told = {"type": ANTHROPIC_TYPES[self.status], "message": message} | details
+        return {"type": "error", "error": told, "request_id": request_id}
+
+    def anthropic_event(self, request_id: str) -> str:
+        return f"event: error\ndata: {json.dumps(self.anthropic_body(request_id))}\n\n"
+
 
 def too_long(error: TooLong, param: str | None) -> ApiError:
     """OpenAI's error for what the context cannot hold."""
     return ApiError(
         400,
         str(error),
-        code="context_length_exceeded",
+        code=CONTEXT_EXCEEDED,
         param=param,
         n_prompt_tokens=error.prompt_tokens,
         n_ctx=error.context,
@@ -104,16 +153,17 @@ def or_refuse(make: Callable[[], Made], param: str | None = None, code: str | No
 def answer_errors(app: FastAPI) -> None:
     """Every error of the application in the one form."""
 
-    def said(error: ApiError) -> Response:
-        return AsciiJson(error.body, error.status, error.headers)
+    def said(request: Request, error: ApiError) -> Response:
+        body = error.body_at(request.url.path, request.scope["ponder"].request_id)
+        return AsciiJson(body, error.status, error.headers)
 
     @app.exception_handler(ApiError)
-    async def refused(_: Request, error: ApiError) -> Response:
-        return said(error)
+    async def refused(request: Request, error: ApiError) -> Response:
+        return said(request, error)
 
     @app.exception_handler(RequestValidationError)
-    async def malformed(_: Request, error: RequestValidationError) -> Response:
-        return said(invalid(error.errors()))
+    async def malformed(request: Request, error: RequestValidationError) -> Response:
+        return said(request, invalid(error.errors()))
 
     @app.exception_handler(StarletteHTTPException)
     async def as_usual(request: Request, error: StarletteHTTPException) -> Response:
@@ -123,7 +173,9 @@ def answer_errors(app: FastAPI) -> None:
             404: f"there is nothing at {request.url.path}",
             405: f"{request.url.path} does not take {request.method}",
         }.get(status, str(error.detail))
-        return said(ApiError(status, text, code="invalid_json" if status == 400 else None, headers=error.headers))
+        return said(
+            request, ApiError(status, text, code="invalid_json" if status == 400 else None, headers=error.headers)
+        )
 
 
 def invalid(problems: list[dict]) -> ApiError:
@@ -135,9 +187,11 @@ def invalid(problems: list[dict]) -> ApiError:
     if not where and first["type"] in ("model_attributes_type", "missing"):
         return ApiError(400, "the body has to be a JSON object, sent with content-type: application/json")
     message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        where = f"{_path(first['loc'][:-1])}.{str(first['loc'][-1])[:100]}".lstrip(".")
-        return ApiError(400, f"Unrecognized request argument supplied: {where}", code="unknown_parameter", param=where)
+    if first["type"] == "unknown_parameter":
+        told = first["ctx"]
+        where = f"{where}.{told['name']}".lstrip(".")
+        message = f"Unrecognized request argument supplied: {where}{told['meant']}"
+        return ApiError(400, message, code="unknown_parameter", param=where)
     if first["type"] == "missing":
         return ApiError(400, f"Missing required parameter: '{where}'.", code="missing_required_parameter", param=where)
     return ApiError(400, f"{where}: {message}" if where else message, param=where or None)

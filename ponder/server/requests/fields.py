@@ -1,8 +1,9 @@
 """Fields that several requests share: how tokens are drawn, how thinking is asked for, and what has no effect.
 
-Unknown fields are refused, as OpenAI does: a misspelt `max_token` that is silently ignored costs hours. Fields that
-clients send and that change nothing here are listed in `Ignored`. A field that is null says nothing, whatever its name:
-many clients write null for all that they leave open.
+Unknown fields are refused, as OpenAI does, with the name that was meant where it can be guessed: a misspelt `max_token`
+that is silently ignored costs hours. Fields that clients send and that change nothing here are listed in `Ignored`, those of
+which some values change nothing in `neutral.py`. A field that is null says nothing, whatever its name: many clients write
+null for all that they leave open.
 
 A list ends its validation at the first wrong item (`fail_fast`): a body of two million of these would else become two
 million errors.
@@ -11,8 +12,10 @@ million errors.
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from ponder.chat.thinking import EFFORT_BUDGETS
+from ponder.server.requests.neutral import ANY, NEUTRAL, is_neutral, meant
 
 MAX_N = 16
 MAX_FIELDS = 200
@@ -30,10 +33,23 @@ def _null_says_nothing(schema: dict[str, Any]) -> None:
             schema["properties"][name] = {"anyOf": [described, {"type": "null"}]} | about
 
 
+def _neutral_too(schema: dict[str, Any]) -> None:
+    """For the OpenAPI document: what `Ignored` takes besides its fields."""
+    _null_says_nothing(schema)
+    known = schema["properties"]
+    told = {"description": "changes nothing"}
+    schema["properties"] |= {name: told for name in sorted(ANY) if name not in known}
+    schema["properties"] |= {
+        name: {"enum": [*values, None]} | told for name, (values, _) in NEUTRAL.items() if name not in known
+    }
+
+
 class Body(BaseModel):
-    """What every body has in common. `null_says`: fields in which null is not the same as nothing."""
+    """What every body has in common. `null_says`: fields in which null is not the same as nothing. `takes_neutral`: fields
+    of other servers are taken with the values that change nothing."""
 
     null_says: ClassVar[frozenset[str]] = frozenset()
+    takes_neutral: ClassVar[bool] = False
     model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra=_null_says_nothing)
 
     @model_validator(mode="before")
@@ -43,13 +59,21 @@ class Body(BaseModel):
             return fields
         if len(fields) > MAX_FIELDS:
             raise ValueError(f"an object with {len(fields)} fields: none here has more than {MAX_FIELDS}")
-        for name in fields:
-            if str(name).startswith("guided_"):
-                raise ValueError(
-                    f"{str(name)[:60]} is not supported, and would be ignored by others: use response_format or "
-                    "structured_outputs"
-                )
-        return {name: _whole(value) for name, value in fields.items() if value is not None or name in cls.null_says}
+        known = cls._known_of(fields)
+        return {name: _whole(value) for name, value in known.items() if value is not None or name in cls.null_says}
+
+    @classmethod
+    def _known_of(cls, fields: dict[Any, Any]) -> dict[Any, Any]:
+        """Without what changes nothing. Raises where something is left that nobody here knows."""
+        names = {field.alias or name for name, field in cls.model_fields.items()}
+        known = {}
+        for name, value in fields.items():
+            if name in names:
+                known[name] = value
+            elif not (value is None or (cls.takes_neutral and is_neutral(name, value))):
+                told = {"name": str(name)[:100], "meant": meant(str(name)[:100], names)}
+                raise PydanticCustomError("unknown_parameter", "{name} is not known here{meant}", told)
+        return known
 
 
 def _whole(value: Any) -> Any:
@@ -61,6 +85,9 @@ def _whole(value: Any) -> Any:
 
 class Ignored(Body):
     """Fields that are accepted and have no effect."""
+
+    takes_neutral: ClassVar[bool] = True
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra=_neutral_too)
 
     user: str | None = None
     metadata: dict[str, Any] | None = None

@@ -2,22 +2,37 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from ponder.server.requests.chat import ChatRequest, FunctionDescription
+from ponder.server.requests.chat import ChatRequest, FunctionDescription, refuse_hosted
 from ponder.server.requests.errors import ApiError, invalid
 from ponder.server.requests.fields import Body, Ignored, ThinkingFields
+from ponder.server.requests.parts import TEXTS
 
-TEXT_PARTS = ("input_text", "output_text", "text")
+LOGPROBS = "message.output_text.logprobs"  # of `include`
 
 
 class FunctionTool(FunctionDescription):
     type: Literal["function"]
 
+    @model_validator(mode="before")
+    @classmethod
+    def is_run_by_the_client(cls, fields: Any) -> Any:
+        refuse_hosted(fields)
+        return fields
+
 
 class FunctionChoice(Body):
     type: Literal["function"]
     name: str
+
+
+class AllowedTools(Body):
+    """Those of the tools that may be called."""
+
+    type: Literal["allowed_tools"]
+    mode: Literal["auto", "required"] = "auto"
+    tools: list[FunctionChoice] = Field(min_length=1, max_length=512, fail_fast=True)
 
 
 class TextFormat(Body):
@@ -40,8 +55,6 @@ class ResponsesStreamOptions(Body):
 class ResponsesRequest(Ignored, ThinkingFields):
     """POST /v1/responses: text, reasoning and function tools. Nothing is stored, so every request brings its history."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
-
     model: str
     input: (
         Annotated[str, Field(min_length=1)]
@@ -57,10 +70,11 @@ class ResponsesRequest(Ignored, ThinkingFields):
     stream: bool | None = False
     stream_options: ResponsesStreamOptions | None = None
     tools: list[FunctionTool] | None = Field(None, max_length=512, fail_fast=True)
-    tool_choice: Literal["none", "auto", "required"] | FunctionChoice | None = None
+    tool_choice: Literal["none", "auto", "required"] | FunctionChoice | AllowedTools | None = None
     parallel_tool_calls: bool | None = None
     text: TextSettings | None = None
     include: list[str] | None = Field(None, max_length=64, fail_fast=True)
+    top_logprobs: int | None = Field(None, ge=0, le=20)
     truncation: Literal["auto", "disabled"] | None = None
     previous_response_id: str | None = None
     background: bool | None = None
@@ -72,6 +86,16 @@ class ResponsesRequest(Ignored, ThinkingFields):
         if self.background:
             raise ValueError("background: answers are not stored here; ask for a stream instead")
         return self
+
+    @property
+    def tells_logprobs(self) -> bool:
+        return self.top_logprobs is not None or LOGPROBS in (self.include or [])
+
+    @property
+    def tells_summaries(self) -> bool:
+        """Whether thoughts come as summaries: some clients show nothing else."""
+        asked = self.reasoning if isinstance(self.reasoning, dict) else {}
+        return any(asked.get(name) not in (None, "none") for name in ("summary", "generate_summary"))
 
 
 def to_chat(request: ResponsesRequest) -> ChatRequest:
@@ -90,10 +114,17 @@ def to_chat(request: ResponsesRequest) -> ChatRequest:
             {name: value for name, value in tool.as_sent().items() if name != "type"} for tool in request.tools
         ]
         fields["tools"] = [{"type": "function", "function": function} for function in described]
-    if isinstance(request.tool_choice, FunctionChoice):
-        fields["tool_choice"] = {"type": "function", "function": {"name": request.tool_choice.name}}
-    else:
-        fields["tool_choice"] = request.tool_choice
+    match request.tool_choice:
+        case FunctionChoice(name=name):
+            fields["tool_choice"] = {"type": "function", "function": {"name": name}}
+        case AllowedTools(mode=mode, tools=tools):
+            functions = [{"type": "function", "function": {"name": tool.name}} for tool in tools]
+            allowed = {"mode": mode, "tools": functions}
+            fields["tool_choice"] = {"type": "allowed_tools", "allowed_tools": allowed}
+        case choice:
+            fields["tool_choice"] = choice
+    if request.tells_logprobs:
+        fields |= {"logprobs": True, "top_logprobs": request.top_logprobs}
     if request.text and request.text.format and request.text.format.type != "text":
         form = request.text.format
         fields["response_format"] = {"type": form.type}
@@ -127,7 +158,9 @@ def _messages(request: ResponsesRequest) -> list[dict[str, Any]]:
             output = _content(item.get("output"), index)
             messages.append({"role": "tool", "tool_call_id": item.get("call_id"), "content": output})
         elif kind == "reasoning":
-            thought += _reasoning(item.get("content"), index)
+            thought += _thought(item, index)
+        elif kind == "item_reference":
+            raise ApiError(400, f"input[{index}] refers to an item, but nothing is stored here: send it", param="input")
         else:
             raise ApiError(400, f"input[{index}] is of type {str(kind)[:50]!r}, which is not supported", param="input")
     return messages
@@ -141,20 +174,27 @@ def _think(message: dict[str, Any], thought: str) -> str:
 
 
 def _content(content: Any, index: int) -> Any:
+    """Parts keep their names: which of them are text is known to `parts.py`."""
     if not isinstance(content, list):
         return content
     for part in content:
-        if not isinstance(part, dict) or part.get("type") not in TEXT_PARTS:
+        kind = part.get("type") if isinstance(part, dict) else None
+        if not isinstance(kind, str) or not isinstance(part.get(TEXTS.get(kind, "")), str):
             raise ApiError(400, f"input[{index}] has a part that is no text; this model reads text only", param="input")
-    return [{"type": "text", "text": part.get("text")} for part in content]
+    return content
 
 
-def _reasoning(content: Any, index: int) -> str:
-    """The text of a reasoning item. Its summary is another one's, and no thought."""
-    parts = [] if content is None else content
+def _thought(item: dict[str, Any], index: int) -> str:
+    """The text of a reasoning item; that of its summary where it has no other, for there we tell it when we are asked to."""
+    content, summary = item.get("content"), item.get("summary")
+    return _texts(summary, "summary", index) if content in (None, []) else _texts(content, "content", index)
+
+
+def _texts(given: Any, name: str, index: int) -> str:
+    parts = [] if given is None else given
     if not isinstance(parts, list) or not all(isinstance(part, dict) for part in parts):
-        raise ApiError(400, f"input[{index}].content is no list of reasoning_text parts", param="input")
+        raise ApiError(400, f"input[{index}].{name} is no list of parts with text", param="input")
     texts = [part.get("text") for part in parts]
     if not all(isinstance(text, str) for text in texts):
-        raise ApiError(400, f"input[{index}] has a part without text", param="input")
+        raise ApiError(400, f"input[{index}].{name} has a part without text", param="input")
     return "".join(texts)

@@ -26,6 +26,7 @@ class CompletionRequest(Sampling):
     echo: bool = False
     suffix: str | None = None
     best_of: int | None = None
+    add_special_tokens: bool = Field(False, description="those of the tokenizer, around a prompt that is text")
     structured_outputs: StructuredOutputs | None = None
 
     @model_validator(mode="after")

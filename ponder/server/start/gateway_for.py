@@ -31,7 +31,12 @@ CHUNK_TOKENS = {"cpu": 1024, "cuda": 2048}  # of prompts, between two tokens of 
 VLLM_SHARE = 0.9  # of a device's memory, vLLM's default, for all the servers that we start together
 
 
-def open_gateway(checkpoint: Path, name: str, choice: EngineChoice = EngineChoice()) -> Gateway:  # noqa: B008 (frozen)
+def open_gateway(
+    checkpoint: Path,
+    name: str,
+    choice: EngineChoice = EngineChoice(),  # noqa: B008 (frozen)
+    other_names: Sequence[str] = (),
+) -> Gateway:
     """A gateway over the engine that was chosen. With vLLM it may take minutes, and says on standard output how it goes.
 
     Raises:
@@ -51,7 +56,7 @@ def open_gateway(checkpoint: Path, name: str, choice: EngineChoice = EngineChoic
     else:
         servers = _start_all(checkpoint, choice, factors)
         engine = VllmEngine([server.profile for server in servers], config.vocab_size, servers)
-    return Gateway(engine, renderer, name, defaults)
+    return Gateway(engine, renderer, name, defaults, other_names)
 
 
 def _open_local(checkpoint: Path, choice: EngineChoice, factors: Sequence[float]) -> ThreadedEngine:

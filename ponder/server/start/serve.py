@@ -26,6 +26,16 @@ from ponder.server.start.gateway_for import open_gateway
 
 DRAIN_S = 30.0  # what runs may take this long to end
 CLOSE_S = 5.0  # and this long to be told that it was stopped
+# How tokens are drawn where a request says nothing.
+DRAWING = (
+    "temperature",
+    "top_p",
+    "top_k",
+    "min_p",
+    "repetition_penalty",
+    "presence_penalty",
+    "frequency_penalty",
+)
 # Puts a page at / of the application: given that, the address of the API with /v1, and the model's name there. Returns what
 # lets open pages go, each of which holds a connection. ValueError: it cannot be had here, and why.
 Mount = Callable[[FastAPI, str, str], Callable[[], None]]
@@ -33,11 +43,12 @@ Mount = Callable[[FastAPI, str, str], Callable[[], None]]
 
 @dataclass(frozen=True)
 class ServeSettings:
-    """What `ponder serve` is told. `limits`: of each key, or of each address where there are no keys."""
+    """What `ponder serve` is told. `names`: what clients call the model, the first of them in metrics and on the page; none
+    is the model's own. `limits`: of each key, or of each address where there are no keys."""
 
     host: str = "127.0.0.1"
     port: int = 8000
-    name: str | None = None
+    names: tuple[str, ...] = ()
     key_file: Path | None = None
     cors_origins: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
@@ -56,7 +67,8 @@ def serve(model: str | Path, settings: ServeSettings, mount_page: Mount) -> None
     # The address first: nobody wants to hear after minutes of fetching and loading that it is taken.
     with listen(settings.host, settings.port) as listener:
         checkpoint = find_checkpoint(found.lasting).directory
-        gateway = open_gateway(checkpoint, settings.name or found.name, settings.engine)
+        name, *others = settings.names or (found.name,)
+        gateway = open_gateway(checkpoint, name, settings.engine, others)
         # A signal that comes before the server runs is remembered. (uvicorn raises the one that ended it once more at its
         # end: by then there is nothing left to do.)
         early: list[int] = []
@@ -145,14 +157,12 @@ def _mount(mount_page: Mount, app: FastAPI, listener: socket.socket, gateway: Ga
 
 def _announce(gateway: Gateway, listener: socket.socket, keys: Keys | None) -> None:
     console = Console(soft_wrap=True, highlight=False, markup=False)
-    console.print(f"Ponder serves {gateway.name} on http://{address_of(listener)}/v1  (requests and answers: /docs)")
+    names = ", ".join(gateway.names)
+    console.print(f"Ponder serves {names} on http://{address_of(listener)}/v1  (requests and answers: /docs)")
     lengths = gateway.lengths
     longer = f", up to {lengths.longest} with YaRN" if lengths.longest > lengths.context else ""
-    params = gateway.planner.defaults
-    console.print(
-        f"context {lengths.context} tokens{longer}; temperature {params.temperature:g}, top_p {params.top_p:g}, "
-        f"top_k {params.top_k}, min_p {params.min_p:g} where a request says nothing"
-    )
+    defaults = ", ".join(f"{name} {getattr(gateway.planner.defaults, name):g}" for name in DRAWING)
+    console.print(f"context {lengths.context} tokens{longer}; {defaults} where a request says nothing")
     if gateway.engine.about:
         console.print(gateway.engine.about)
     if keys is not None:
