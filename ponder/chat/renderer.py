@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from ponder.chat.call_styles import style_of
 from ponder.chat.encoder import Encoder
 from ponder.chat.markers import THINK, THINK_END, Markers
 from ponder.chat.messages import canonical_messages, split_thinking
@@ -34,6 +35,7 @@ class Renderer:
 
     `markers`: ids of the tags. `stop_ids`: tokens at which the model has finished its turn. `turn_end`: the one of
     them that ends an assistant's turn in training, or None. `token_bytes(id)`: the bytes that a token stands for.
+    `call_style`: the name of the style in which the model writes calls (ponder.chat.call_styles).
     """
 
     def __init__(self, files: Mapping[str, bytes], origin: str):
@@ -53,6 +55,7 @@ class Renderer:
         self._control_of_people = spellings({*self._encoder.control, *self.markers.written})
         self._control_of_assistant = spellings(self._encoder.control - set(ASSISTANT_TAGS))
         self.token_bytes = token_bytes(self.tokenizer)
+        self.call_style = style_of(list(sources.values()), list(self._encoder.control))
         eos, chatml = self._special_tokens.get("eos_token", ""), self.tokenizer.token_to_id("<|im_end|>")
         self.turn_end = chatml if chatml is not None else self.tokenizer.token_to_id(eos)
         ends = {self.tokenizer.token_to_id(text) for text in (eos, "<|im_end|>", "<|endoftext|>")}

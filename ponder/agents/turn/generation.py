@@ -115,7 +115,7 @@ class Generation:
             assert structure.call is not None
             # The segment ends with the JSON; the closing marker is forced.
             stops, mask = frozenset(), structure.call()
-        elif structure.call is not None:
+        elif structure.call is not None and self._markers.tool_call is not None:
             stops = stops | {self._markers.tool_call}
         if kind == "format":
             assert structure.answer is not None

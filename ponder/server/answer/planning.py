@@ -38,7 +38,15 @@ class Prepared:
         return self.plans[0].prompt
 
     def parser(self, renderer: Renderer) -> OutputParser:
-        return OutputParser(renderer, self.prompt.thinking_open, self.tools, self.tool_mode)
+        structure = self.plans[0].structure
+        return OutputParser(
+            renderer,
+            self.prompt.thinking_open,
+            self.tools,
+            self.tool_mode,
+            lenient=True,
+            bare=structure is None or structure.answer is None,
+        )
 
 
 class Planner:
