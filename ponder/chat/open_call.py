@@ -107,7 +107,7 @@ class OpenCall:
 
     def _tell(self) -> None:
         block = self.block
-        if isinstance(block, TextBlock) or block.name is None:
+        if isinstance(block, TextBlock) or not block.name:
             return
         if not self._name_checked:
             self._check_name(block.name)

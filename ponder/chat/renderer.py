@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from ponder.chat.adapting import adapted
 from ponder.chat.call_styles import style_of
 from ponder.chat.encoder import Encoder
 from ponder.chat.markers import THINK, THINK_END, Markers
@@ -13,6 +14,7 @@ from ponder.chat.messages import canonical_messages, split_thinking
 from ponder.chat.placeholders import Placeholders, spellings
 from ponder.chat.round_trip import round_trip_difference
 from ponder.chat.template import compile_template, run_template, template_sources
+from ponder.chat.template_traits import TemplateTraits, traits_of
 from ponder.chat.token_bytes import token_bytes
 from ponder.chat.tokenizer_files import json_object_in, read_files, token_text, tokenizer_in
 from ponder.chat.tool_calls import format_tool_call
@@ -48,6 +50,7 @@ class Renderer:
         sources = template_sources(files, config, origin)
         self._templates = {name: compile_template(source, origin) for name, source in sources.items()}
         self._reads_reasoning = frozenset(name for name, source in sources.items() if "reasoning_content" in source)
+        self._traits: dict[str, TemplateTraits] = {}
         names = ("bos_token", "eos_token", "unk_token", "pad_token")
         self._special_tokens = {name: text for name in names if (text := token_text(config.get(name)))}
         self.markers = Markers.of(self.tokenizer)
@@ -97,6 +100,7 @@ class Renderer:
         `enable_thinking=False`. Control tokens come from the template and, in an assistant's message, from thoughts and
         calls; in all that people and tools wrote, their spellings are ordinary text. Reasoning that `canonical_messages`
         keeps is rendered for templates that would leave it out, too.
+        Tools, calls and results that the template does not show are put into messages that it does (ponder.chat.adapting).
         Raises ValueError for messages that are malformed or that the template refuses.
         """
         text, hidden = self._templated(messages, tools, thinking, generation_prompt)
@@ -156,6 +160,17 @@ class Renderer:
         """Text of `ids`. `keep_special=False` leaves out special tokens like `<|im_end|>`; thinking tags stay."""
         return self._encoder.decode(ids, keep_special)
 
+    @property
+    def shows_tools(self) -> bool:
+        """Whether the chat template shows the functions that may be called."""
+        return self._traits_of("tool_use" if "tool_use" in self._templates else "default").tools
+
+    @property
+    def knows_thinking(self) -> bool:
+        """Whether its tokenizer or its settings have tags of thoughts. One without may have learned to write them."""
+        settings = [text for name, text in self._files.items() if name != "tokenizer.json"]
+        return self.markers.think is not None or any(b"think>" in text for text in settings)
+
     @cached_property
     def vocab_size(self) -> int:
         """One more than the highest token id; a model may have more rows, to make its matrices round."""
@@ -165,6 +180,23 @@ class Renderer:
     def longest_token(self) -> int:
         """The most bytes that a token stands for."""
         return max(len(self.token_bytes(token)) for token in range(self.vocab_size))
+
+    def _traits_of(self, template: str) -> TemplateTraits:
+        if template not in self._traits:
+            self._traits[template] = traits_of(lambda messages, tools: self._run(template, messages, tools))
+        return self._traits[template]
+
+    def _run(self, template: str, messages: Any, tools: Any, ask: bool = False, thinking: bool = True) -> str:
+        return run_template(
+            self._templates[template],
+            self.origin,
+            messages=messages,
+            tools=tools,
+            documents=None,
+            add_generation_prompt=ask,
+            enable_thinking=thinking,
+            **self._special_tokens,
+        )
 
     def _templated(
         self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]], thinking: bool, ask: bool
@@ -177,17 +209,9 @@ class Renderer:
             shown = [self._shielded(message, hidden, name) for message in canonical_messages(messages)]
         except RecursionError as error:
             raise ValueError("tools or messages are nested too deeply") from error
-        text = run_template(
-            self._templates[name],
-            self.origin,
-            messages=shown,
-            tools=given,
-            documents=None,
-            add_generation_prompt=ask,
-            enable_thinking=thinking,
-            **self._special_tokens,
-        )
-        return text, hidden
+        if given or any(message["role"] == "tool" or message.get("tool_calls") for message in shown):
+            shown, given = adapted(shown, given, self._traits_of(name), self.origin)
+        return self._run(name, shown, given, ask, thinking), hidden
 
     def _prompt(self, text: str, hidden: Placeholders) -> Prompt:
         tagged = hidden.with_tags(text)

@@ -1,6 +1,5 @@
 """Tool calls that break while they are written stay calls on each wire, and those beside them are whole."""
 
-
 import pytest
 
 from tests.server.test_chat_http import chunks
