@@ -16,7 +16,7 @@ from ponder.chat.round_trip import round_trip_difference
 from ponder.chat.template import compile_template, run_template, template_sources
 from ponder.chat.template_traits import TemplateTraits, traits_of
 from ponder.chat.token_bytes import token_bytes
-from ponder.chat.tokenizer_files import json_object_in, read_files, token_text, tokenizer_in
+from ponder.chat.tokenizer_files import json_object_in, read_files, token_text, tokenizer_in, with_template
 from ponder.chat.tool_calls import format_tool_call
 
 # An assistant's message may hold these: the model wrote them, and templates look for them.
@@ -25,11 +25,16 @@ ASSISTANT_TAGS = (THINK, THINK_END, "<tool_call>", "</tool_call>")
 
 @dataclass(frozen=True)
 class Prompt:
-    """A rendered conversation. `thinking_open`: the model continues inside a thought that the prompt has opened."""
+    """A rendered conversation. `thinking_open`: the model continues inside a thought that the prompt has opened.
+
+    `answer_ids`: the end of `ids`, where that is an answer that goes on, or of none a thought that is closed: None where no
+    answer has begun.
+    """
 
     ids: list[int]
     text: str
     thinking_open: bool
+    answer_ids: tuple[int, ...] | None = None
 
 
 class Renderer:
@@ -40,8 +45,11 @@ class Renderer:
     `call_style`: the name of the style in which the model writes calls (ponder.chat.call_styles).
     """
 
-    def __init__(self, files: Mapping[str, bytes], origin: str):
-        """`files`: contents by file name, as in a checkpoint directory; `origin`: where they are from, for errors."""
+    def __init__(self, files: Mapping[str, bytes], origin: str, call_style: str = "auto"):
+        """`files`: contents by file name, as in a checkpoint directory; `origin`: where they are from, for errors.
+
+        `call_style`: a name of CALL_STYLES, or "auto" for that of the chat template.
+        """
         config = json_object_in(files, "tokenizer_config.json", origin)
         self.origin = origin
         self._files = dict(files)
@@ -58,7 +66,8 @@ class Renderer:
         self._control_of_people = spellings({*self._encoder.control, *self.markers.written})
         self._control_of_assistant = spellings(self._encoder.control - set(ASSISTANT_TAGS))
         self.token_bytes = token_bytes(self.tokenizer)
-        self.call_style = style_of(list(sources.values()), list(self._encoder.control))
+        auto = style_of(list(sources.values()), list(self._encoder.control))
+        self.call_style = auto if call_style == "auto" else call_style
         eos, chatml = self._special_tokens.get("eos_token", ""), self.tokenizer.token_to_id("<|im_end|>")
         self.turn_end = chatml if chatml is not None else self.tokenizer.token_to_id(eos)
         ends = {self.tokenizer.token_to_id(text) for text in (eos, "<|im_end|>", "<|endoftext|>")}
@@ -66,12 +75,18 @@ class Renderer:
         self.stop_ids = frozenset((ends | set(listed if isinstance(listed, list) else [listed])) - {None})
 
     @classmethod
-    def load(cls, directory: str | Path) -> "Renderer":
+    def load(
+        cls, directory: str | Path, chat_template: str | Path | None = None, call_style: str = "auto"
+    ) -> "Renderer":
         """Reads tokenizer.json, tokenizer_config.json, the chat template and the eos ids of generation_config.json.
 
-        Raises ValueError with the remedy: no tokenizer.json, no chat template, broken JSON or Jinja.
+        `chat_template`: a file with another one, which stands for all that the checkpoint has. Raises ValueError with the
+        remedy: no tokenizer.json, no chat template, broken JSON or Jinja.
         """
-        return cls(read_files(Path(directory)), str(directory))
+        files = read_files(Path(directory))
+        if chat_template is not None:
+            files = with_template(files, Path(chat_template), str(directory))
+        return cls(files, str(directory) if chat_template is None else str(chat_template), call_style)
 
     @property
     def files(self) -> dict[str, bytes]:

@@ -20,6 +20,7 @@ from ponder.server.front.admission import Admission
 from ponder.server.front.api_keys import Keys, Limits
 from ponder.server.front.app import create_app
 from ponder.server.front.middleware import access_log
+from ponder.server.start.chat_form import ChatForm
 from ponder.server.start.checkpoint import find_checkpoint
 from ponder.server.start.engine_choice import EngineChoice
 from ponder.server.start.gateway_for import open_gateway
@@ -42,6 +43,7 @@ class ServeSettings:
     cors_origins: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
     engine: EngineChoice = field(default_factory=EngineChoice)
+    chat: ChatForm = field(default_factory=ChatForm)
 
 
 def serve(model: str | Path, settings: ServeSettings, mount_page: Mount) -> None:
@@ -56,7 +58,7 @@ def serve(model: str | Path, settings: ServeSettings, mount_page: Mount) -> None
     # The address first: nobody wants to hear after minutes of fetching and loading that it is taken.
     with listen(settings.host, settings.port) as listener:
         checkpoint = find_checkpoint(found.lasting).directory
-        gateway = open_gateway(checkpoint, settings.name or found.name, settings.engine)
+        gateway = open_gateway(checkpoint, settings.name or found.name, settings.engine, settings.chat)
         # A signal that comes before the server runs is remembered. (uvicorn raises the one that ended it once more at its
         # end: by then there is nothing left to do.)
         early: list[int] = []
@@ -153,6 +155,10 @@ def _announce(gateway: Gateway, listener: socket.socket, keys: Keys | None) -> N
         f"context {lengths.context} tokens{longer}; temperature {params.temperature:g}, top_p {params.top_p:g}, "
         f"top_k {params.top_k}, min_p {params.min_p:g} where a request says nothing"
     )
+    written = (
+        "" if gateway.renderer.shows_tools else "; tools stand in the system message, since its template shows none"
+    )
+    console.print(f"tool calls are read in the form {gateway.renderer.call_style}{written}")
     if gateway.engine.about:
         console.print(gateway.engine.about)
     if keys is not None:
