@@ -1,6 +1,7 @@
 """Answers that were cut off and are gone on with, by vLLM's field, over HTTP."""
 
 import json
+import re
 
 from tests.server.test_server_bad_input import error_of
 from tests.shared.born import ASK, NAME
@@ -51,7 +52,8 @@ def test_what_does_not_go_together(says):
         assert answer.status_code == 200 and ("x-warning" in answer.headers) == warned, "it thinks on, or not"
 
 
-FORM = {"type": "json_schema", "json_schema": {"schema": {"type": "object", "properties": {"sum": {"const": 3}}}}}
+SUM = {"type": "object", "properties": {"sum": {"const": 3}}, "required": ["sum"], "additionalProperties": False}
+FORM = {"type": "json_schema", "json_schema": {"schema": SUM}}
 
 
 def test_an_answer_of_a_form_goes_on_in_it(born):
@@ -60,8 +62,9 @@ def test_an_answer_of_a_form_goes_on_in_it(born):
     for begun in ('{"su', '{"sum": 3'):
         messages = [*ASK, {"role": "assistant", "content": begun}]
         (choice,) = born.http.post(CHAT, json=asked | {"messages": messages}).json()["choices"]
-        assert choice["finish_reason"] == "stop"
-        assert json.loads(begun + choice["message"]["content"])["sum"] == 3
+        if choice["finish_reason"] == "stop":  # a random model may write white space to the end
+            assert json.loads(begun + choice["message"]["content"]) == {"sum": 3}
+        assert re.sub(r"\s", "", begun + choice["message"]["content"]) in ('{"sum":3', '{"sum":3}')
     for begun in ("So: ", '{"sum": 4'):
         messages = [*ASK, {"role": "assistant", "content": begun}]
         refused = born.http.post(CHAT, json=asked | {"messages": messages})
