@@ -17,7 +17,8 @@ def continued(
     """The prompt that ends with the last message, an assistant's, and without the end of its turn.
 
     Where that message has reasoning and no content, it goes on inside its thought; with `thinking=False` the thought is
-    closed and the answer begins. Raises ValueError for a last message that cannot be continued.
+    closed and the answer begins. A thought that `</think>` has closed in the content stays closed. Raises ValueError for a
+    last message that cannot be continued.
     """
     *history, last = messages
     if last.get("role") != "assistant":
@@ -25,15 +26,17 @@ def continued(
     if last.get("tool_calls"):
         raise ValueError("the last message has tool calls: it is complete, and their results come next")
     reasoning, content = begun(last)
-    if not (reasoning or content):
+    shut = "</think>" in flat_text(last.get("content"), "the last message")
+    if not (reasoning or content or shut):
         raise ValueError("the last message is empty: leave it out, and there is nothing to continue")
     prompt = renderer.render(history, tools, thinking=bool(reasoning))
     written = ("" if prompt.thinking_open or not reasoning else "<think>\n") + reasoning
-    if reasoning and (content or not thinking):
+    inside = bool(reasoning) and thinking and not (content or shut)
+    if reasoning and not inside:
         written += SHORT_END
-    written += content
-    inside = bool(reasoning) and thinking and not content
-    return Prompt([*prompt.ids, *renderer.encode_written(written)], prompt.text + written, inside)
+    answer = tuple(renderer.encode_written(content))
+    ids = [*prompt.ids, *renderer.encode_written(written), *answer]
+    return Prompt(ids, prompt.text + written + content, inside, None if inside else answer)
 
 
 def begun(message: Mapping[str, Any]) -> tuple[str, str]:

@@ -6,9 +6,7 @@ from typing import Literal
 
 from ponder.chat.tool_calls import ToolCall
 
-DeltaKind = Literal[
-    "reasoning", "content", "tool_call_start", "tool_call_arguments", "tool_call_end", "tool_call_error"
-]
+DeltaKind = Literal["reasoning", "content", "tool_call_start", "tool_call_arguments", "tool_call_end"]
 
 
 @dataclass(frozen=True)
@@ -21,10 +19,8 @@ class Delta:
     | tool_call_start | `index` of the call, from 0, and the function's `name` |
     | tool_call_arguments | `index`, and in `text` the next piece of the arguments' JSON, as the model writes it |
     | tool_call_end | `index`, and the whole `tool_call`: its `arguments_text` is the pieces, joined |
-    | tool_call_error | `index` of a call that began and cannot be whole any more; `text` says why |
 
-    One call is told at a time: nothing else stands between its start and its end or error. After an error the text of
-    the call follows as content, markers included, and its index is not used again.
+    One call is told at a time: nothing else stands between its start and its end.
     """
 
     kind: DeltaKind
@@ -36,7 +32,8 @@ class Delta:
 
 @dataclass(frozen=True)
 class ToolCallError:
-    """An attempt at a call that became text. `index`: that of the call, where its start has been told, else None."""
+    """An attempt at a call that failed. It became text, or is the broken call of number `index`, since its beginning had
+    been told."""
 
     reason: str
     name: str | None = None

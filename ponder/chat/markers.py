@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from tokenizers import Tokenizer
 
 THINK, THINK_END = "<think>", "</think>"
+CALL_TAGS = ("<tool_call>", "</tool_call>")  # Hermes', which Qwen writes
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ def canonical_messages(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, 
 
     - content: None and missing become "", text parts are joined without anything between them.
     - role: `developer` becomes `system`. Templates drop roles that they do not know, so others are refused.
-    - tool calls: `{"function": {"name", "arguments"}}`, arguments as a dict (from a JSON string where needed). A string
+    - tool calls: `{"type", "function": {"name", "arguments"}}`, the type "function" where it is missing, arguments as a dict (from a JSON string where needed). A string
       that holds no JSON object stays the text that it is, and templates render what was written: a call that broke in
       the stream is in the client's history, and the conversation has to go on.
     - tool results: in the order of the calls that they answer by id (templates do not show ids), with the calls' names.
@@ -149,7 +149,7 @@ def _canonical_call(call: Any, where: str) -> dict[str, Any]:
         arguments = _object_or_text(arguments)
     elif arguments and not isinstance(arguments, Mapping):
         raise ValueError(f"{where}.function.arguments is {type(arguments).__name__}; give a JSON object")
-    identity = {key: call[key] for key in ("id", "type") if call.get(key) is not None}
+    identity = {"type": "function"} | {key: call[key] for key in ("id", "type") if call.get(key) is not None}
     if not isinstance(identity.get("id", ""), str):
         raise ValueError(f"{where}.id is {type(identity['id']).__name__}; give text")
     arguments = arguments if isinstance(arguments, str) else dict(arguments or {})

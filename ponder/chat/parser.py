@@ -13,27 +13,36 @@ with the markers between them, are the decoded output; only separators are left 
 A thought ends with its first `</think>`, in quotation marks or not. Every other tag out of its place is plain text.
 
 **Tool calls in the answer** are told as they are written: a call begins when its name is complete and one of `tools`, and
-its arguments follow piece by piece. Where it turns out later that it is no call (broken JSON, no `</tool_call>`), it
-ends with an error and its text follows as content. So the deltas, taken together, say the same however the ids were
-cut: the whole output has the text as content, a note in `tool_call_errors`, and no call; the error is for those who
-have seen the beginning already. What breaks before its name is known and allowed is content without ever having begun.
-Where an unclosed call is followed by a good one, the good one survives.
+its arguments have begun, and these follow piece by piece. What breaks before is content without ever having begun, with
+a note in `tool_call_errors`; where an unclosed call is followed by a good one, the good one survives. What has been told
+as a call stays one, in the stream and in the whole output: where it breaks later (no JSON, no `</tool_call>`), the rest
+up to `</tool_call>` belongs to its arguments, and it is noted, too. Tags in a JSON string are text. Calls of other families
+(ponder.chat.call_styles) are told when they are whole.
+
+With `lenient`, what is plainly a call is one: complete arguments of which the output has no `</tool_call>`, or whose object
+has too few or too many `}`; and an answer that is nothing but the JSON of calls (ponder.chat.bare_calls), which `bare=False`
+leaves alone: JSON is what some answers are asked for.
 
 **Tool calls inside the thought**: models draft calls while thinking, and a draft must not be carried out; but some
 make their calls there and stop. With `tool_mode="strict"` all of them are reasoning. With "act", a `<tool_call>` that
 begins a line opens a candidate. One that is well-formed, of a known name and with all required arguments is held back,
 and so is what follows it, until it is certain: where `</think>` comes later they were drafts and become reasoning;
-where the output ends first they become calls. `</think>` ends the thought wherever it stands, even in a candidate.
+where the output ends first they become calls. `</think>` ends the thought wherever it stands, but for a JSON string.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ponder.chat.bare_calls import BareCalls
+from ponder.chat.call_blocks import JsonBlock, TextBlock
+from ponder.chat.call_styles import CALL_STYLES, properties_of
 from ponder.chat.deltas import Delta, ParsedOutput, ToolCallError, joined_neighbours, text_of
+from ponder.chat.drafts import Drafts
 from ponder.chat.elements import Element, ElementReader
+from ponder.chat.markers import CALL_TAGS
+from ponder.chat.open_call import CallEnd, CallTeller, OpenCall
 from ponder.chat.renderer import Renderer
-from ponder.chat.tool_calls import ToolCall, ToolCallReader, required_arguments
+from ponder.chat.tool_calls import ToolCall, required_arguments
 
 __all__ = ["Delta", "OutputParser", "ParsedOutput", "ToolCall", "ToolCallError", "parse_output", "parsed_output"]
 
@@ -49,9 +58,11 @@ def parse_output(
     thinking_open: bool,
     tools: Sequence[Mapping[str, Any]] | None = None,
     tool_mode: ToolMode = "strict",
+    **how: bool,
 ) -> ParsedOutput:
-    """The parts of a finished output. `thinking_open` is that of the prompt (`Prompt.thinking_open`)."""
-    parser = OutputParser(renderer, thinking_open, tools, tool_mode)
+    """The parts of a finished output. `thinking_open` is that of the prompt (`Prompt.thinking_open`); `how` as in
+    `OutputParser`."""
+    parser = OutputParser(renderer, thinking_open, tools, tool_mode, **how)
     return parsed_output(parser.push(ids) + parser.finish(), parser)
 
 
@@ -67,22 +78,13 @@ def parsed_output(deltas: Sequence[Delta], parser: "OutputParser") -> ParsedOutp
     )
 
 
-@dataclass
-class _Block:
-    """A tool call that is open. `index` is set once its start has been told."""
-
-    reader: ToolCallReader = field(default_factory=ToolCallReader)
-    elements: list[Element] = field(default_factory=list)
-    name_checked: bool = False
-    index: int | None = None
-
-
 class OutputParser:
     """Parses one output: `push` ids as they are sampled, in pieces of any size, then `finish` once.
 
     `tools`: the functions that may be called, in OpenAI's form; None allows any name, an empty list none.
+    `lenient`, `bare`: see above. `answering`: an answer has begun before this output; no `<think>` opens a thought.
     `thinking`: whether the output is inside a thought now. `reasoning_tokens`: as in `ParsedOutput`, so far.
-    `tool_call_errors`: attempts at calls that became text, so far. `held_calls`: how many complete calls of the thought
+    `tool_call_errors`: attempts at calls that failed, so far. `held_calls`: how many complete calls of the thought
     are held back; if the output ended now, they would be made.
     """
 
@@ -92,27 +94,38 @@ class OutputParser:
         thinking_open: bool,
         tools: Sequence[Mapping[str, Any]] | None = None,
         tool_mode: ToolMode = "strict",
+        *,
+        lenient: bool = False,
+        bare: bool = True,
+        answering: bool = False,
     ):
         self.thinking = thinking_open
         self.reasoning_tokens = 0
         self.tool_call_errors: list[ToolCallError] = []
-        self.held_calls = 0
         self._tool_response = renderer.markers.tool_response
         self._required = None if tools is None else required_arguments(tools)
+        self._properties = properties_of(tools or ())
+        self._style = CALL_STYLES[renderer.call_style if tools else "hermes"]
         self._act = tool_mode == "act"
-        self._elements = ElementReader(renderer)
+        self._lenient = lenient
+        marks = (*CALL_TAGS, *self._style.openings, *self._style.closings) if tools else ()
+        self._elements = ElementReader(renderer, marks)
         self._tokens = 0  # read so far, without stop ids
-        self._begun = False  # something other than white space has been written: no <think> opens a thought any more
+        self._begun = answering  # more than white space has been written: no <think> opens a thought any more
         self._lead: list[str] = []  # the white space before that
         self._after_tag = thinking_open  # newlines that come now are separators
         self._line_start = True  # inside the thought
         self._newlines = 0  # at the end of the content, held back: a tool call may follow
-        self._block: _Block | None = None
-        self._calls = 0  # whose start has been told
-        self._held: list[ToolCall | str] = []  # a candidate of the thought and all that follows it
+        self._open: OpenCall | None = None
+        self._bare = BareCalls(self._properties) if tools and lenient and bare and not answering else None
+        self._teller = CallTeller()
+        self._drafts = Drafts()
         self._since_call = 0  # tokens after the last candidate
         self._draft_errors: list[ToolCallError] = []
-        self._pieces: list[Delta] = []
+
+    @property
+    def held_calls(self) -> int:
+        return self._drafts.calls
 
     @property
     def wants_stop(self) -> bool:
@@ -122,13 +135,13 @@ class OutputParser:
         written GRACE_TOKENS more. Stopping is safe at any token and `finish` then makes the calls; who does not stop
         loses nothing either, but sees no reasoning until the end. Always False with "strict".
         """
-        return bool(self._held) and self._block is None and self._since_call >= GRACE_TOKENS
+        return bool(self._drafts) and self._open is None and self._since_call >= GRACE_TOKENS
 
     def push(self, ids: Iterable[int]) -> list[Delta]:
         """What has become certain with these ids: complete characters, pieces of calls, in order."""
         for token in ids:
             unshown = token in self._elements.unshown
-            if self._held and self._block is None:
+            if self._drafts and self._open is None:
                 self._since_call += GRACE_TOKENS if unshown or token == self._tool_response else 1
             if unshown:
                 continue
@@ -142,9 +155,10 @@ class OutputParser:
         """The rest: what was held back, U+FFFD for an incomplete character, an unclosed tool call as text."""
         self._read(self._elements.rest())
         self._begin()
-        while self._block is not None:
-            self._read(self._give_up(self._block, "the call is never closed"))
-        self._make_held_calls()
+        while self._open is not None:
+            self._read(self._after_call(self._open, self._open.finish()))
+        self._make_bare_calls()
+        self._make_drafts()
         self._emit("\n" * self._newlines)
         self._newlines = 0
         return self._take()
@@ -153,11 +167,12 @@ class OutputParser:
         waiting = list(reversed(elements))
         while waiting:
             element = waiting.pop()
-            if self._block is not None:
-                # What was inside a block that turned out to be none is read again, as the text that it is. Each
+            if self._open is not None:
+                # What was inside a call that turned out to be none is read again, as the text that it is. Each
                 # <tool_call> opens a block once, and of two open ones that overlap one is in a string where the other
                 # is not; a third would break one of them. So no text is read more than a few times.
-                waiting += reversed(self._in_block(self._block, element))
+                if (end := self._open.take(element)) is not None:
+                    waiting += reversed(self._after_call(self._open, end))
             elif element.tag:
                 self._tag(element.text)
             else:
@@ -170,13 +185,25 @@ class OutputParser:
             return
         self._begin()
         if tag == "</think>" and self.thinking:
-            self._drop_held_calls()
+            self._drop_drafts()
             self.thinking, self._after_tag = False, True
             self.reasoning_tokens = self._tokens
-        elif tag == "<tool_call>" and (not self.thinking or (self._act and self._line_start)):
-            self._block, self._after_tag = _Block(), False
+        elif self._opens_call(tag):
+            self._let_bare_go()
+            self._after_tag = False
+            block = (
+                JsonBlock(self._properties, self._lenient)
+                if tag == CALL_TAGS[0]
+                else TextBlock(tag, self._style, self._properties)
+            )
+            self._open = OpenCall(block, self._teller, self._required, self._lenient, self.thinking)
         else:
             self._write(tag)
+
+    def _opens_call(self, tag: str) -> bool:
+        if tag != CALL_TAGS[0] and tag not in self._style.openings:
+            return False
+        return not self.thinking or (self._act and self._line_start)
 
     def _begin(self) -> None:
         """The output has begun: the white space before it was no place for a <think>."""
@@ -197,103 +224,67 @@ class OutputParser:
         self._after_tag = False
         if self.thinking:
             self._line_start = text.endswith("\n")
-            self._think(text)
+            (self._drafts.add if self._drafts else self._emit)(text)
             return
+        if self._bare is None:
+            self._say(text)
+        elif not self._bare.push(text):
+            self._let_bare_go()
+
+    def _say(self, text: str) -> None:
         shown = text.rstrip("\n")
         if shown:
             self._emit("\n" * self._newlines + shown)
             self._newlines = 0
         self._newlines += len(text) - len(shown)
 
-    def _in_block(self, block: _Block, element: Element) -> list[Element]:
-        """Reads on in an open call; returns what has to be read again where it is none."""
-        block.elements.append(element)
-        try:
-            if self.thinking and element == Element("</think>", tag=True):
-                raise ValueError("the thought ends inside the call")
-            if element == Element("</tool_call>", tag=True):
-                self._close(block, block.reader.close())
-                return []
-            block.reader.feed(element.text)
-            if block.reader.name is not None:
-                self._tell(block, block.reader.name)
-        except ValueError as error:
-            return self._give_up(block, str(error))
-        return []
-
-    def _tell(self, block: _Block, name: str) -> None:
-        if not block.name_checked:
-            if self._required is not None and name not in self._required:
-                raise ValueError(f"there is no tool of the name {name[:64]!r}")
-            block.name_checked = True
-        if self.thinking:
-            return
-        if block.index is None:
-            block.index = self._begin_call(name)
-        if text := block.reader.new_arguments():
-            self._pieces.append(Delta("tool_call_arguments", text, block.index))
-
-    def _close(self, block: _Block, call: ToolCall) -> None:
-        if self.thinking:
-            missing = (self._required or {}).get(call.name, frozenset()) - call.arguments.keys()
-            if missing:
-                raise ValueError(f"required arguments are missing: {', '.join(sorted(missing))}")
-            self._held.append(call)
-            self.held_calls += 1
+    def _after_call(self, opened: OpenCall, end: CallEnd) -> Sequence[Element]:
+        """Goes on behind a call that has ended; returns what has to be read again."""
+        self._open = None
+        if end.error is not None:
+            (self._draft_errors if self.thinking else self.tool_call_errors).append(end.error)
+        if end.as_text:
+            self._write(opened.block.opening)
+        elif self.thinking:
+            self._drafts.hold(end.calls, opened.text())
             self._since_call, self._line_start = 0, True
         else:
-            self._tell(block, call.name)
-            self._pieces.append(Delta("tool_call_end", index=block.index, tool_call=call))
+            for call in end.calls:
+                self._teller.make(call)
             self._newlines, self._after_tag = 0, True
-        self._block = None
+        return end.again
 
-    def _give_up(self, block: _Block, reason: str) -> list[Element]:
-        """Makes the call's opening text, and returns what was inside, to be read again."""
-        self._block = None
-        error = ToolCallError(reason, block.reader.name, block.index)
-        (self._draft_errors if self.thinking else self.tool_call_errors).append(error)
-        if block.index is not None:
-            self._pieces.append(Delta("tool_call_error", reason, block.index))
-        self._write("<tool_call>")
-        return block.elements
-
-    def _make_held_calls(self) -> None:
+    def _make_drafts(self) -> None:
         """The output ended inside the thought: its candidates are calls."""
-        after_call = False
-        for piece in self._held:
+        for piece in self._drafts.made():
             if isinstance(piece, str):
-                text = piece.lstrip("\n") if after_call else piece
-                after_call = after_call and not text
-                self._emit(text)
-                continue
-            index, after_call = self._begin_call(piece.name), True
-            self._pieces.append(Delta("tool_call_arguments", piece.arguments_text, index))
-            self._pieces.append(Delta("tool_call_end", index=index, tool_call=piece))
-        self._held, self.held_calls = [], 0
+                self._emit(piece)
+            else:
+                self._teller.make(piece)
         self.tool_call_errors += self._draft_errors
 
-    def _drop_held_calls(self) -> None:
-        """The thought is closed: its candidates were drafts."""
-        for piece in self._held:
-            self._emit(piece if isinstance(piece, str) else f"<tool_call>{piece.raw}</tool_call>")
-        self._held, self.held_calls, self._draft_errors = [], 0, []
-
-    def _begin_call(self, name: str) -> int:
-        index = self._calls
-        self._calls += 1
-        self._pieces.append(Delta("tool_call_start", index=index, name=name))
-        return index
-
-    def _think(self, text: str) -> None:
-        if self._held:
-            self._held.append(text)
-        else:
+    def _drop_drafts(self) -> None:
+        for text in self._drafts.dropped():
             self._emit(text)
+        self._draft_errors = []
+
+    def _make_bare_calls(self) -> None:
+        if self._bare is not None and (calls := self._bare.calls()):
+            self._bare = None
+            for call in calls:
+                self._teller.make(call)
+        self._let_bare_go()
+
+    def _let_bare_go(self) -> None:
+        """What has been held back for a bare call is text."""
+        if self._bare is not None:
+            held, self._bare = "".join(self._bare.held), None
+            self._say(held)
 
     def _emit(self, text: str) -> None:
         if text:
-            self._pieces.append(Delta("reasoning" if self.thinking else "content", text))
+            self._teller.pieces.append(Delta("reasoning" if self.thinking else "content", text))
 
     def _take(self) -> list[Delta]:
-        taken, self._pieces = joined_neighbours(self._pieces), []
+        taken, self._teller.pieces = joined_neighbours(self._teller.pieces), []
         return taken

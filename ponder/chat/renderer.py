@@ -6,14 +6,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from ponder.chat.adapting import adapted
+from ponder.chat.call_styles import style_of
 from ponder.chat.encoder import Encoder
 from ponder.chat.markers import THINK, THINK_END, Markers
 from ponder.chat.messages import canonical_messages, split_thinking
 from ponder.chat.placeholders import Placeholders, spellings
 from ponder.chat.round_trip import round_trip_difference
 from ponder.chat.template import compile_template, run_template, template_sources
+from ponder.chat.template_traits import TemplateTraits, traits_of
 from ponder.chat.token_bytes import token_bytes
-from ponder.chat.tokenizer_files import json_object_in, read_files, token_text, tokenizer_in
+from ponder.chat.tokenizer_files import json_object_in, read_files, token_text, tokenizer_in, with_template
 from ponder.chat.tool_calls import format_tool_call
 
 # An assistant's message may hold these: the model wrote them, and templates look for them.
@@ -22,11 +25,16 @@ ASSISTANT_TAGS = (THINK, THINK_END, "<tool_call>", "</tool_call>")
 
 @dataclass(frozen=True)
 class Prompt:
-    """A rendered conversation. `thinking_open`: the model continues inside a thought that the prompt has opened."""
+    """A rendered conversation. `thinking_open`: the model continues inside a thought that the prompt has opened.
+
+    `answer_ids`: the end of `ids`, where that is an answer that goes on, or of none a thought that is closed: None where no
+    answer has begun.
+    """
 
     ids: list[int]
     text: str
     thinking_open: bool
+    answer_ids: tuple[int, ...] | None = None
 
 
 class Renderer:
@@ -34,10 +42,14 @@ class Renderer:
 
     `markers`: ids of the tags. `stop_ids`: tokens at which the model has finished its turn. `turn_end`: the one of
     them that ends an assistant's turn in training, or None. `token_bytes(id)`: the bytes that a token stands for.
+    `call_style`: the name of the style in which the model writes calls (ponder.chat.call_styles).
     """
 
-    def __init__(self, files: Mapping[str, bytes], origin: str):
-        """`files`: contents by file name, as in a checkpoint directory; `origin`: where they are from, for errors."""
+    def __init__(self, files: Mapping[str, bytes], origin: str, call_style: str = "auto"):
+        """`files`: contents by file name, as in a checkpoint directory; `origin`: where they are from, for errors.
+
+        `call_style`: a name of CALL_STYLES, or "auto" for that of the chat template.
+        """
         config = json_object_in(files, "tokenizer_config.json", origin)
         self.origin = origin
         self._files = dict(files)
@@ -46,6 +58,7 @@ class Renderer:
         sources = template_sources(files, config, origin)
         self._templates = {name: compile_template(source, origin) for name, source in sources.items()}
         self._reads_reasoning = frozenset(name for name, source in sources.items() if "reasoning_content" in source)
+        self._traits: dict[str, TemplateTraits] = {}
         names = ("bos_token", "eos_token", "unk_token", "pad_token")
         self._special_tokens = {name: text for name in names if (text := token_text(config.get(name)))}
         self.markers = Markers.of(self.tokenizer)
@@ -53,6 +66,8 @@ class Renderer:
         self._control_of_people = spellings({*self._encoder.control, *self.markers.written})
         self._control_of_assistant = spellings(self._encoder.control - set(ASSISTANT_TAGS))
         self.token_bytes = token_bytes(self.tokenizer)
+        auto = style_of(list(sources.values()), list(self._encoder.control))
+        self.call_style = auto if call_style == "auto" else call_style
         eos, chatml = self._special_tokens.get("eos_token", ""), self.tokenizer.token_to_id("<|im_end|>")
         self.turn_end = chatml if chatml is not None else self.tokenizer.token_to_id(eos)
         ends = {self.tokenizer.token_to_id(text) for text in (eos, "<|im_end|>", "<|endoftext|>")}
@@ -60,12 +75,18 @@ class Renderer:
         self.stop_ids = frozenset((ends | set(listed if isinstance(listed, list) else [listed])) - {None})
 
     @classmethod
-    def load(cls, directory: str | Path) -> "Renderer":
+    def load(
+        cls, directory: str | Path, chat_template: str | Path | None = None, call_style: str = "auto"
+    ) -> "Renderer":
         """Reads tokenizer.json, tokenizer_config.json, the chat template and the eos ids of generation_config.json.
 
-        Raises ValueError with the remedy: no tokenizer.json, no chat template, broken JSON or Jinja.
+        `chat_template`: a file with another one, which stands for all that the checkpoint has. Raises ValueError with the
+        remedy: no tokenizer.json, no chat template, broken JSON or Jinja.
         """
-        return cls(read_files(Path(directory)), str(directory))
+        files = read_files(Path(directory))
+        if chat_template is not None:
+            files = with_template(files, Path(chat_template), str(directory))
+        return cls(files, str(directory) if chat_template is None else str(chat_template), call_style)
 
     @property
     def files(self) -> dict[str, bytes]:
@@ -94,6 +115,7 @@ class Renderer:
         `enable_thinking=False`. Control tokens come from the template and, in an assistant's message, from thoughts and
         calls; in all that people and tools wrote, their spellings are ordinary text. Reasoning that `canonical_messages`
         keeps is rendered for templates that would leave it out, too.
+        Tools, calls and results that the template does not show are put into messages that it does (ponder.chat.adapting).
         Raises ValueError for messages that are malformed or that the template refuses.
         """
         text, hidden = self._templated(messages, tools, thinking, generation_prompt)
@@ -153,6 +175,17 @@ class Renderer:
         """Text of `ids`. `keep_special=False` leaves out special tokens like `<|im_end|>`; thinking tags stay."""
         return self._encoder.decode(ids, keep_special)
 
+    @property
+    def shows_tools(self) -> bool:
+        """Whether the chat template shows the functions that may be called."""
+        return self._traits_of("tool_use" if "tool_use" in self._templates else "default").tools
+
+    @property
+    def knows_thinking(self) -> bool:
+        """Whether its tokenizer or its settings have tags of thoughts. One without may have learned to write them."""
+        settings = [text for name, text in self._files.items() if name != "tokenizer.json"]
+        return self.markers.think is not None or any(b"think>" in text for text in settings)
+
     @cached_property
     def vocab_size(self) -> int:
         """One more than the highest token id; a model may have more rows, to make its matrices round."""
@@ -162,6 +195,23 @@ class Renderer:
     def longest_token(self) -> int:
         """The most bytes that a token stands for."""
         return max(len(self.token_bytes(token)) for token in range(self.vocab_size))
+
+    def _traits_of(self, template: str) -> TemplateTraits:
+        if template not in self._traits:
+            self._traits[template] = traits_of(lambda messages, tools: self._run(template, messages, tools))
+        return self._traits[template]
+
+    def _run(self, template: str, messages: Any, tools: Any, ask: bool = False, thinking: bool = True) -> str:
+        return run_template(
+            self._templates[template],
+            self.origin,
+            messages=messages,
+            tools=tools,
+            documents=None,
+            add_generation_prompt=ask,
+            enable_thinking=thinking,
+            **self._special_tokens,
+        )
 
     def _templated(
         self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]], thinking: bool, ask: bool
@@ -174,17 +224,9 @@ class Renderer:
             shown = [self._shielded(message, hidden, name) for message in canonical_messages(messages)]
         except RecursionError as error:
             raise ValueError("tools or messages are nested too deeply") from error
-        text = run_template(
-            self._templates[name],
-            self.origin,
-            messages=shown,
-            tools=given,
-            documents=None,
-            add_generation_prompt=ask,
-            enable_thinking=thinking,
-            **self._special_tokens,
-        )
-        return text, hidden
+        if given or any(message["role"] == "tool" or message.get("tool_calls") for message in shown):
+            shown, given = adapted(shown, given, self._traits_of(name), self.origin)
+        return self._run(name, shown, given, ask, thinking), hidden
 
     def _prompt(self, text: str, hidden: Placeholders) -> Prompt:
         tagged = hidden.with_tags(text)

@@ -53,13 +53,15 @@ class ThinkingPolicy:
     """Whether and how long to think.
 
     `budget`: most tokens of thought, None for no limit. `effort`: the one that was asked for, None where none was.
-    `answer_reserve`: tokens of max_tokens that are kept for the answer; None for the usual, 0 for none.
+    `answer_reserve`: tokens of max_tokens that are kept for the answer; None for the usual, 0 for none. `asked`: a request
+    says to think, or for how long.
     """
 
     enabled: bool = True
     budget: int | None = None
     effort: str | None = None
     answer_reserve: int | None = None
+    asked: bool = False
 
     def limits(self, max_tokens: int | None) -> tuple[bool, int | None]:
         """Whether to think, and after how many tokens the thought has to end (None: never), in an output of max_tokens.
@@ -95,6 +97,7 @@ def resolve_thinking(request: Mapping[str, Any], default: ThinkingPolicy = Think
         budget=budget if budget is not None else EFFORT_BUDGETS[effort] if effort else default.budget,
         effort=effort if effort or budget is not None else default.effort,
         answer_reserve=default.answer_reserve if reserve is None else _tokens("answer_reserve", reserve),
+        asked=bool(enabled),
     )
 
 

@@ -28,6 +28,18 @@ def read_files(directory: Path) -> dict[str, bytes]:
     return {path.relative_to(directory).as_posix(): path.read_bytes() for path in paths if path.is_file()}
 
 
+def with_template(files: Mapping[str, bytes], template: Path, origin: str) -> dict[str, bytes]:
+    """A checkpoint's files with `template` in the place of all its chat templates. Raises ValueError where it is no text."""
+    try:
+        text = template.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"the chat template {template} cannot be read: {error}; give a Jinja file in UTF-8") from error
+    name = "tokenizer_config.json"
+    config = {key: value for key, value in json_object_in(files, name, origin).items() if key != "chat_template"}
+    kept = {name: content for name, content in files.items() if not name.startswith(NAMED_TEMPLATES)}
+    return kept | {name: json.dumps(config).encode(), TEMPLATE_FILE: text.encode()}
+
+
 def tokenizer_in(files: Mapping[str, bytes], origin: str) -> Tokenizer:
     """The tokenizer of `files`, with nothing that cuts or pads. ValueError where there is none or it is broken."""
     if "tokenizer.json" not in files:

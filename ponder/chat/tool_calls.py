@@ -15,11 +15,12 @@ class ToolCall:
     """One call that the model asked for.
 
     `raw` is the text between the markers, unchanged; `arguments_text` the JSON object of the arguments, as the model
-    wrote it ("{}" where it wrote none).
+    wrote it ("{}" where it wrote none). Of a call that broke after its arguments had begun, `arguments_text` is what
+    there is of them, and `arguments` is `raw`: a text, which no reader takes for arguments.
     """
 
     name: str
-    arguments: dict[str, Any]
+    arguments: dict[str, Any] | str
     raw: str
     arguments_text: str
 
@@ -30,11 +31,16 @@ class ToolCallReader:
     The keys are `name` and `arguments` (Llama's `parameters` does as well), in any order, each at most once; others are
     passed over. Arguments are an object, a JSON string that holds one, or missing, null or blank for none.
 
-    `name`: the function's name, once its closing quote has been read. After an error the reader is spent.
+    `lenient`: one `}` too many behind the object is passed over.
+    `name`: the function's name, once its closing quote has been read. After an error the reader reads no more; `unread`
+    is what it has not read of the text that it was fed then.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, lenient: bool = False) -> None:
         self.name: str | None = None
+        self.unread = ""
+        self._read_inside_of_it = 0  # characters of a piece of a string that holds the arguments
+        self._spare = lenient
         self._scanner = JsonScanner()
         self._inside: JsonScanner | None = None  # of arguments that are given as a JSON string
         self._raw: list[str] = []
@@ -56,17 +62,35 @@ class ToolCallReader:
         self._raw.append(text)
         at = 0
         while at < len(text):
-            start, at = at, self._scanner.step(text, at)
-            self._read(text[start:at])
+            start = at
+            if self._spare and self._scanner.done and text[at] == "}":
+                self._spare, at = False, at + 1
+                continue
+            try:
+                at = self._scanner.step(text, at)
+                self._read(text[start:at])
+            except ValueError:
+                self.unread = text[start + self._read_inside_of_it :]
+                raise
 
     def new_arguments(self) -> str:
         """What has been read of the arguments' JSON object since the last time."""
         new, self._told = self._arguments[self._told :], len(self._arguments)
         return "".join(new)
 
-    def close(self) -> ToolCall:
-        """The call, where the markers end. Raises ValueError where it is not whole."""
-        if not self._scanner.done:
+    @property
+    def raw(self) -> str:
+        return "".join(self._raw)
+
+    @property
+    def arguments_text(self) -> str:
+        """What has been read of the arguments' JSON object."""
+        return "".join(self._arguments)
+
+    def close(self, cut: bool = False) -> ToolCall:
+        """The call, where the markers end. Raises ValueError where it is not whole. `cut`: the object around the arguments
+        may be broken, if they are whole themselves."""
+        if not self._scanner.done and not (cut and self._arguments):
             raise ValueError("the JSON object is not complete")
         if self.name is None:
             raise ValueError('the call has no "name"')
@@ -74,8 +98,7 @@ class ToolCallReader:
             raise ValueError("the arguments are a string that holds no complete JSON object")
         if not self._arguments:
             self._arguments.append("{}")
-        arguments = "".join(self._arguments)
-        return ToolCall(self.name, json_object(arguments), "".join(self._raw), arguments)
+        return ToolCall(self.name, json_object(self.arguments_text), self.raw, self.arguments_text)
 
     def _read(self, piece: str) -> None:
         scanner = self._scanner
@@ -127,9 +150,11 @@ class ToolCallReader:
     def _read_inside(self, inside: JsonScanner, text: str) -> None:
         at = 0
         while at < len(text):
-            start, at = at, inside.step(text, at)
+            start = self._read_inside_of_it = at
+            at = inside.step(text, at)
             if inside.depth or text[start] == "}":  # not the white space around the object
                 self._arguments.append(text[start:at])
+        self._read_inside_of_it = 0
 
 
 def parse_tool_call(raw: str) -> ToolCall | None:
@@ -142,20 +167,27 @@ def parse_tool_call(raw: str) -> ToolCall | None:
         return None
 
 
-def required_arguments(tools: Sequence[Mapping[str, Any]]) -> dict[str, frozenset[str]]:
-    """The names of the functions in `tools` (OpenAI's form, or the bare functions) and what each of them requires.
+def functions_of(tools: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """The functions in `tools` (OpenAI's form, or the bare functions), by name.
 
     Whatever has another form is passed over: saying so is the business of those who read requests.
     """
-    required: dict[str, frozenset[str]] = {}
+    functions: dict[str, Mapping[str, Any]] = {}
     for tool in tools:
         function = tool.get("function", tool) if isinstance(tool, Mapping) else None
-        if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
-            continue
+        if isinstance(function, Mapping) and isinstance(function.get("name"), str):
+            functions[function["name"]] = function
+    return functions
+
+
+def required_arguments(tools: Sequence[Mapping[str, Any]]) -> dict[str, frozenset[str]]:
+    """The names of the functions in `tools` and what each of them requires."""
+    required: dict[str, frozenset[str]] = {}
+    for name, function in functions_of(tools).items():
         schema = function.get("parameters")
         listed = schema.get("required") if isinstance(schema, Mapping) else None
         names = listed if isinstance(listed, list | tuple) else ()
-        required[function["name"]] = frozenset(name for name in names if isinstance(name, str))
+        required[name] = frozenset(name for name in names if isinstance(name, str))
     return required
 
 

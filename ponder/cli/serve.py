@@ -61,6 +61,17 @@ def serve(
     context: Annotated[
         int | None, typer.Option(min=1, help="most tokens of a prompt and its answer. Default: what the model has")
     ] = None,
+    chat_template: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="a Jinja file, in the place of the model's own chat template"),
+    ] = None,
+    tool_parser: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|hermes|qwen_coder|llama|mistral|deepseek",
+            help="the marks in which the model writes tool calls; auto reads them off the chat template",
+        ),
+    ] = "auto",
     vllm_python: Annotated[
         Path | None,
         typer.Option(help="the Python of the environment that vLLM is installed in: Ponder starts and ends vLLM"),
@@ -83,6 +94,7 @@ def serve(
     """Serve a model over OpenAI's API. Ctrl+C finishes what has been taken on."""
     from ponder.clients.page import mount
     from ponder.server.front.api_keys import Limits
+    from ponder.server.start.chat_form import ChatForm
     from ponder.server.start.engine_choice import EngineChoice, parse_factors
     from ponder.server.start.memory import parse_bytes
     from ponder.server.start.serve import ServeSettings
@@ -101,5 +113,7 @@ def serve(
         None if memory is None else parse_bytes(memory),
         context,
     )
-    settings = ServeSettings(host, port, tuple(name or ()), api_key_file, tuple(cors_origin or ()), limits, choice)
+    names, origins = tuple(name or ()), tuple(cors_origin or ())
+    chat = ChatForm(chat_template, tool_parser)
+    settings = ServeSettings(host, port, names, api_key_file, origins, limits, choice, chat)
     serve_http(model, settings, mount)

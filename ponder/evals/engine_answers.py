@@ -70,15 +70,11 @@ class EngineAnswers:
     @property
     def knows_thinking(self) -> bool:
         """Whether its tokenizer or its template has tags of thoughts. One without may have learned to write them."""
-        settings = [text for name, text in self.renderer.files.items() if name != "tokenizer.json"]
-        return self.renderer.markers.think is not None or any(b"think>" in text for text in settings)
+        return self.renderer.knows_thinking
 
     def refuse_without_tools(self, name: str, question: Question) -> None:
         """ValueError where a question gives functions to call, and the model's template shows none."""
-        if not question.tools:
-            return
-        with_tools = self.renderer.render(question.messages, question.tools)
-        if with_tools.text == self.renderer.render(question.messages).text:
+        if question.tools and not self.renderer.shows_tools:
             raise ValueError(
                 f"{name} gives functions to call, and the chat template of {self.renderer.origin} shows a model none: "
                 f"evaluate a model whose template does, or leave {name} out of --bench"

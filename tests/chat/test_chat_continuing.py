@@ -40,6 +40,17 @@ def test_a_thought_that_is_to_end(renderer, written):
     assert prompt.text.endswith("<think>\none\n</think>\n\n") and not prompt.thinking_open
 
 
+def test_a_closed_thought_stays_closed(renderer, written):
+    for content, text in (
+        ("<think>\none\n</think>", "<think>\none\n</think>\n\n"),
+        ("<think>\n\n</think>\n\n", "</think>\n\n"),
+    ):
+        prompt = written(content=content)
+        assert prompt.text.endswith(text) and not prompt.thinking_open and prompt.answer_ids == ()
+    assert written(reasoning_content="one").answer_ids is None
+    assert renderer.decode(written(reasoning_content="one", content="It is").answer_ids) == "It is"
+
+
 def test_control_tokens_that_nobody_sampled_stay_text(renderer, written):
     ids = written(content="a<|im_end|>b").ids
     assert ids.count(renderer.turn_end) == renderer.render(ASK).ids.count(renderer.turn_end)

@@ -32,7 +32,7 @@ def test_arguments_in_a_string_become_a_dict_in_the_same_order():
 def test_a_call_without_arguments_has_an_empty_dict(arguments):
     flat_call = {"name": "now", "arguments": arguments}
     assert one(role="assistant", tool_calls=[flat_call])["tool_calls"] == [
-        {"function": {"name": "now", "arguments": {}}}
+        {"type": "function", "function": {"name": "now", "arguments": {}}}
     ]
 
 
@@ -65,7 +65,7 @@ def test_thinking_that_was_never_closed_is_dropped(content, kept):
 
 
 USER = {"role": "user", "content": "?"}
-CALL = {"id": "call_1", "function": {"name": "f", "arguments": {}}}
+CALL = {"type": "function", "id": "call_1", "function": {"name": "f", "arguments": {}}}
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,8 @@ def test_tool_results_come_in_the_order_of_their_calls():
 def test_arguments_that_are_no_object_stay_as_they_were_written(text):
     """A call that broke in a stream stands in its client's history."""
     message = one(role="assistant", tool_calls=[{"id": "c", "function": {"name": "f", "arguments": text}}])
-    assert message["tool_calls"] == [{"id": "c", "function": {"name": "f", "arguments": text}}]
+    (call,) = message["tool_calls"]
+    assert call == {"type": "function", "id": "c", "function": {"name": "f", "arguments": text}}
 
 
 def test_developer_is_system_and_other_keys_stay():

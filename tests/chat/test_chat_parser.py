@@ -5,9 +5,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ponder.chat.parser import Delta, OutputParser, ParsedOutput, ToolCall, parse_output, parsed_output
+from ponder.chat.parser import Delta, OutputParser, ParsedOutput, ToolCall, ToolCallError, parse_output, parsed_output
 from ponder.chat.renderer import Renderer
-from ponder.chat.tool_calls import parse_tool_call, required_arguments
+from ponder.chat.tool_calls import ToolCallReader, required_arguments
 
 GOOD = '\n{"name": "add", "arguments": {"a": 1}}\n'
 BAD = '\n{"name": "add", "arguments": {"a": \n'
@@ -66,26 +66,38 @@ def test_calls_with_text_around_them(renderer):
     assert (output.content, output.tool_calls) == ("Both.Done.\n", (CALL, CALL))
 
 
+def broken(text: str, arguments: str) -> ToolCall:
+    return ToolCall("add", text, text, arguments)
+
+
 def test_a_malformed_call_becomes_text_and_others_survive(renderer):
-    good, bad = f"<tool_call>{GOOD}</tool_call>", f"<tool_call>{BAD}</tool_call>"
+    good, bad = f"<tool_call>{GOOD}</tool_call>", '<tool_call>\n{"name": "add",,\n</tool_call>'
     output = parsed(renderer, f"</think>\n\n{good}\n{bad}\n{good}\n{bad}")
     assert (output.content, output.tool_calls) == (bad + bad, (CALL, CALL))
     alone = parsed(renderer, f"Look:\n\n{bad}\n", thinking_open=False)
     assert alone.content == f"Look:\n\n{bad}\n"
 
 
+def test_calls_around_one_that_breaks_in_its_arguments_survive(renderer):
+    good, bad = f"<tool_call>{GOOD}</tool_call>", f"<tool_call>{BAD}</tool_call>"
+    output = parsed(renderer, f"</think>\n\n{good}\n{bad}\n{good}\n")
+    assert (output.content, output.tool_calls) == ("", (CALL, broken(BAD, '{"a": \n'), CALL))
+
+
 def test_a_call_after_an_unclosed_one_survives(renderer):
     output = parsed(renderer, f"<tool_call>{BAD}<tool_call>{GOOD}</tool_call>", thinking_open=False)
-    assert (output.content, output.tool_calls) == (f"<tool_call>{BAD}".rstrip("\n"), (CALL,))
+    assert (output.content, output.tool_calls) == ("", (broken(BAD, '{"a": \n'), CALL))
 
 
 def test_tags_inside_arguments_are_text(renderer):
-    raw = '{"name": "say", "arguments": {"text": "<tool_call> </think> <think>"}}'
+    raw = '{"name": "say", "arguments": {"text": "<tool_call> </think> </tool_call> <think>"}}'
     (call,) = parsed(renderer, f"<tool_call>{raw}</tool_call>", thinking_open=False).tool_calls
-    assert call.arguments == {"text": "<tool_call> </think> <think>"}
+    assert call.arguments == {"text": "<tool_call> </think> </tool_call> <think>"}
+    thought = parse_output(renderer.encode(f"so\n<tool_call>{raw}</tool_call>"), renderer, True, None, "act")
+    assert thought.tool_calls == (call,) and not thought.thinking_closed
 
 
-def test_an_unclosed_call_becomes_text_at_the_end(renderer):
+def test_an_unclosed_call_is_a_broken_one_at_the_end(renderer):
     text = f"So\n<tool_call>{GOOD}"
     parser = OutputParser(renderer, thinking_open=False)
     assert parser.push(renderer.encode(text)) == [
@@ -93,10 +105,8 @@ def test_an_unclosed_call_becomes_text_at_the_end(renderer):
         Delta("tool_call_start", index=0, name="add"),
         Delta("tool_call_arguments", '{"a": 1}', 0),
     ]
-    assert parser.finish() == [
-        Delta("tool_call_error", "the call is never closed", 0),
-        Delta("content", f"\n<tool_call>{GOOD}"),
-    ]
+    assert parser.finish() == [Delta("tool_call_end", index=0, tool_call=broken(GOOD, '{"a": 1}'))]
+    assert parser.tool_call_errors == [ToolCallError("the call is never closed", "add", 0)]
 
 
 def test_a_model_that_stops_at_calls_still_makes_them(variant):
@@ -149,7 +159,6 @@ def test_a_flood_of_one_token_is_kept(renderer, text):
 # A reading of whole outputs by regular expressions, as independent of the state machine as can be: markers become
 # private characters, everything between them is decoded by the tokenizers library.
 TAGS = {"<think>": "\ue000", "</think>": "\ue001", "<tool_call>": "\ue002", "</tool_call>": "\ue003"}
-BLOCK = re.compile("(\n*)\ue002([^\ue003]*)\ue003(\n*)")
 TOOLS = [
     {"type": "function", "function": {"name": "add", "parameters": {"required": ["a"]}}},
     {"name": "now", "parameters": {}},
@@ -182,45 +191,91 @@ def read_whole(
         text, thinking_open = text[opened.end() :], True
     elif thinking_open:
         text = text.lstrip("\n")
-    reasoning, closed = "", True
+    thought, closed = [], True
     if thinking_open:
-        reasoning, closed, text = text.partition("\ue001")
+        thought, closed, text = read_thought(text, tools, act)
         text = text.lstrip("\n")
-    thought = with_calls(reasoning, tools, inside_thought=True) if act and not closed else [reasoning]
-    content = with_calls(text, tools, inside_thought=False)
-    return as_texts(thought), as_texts(content), bool(closed)
+    return as_texts(thought), as_texts(with_calls(text, tools)), closed
 
 
 def as_texts(pieces: list[str | ToolCall]) -> list[str | ToolCall]:
     return [as_text(each) if isinstance(each, str) else each for each in pieces]
 
 
-def with_calls(text: str, tools: list | None, inside_thought: bool) -> list[str | ToolCall]:
-    """Text and calls. Of each block up to </tool_call>, the call begins at the first <tool_call> that makes it one."""
+def call_at(text: str, at: int, tools: list | None) -> tuple[ToolCall, int] | None:
+    """The call whose opening stands at `at`, whole or broken after its beginning had been told, and where it ends."""
+    reader, arguments, quoted = ToolCallReader(), "", False
+    names = None if tools is None else required_arguments(tools)
+    place, rest = at + 1, None
+    while place < len(text) and (text[place] != "\ue003" or reader.in_string):
+        quoted = quoted or text[place] == "\ue003"
+        try:
+            reader.feed(as_text(text[place]))
+        except ValueError:
+            rest = place
+            break
+        if names is not None and reader.name is not None and reader.name not in names:
+            return None
+        arguments += reader.new_arguments() if reader.name is not None else ""
+        place += 1
+    if rest is None:
+        rest = place
+        try:
+            if place == len(text):
+                raise ValueError("never closed")
+            return reader.close(), place + 1
+        except ValueError:
+            pass
+    if not arguments:
+        return None
+    end = rest if quoted else next((p for p in range(rest, len(text)) if text[p] in "\ue002\ue003"), len(text))
+    raw = as_text(text[at + 1 : end])
+    call = ToolCall(reader.name, raw, raw, arguments + as_text(text[rest:end]))
+    return call, end + (text[end : end + 1] == "\ue003" and not quoted)
+
+
+def read_thought(text: str, tools: list | None, act: bool) -> tuple[list[str | ToolCall], bool, str]:
+    """The thought, whether it has ended, and what follows it."""
+    required = required_arguments(tools or [])
+    pieces, at, after_call, written = [], 0, True, 0
+    while at < len(text) and text[at] != "\ue001":
+        if act and text[at] == "\ue002" and (after_call or text[at - 1] == "\n"):
+            made = call_at(text, at, tools)
+            if made and isinstance(made[0].arguments, dict):
+                call, end = made
+                if required.get(call.name, set()) <= call.arguments.keys():
+                    pieces += [text[written:at], call]
+                    at = written = end
+                    after_call = True
+                    continue
+        after_call = False
+        at += 1
+    if at < len(text):
+        return [text[:at]], True, text[at + 1 :]
+    # Newlines behind a call separate it from what follows.
+    rest = [*pieces, text[written:]]
+    return (
+        [
+            part.lstrip("\n") if isinstance(part, str) and place and not isinstance(rest[place - 1], str) else part
+            for place, part in enumerate(rest)
+        ],
+        False,
+        "",
+    )
+
+
+def with_calls(text: str, tools: list | None) -> list[str | ToolCall]:
+    """Text and calls of an answer."""
     pieces: list[str | ToolCall] = []
-    at = after_call = 0
-    while block := BLOCK.search(text, at):
-        parts = block[2].split("\ue002")
-        place = block.start(2) - 1
-        for number in range(len(parts)):
-            call = parse_tool_call(as_text("\ue002".join(parts[number:])))
-            allowed = call and (tools is None or call.name in required_arguments(tools))
-            if allowed and inside_thought:
-                line_start = place == after_call or text[place - 1] == "\n"
-                allowed = line_start and required_arguments(tools or []).get(call.name, set()) <= call.arguments.keys()
-            if allowed:
-                break
-            place += len(parts[number]) + 1
-        else:  # text up to the newlines behind it, which may belong to a call that follows
-            pieces.append(text[at : block.end(2) + 1])
-            at = block.end(2) + 1
+    at = written = 0
+    while (at := text.find("\ue002", at)) >= 0:
+        made = call_at(text, at, tools)
+        if made is None:
+            at += 1
             continue
-        before = text[at:place]
-        pieces += [before if inside_thought else before.rstrip("\n"), call]
-        at = block.end()
-        # Where newlines follow, the next line begins behind them.
-        after_call = block.end()
-    return [*pieces, text[at:]]
+        pieces += [text[written:at].rstrip("\n"), made[0]]
+        at = written = re.compile("\n*").match(text, made[1]).end()
+    return [*pieces, text[written:]]
 
 
 def joined(deltas: list[Delta | str | ToolCall]) -> list[str | ToolCall]:
@@ -241,6 +296,7 @@ def texts_in(pieces: list[str | ToolCall]) -> str:
 TEXTS = ["<think>", "</think>", "<tool_call>", "</tool_call>", "<tool_response>", "<|im_end|>", "<|im_start|>"]
 TEXTS += ["\n", "\n\n", " ", "a", "So 4.", "中", "\U0001f914", GOOD, BAD, "{}", f"<tool_call>{GOOD}</tool_call>"]
 TEXTS += ['<tool_call>{"name": "now"}</tool_call>', '<tool_call>{"name": "add"}</tool_call>', '{"name": "ad", ']
+TEXTS += [f"<tool_call>{BAD}", '<tool_call>{"name": "add", "arguments": {"a": "</tool_call>']
 TEXTS += ["<thi", "nk>", "</", "think>", "</think>{", "<think>\n", "</think>\n\n", "`</think>`", "<", " <think"]
 TEXTS += ['{"name": "add", "arguments": {"a": "', '"}}', '{"arguments": {"a": 1}, "name": "add"', "}", '"', "\\"]
 
@@ -325,8 +381,6 @@ def check_calls(deltas: list[Delta]) -> None:
         elif delta.kind == "tool_call_end":
             assert (delta.tool_call.name, delta.tool_call.arguments_text) == (begun, pieces)
             begun = None
-        elif delta.kind == "tool_call_error":
-            begun = None
     assert begun is None
 
 
@@ -350,4 +404,6 @@ def test_only_newlines_and_the_opening_tag_are_left_out(renderer, qwen, written,
         elif delta.kind == "tool_call_end":
             again += f"<tool_call>{delta.tool_call.raw}</tool_call>"
     again += "</think>" if thinking and not parser.thinking else ""
-    assert again.replace("\n", "") == spoken.replace("\n", "")
+    # A broken call may have no </tool_call>.
+    again, spoken = (re.sub("\n|</tool_call>", "", text) for text in (again, spoken))
+    assert again == spoken

@@ -6,8 +6,10 @@ from itertools import groupby
 
 import pytest
 
+from ponder.chat.deltas import text_of
 from ponder.chat.json_scanner import JsonScanner
-from ponder.chat.parser import GRACE_TOKENS, Delta, OutputParser, ToolCallError, parse_output
+from ponder.chat.parser import GRACE_TOKENS, Delta, OutputParser, ToolCallError, parse_output, parsed_output
+from ponder.chat.tool_calls import json_object
 
 TOOLS = [
     {"type": "function", "function": {"name": "add", "parameters": {"type": "object", "required": ["a"]}}},
@@ -78,17 +80,31 @@ def test_a_name_that_is_no_tool_is_content_at_once(renderer):
     assert parse_output(renderer.encode(CALL), renderer, False, []).content == CALL
 
 
-def test_a_call_that_breaks_after_its_beginning_ends_with_an_error(renderer):
+def test_what_was_told_as_a_call_stays_one(renderer):
+    """The rest up to </tool_call> belongs to its arguments, which no reader takes for an object."""
     broken = '\n<tool_call>{"name": "add", "arguments": {"a": ]}}</tool_call>'
-    deltas, rest, parser = stream(renderer, f"So{CALL}{broken}{CALL}")
+    deltas, rest, parser = stream(renderer, f"So{CALL}{broken}{CALL}\nDone.")
     kinds = [kind for kind, _ in groupby(delta.kind for delta in deltas if delta.kind != "tool_call_arguments")]
-    call, failed = ["tool_call_start", "tool_call_end"], ["tool_call_start", "tool_call_error"]
-    assert kinds == ["content", *call, *failed, "content", *call]
-    assert [delta.index for delta in deltas if delta.kind == "tool_call_start"] == [0, 1, 2]
-    assert [delta.index for delta in deltas if delta.kind == "tool_call_end"] == [0, 2]
+    assert kinds == ["content", *["tool_call_start", "tool_call_end"] * 3, "content"]
+    calls = [delta.tool_call for delta in deltas if delta.tool_call]
+    assert [call.arguments_text for call in calls] == ['{"a": 1}', '{"a": ]}}', '{"a": 1}']
+    assert calls[1].arguments == calls[1].raw == '{"name": "add", "arguments": {"a": ]}}'
     assert [(error.name, error.index) for error in parser.tool_call_errors] == [("add", 1)]
-    assert "".join(delta.text for delta in deltas if delta.kind == "content") == "So" + broken.removeprefix("\n")
-    assert rest == []
+    assert text_of(deltas, "content") == "SoDone." and rest == []
+
+
+def test_a_broken_call_ends_where_the_next_begins(renderer):
+    deltas, rest, _ = stream(renderer, f'<tool_call>{{"name": "add", "arguments": {{"a": }}{CALL}')
+    calls = [delta.tool_call for delta in deltas + rest if delta.tool_call]
+    assert [call.arguments_text for call in calls] == ['{"a": }\n', '{"a": 1}']
+
+
+def test_a_closing_tag_in_a_string_that_never_closes_was_the_end(renderer):
+    text = '<tool_call>{"name": "add", "arguments": {"a": "1}}</tool_call>\nDone.'
+    deltas, rest, _ = stream(renderer, text)
+    (call,) = [delta.tool_call for delta in deltas if delta.tool_call]
+    assert call.arguments_text == '{"a": "1}}</tool_call>' and isinstance(call.arguments, str)
+    assert text_of(deltas + rest, "content") == "Done."
 
 
 @pytest.mark.parametrize(
@@ -100,27 +116,47 @@ def test_a_call_that_breaks_after_its_beginning_ends_with_an_error(renderer):
         ('{"name": 3}', "no string"),
         ('{"name": ""}', "empty"),
         ('{"name": "now", "name": "add"}', "given twice"),
-        ('{"name": "now", "arguments": {}, "parameters": {}}', "given twice"),
         ('{"name": "now", "arguments": [1]}', "no JSON object"),
         ('{"name": "now", "arguments": "[1]"}', "begins with {"),
-        ('{"name": "now", "arguments": "{"}', "no complete JSON object"),
-        ('{"name": "now", "arguments": {"a": NaN}}', "begins no JSON value"),
-        ('{"name": "now", "arguments": {"a": 1e999}}', "Out of range"),
-        ('{"name": "now", "arguments": {"a": "\\ud800"}}', "surrogate"),
-        ('{"name": "now", "arguments": {"a": "\n"}}', "must be escaped"),
-        ('{"name": "now", "arguments": {"a": 01}}', "where JSON needs"),
         ('{"name": "now"} {', "after the end"),
-        ('{"name": "now", "arguments": {"a": ' + "9" * 5000 + "}}", "digits"),
-        ('{"name": "now", "arguments": ' + '{"a":' * 500 + "1" + "}" * 501, "nested deeper"),
     ],
 )
-def test_every_kind_of_broken_call_is_content_with_a_reason(renderer, inside, reason):
+def test_what_breaks_before_its_arguments_is_content_with_a_reason(renderer, inside, reason):
     text = f"<tool_call>{inside}</tool_call>"
     deltas, rest, parser = stream(renderer, text + CALL)
     (error,) = parser.tool_call_errors
     assert reason in error.reason
     assert "".join(delta.text for delta in deltas + rest if delta.kind == "content") == text
     assert [delta.tool_call.name for delta in deltas if delta.tool_call] == ["add"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ('{"a": NaN}', "begins no JSON value"),
+        ('{"a": 1e999}', "Out of range"),
+        ('{"a": "\\ud800"}', "surrogate"),
+        ('{"a": "\n"}', "must be escaped"),
+        ('{"a": 01}', "where JSON needs"),
+        ('{"a": ' + "9" * 5000 + "}", "digits"),
+        ('{"a":' * 500 + "1" + "}" * 500, "nested deeper"),
+        ('"{"', "no complete JSON object"),
+        ('"{\\"a\\": x}"', "begins no JSON value"),
+    ],
+)
+@pytest.mark.parametrize("lenient", [False, True])
+def test_every_kind_of_broken_arguments_is_a_call_with_a_reason(renderer, arguments, reason, lenient):
+    text = f'<tool_call>{{"name": "now", "arguments": {arguments}}}</tool_call>'
+    ids = renderer.encode(text + CALL)
+    output = parse_output(ids, renderer, False, TOOLS, lenient=lenient)
+    parser = OutputParser(renderer, False, TOOLS, lenient=lenient)
+    streamed = parsed_output([delta for token in ids for delta in parser.push([token])] + parser.finish(), parser)
+    assert streamed == output
+    (error,) = output.tool_call_errors
+    assert reason in error.reason and error.index == 0
+    assert [call.name for call in output.tool_calls] == ["now", "add"] and output.content == ""
+    with pytest.raises(ValueError):
+        json_object(output.tool_calls[0].arguments_text)
 
 
 HOSTILE = {

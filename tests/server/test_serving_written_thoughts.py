@@ -7,15 +7,25 @@ import pytest
 from ponder.agents.turn.lengths import Lengths
 from ponder.chat.renderer import Renderer
 from ponder.engine.protocol import SamplingParams
+from ponder.server.answer.gateway import Gateway
 from ponder.server.answer.planning import Planner
 from ponder.server.requests.chat import ChatRequest
-from tests.chat.built import CHATML, qwen_like
-from tests.shared.one_turn import END, THOUGHT, parts, run, think_then
+from tests.chat.built import CHATML, llama_like, qwen_like
+from tests.server.test_chat_http import chunks
+from tests.shared.born import NAME, Server
+from tests.shared.one_turn import END, THOUGHT, TOOLS, parts, run, think_then
+from tests.shared.scripted import Scripted
 
 
 @pytest.fixture(scope="module")
 def qwen(tmp_path_factory) -> Renderer:
     return Renderer.load(qwen_like(tmp_path_factory.mktemp("qwen")))
+
+
+@pytest.fixture(scope="module")
+def qwen_plain(tmp_path_factory) -> Renderer:
+    """Without tokens for any tags."""
+    return Renderer.load(llama_like(tmp_path_factory.mktemp("plain")))
 
 
 @pytest.mark.parametrize("piece", [1, 3, 1000])
@@ -74,3 +84,49 @@ def test_a_form_begins_where_the_written_thought_ends(tmp_path):
     deltas, _, engine = run(opened, reply, structure=plan.structure)
     assert parts(deltas) == (THOUGHT + "\n", "{}") and json.loads(parts(deltas)[1]) == {}
     assert [request.mask is None for request in engine.requests] == [True, False]
+
+
+@pytest.mark.parametrize("piece", [1, 1000])
+def test_a_written_thought_is_reasoning_in_a_stream(qwen, piece):
+    server = Server(
+        Gateway(Scripted(qwen, lambda so_far: f"<think>\n{THOUGHT}\n</think>\n\nIt is 3.", piece), qwen, NAME)
+    )
+    try:
+        asked = {"model": NAME, "messages": [{"role": "user", "content": "go"}]}
+        deltas = [chunk["choices"][0]["delta"] for chunk in chunks(server, **asked)]
+        assert "".join(delta.get("reasoning_content") or "" for delta in deltas) == THOUGHT + "\n"
+        assert "".join(delta.get("content") or "" for delta in deltas) == "It is 3."
+        # Nothing in this tokenizer or template speaks of thinking: who asks for it is told.
+        for fields, warned in (
+            ({}, False),
+            ({"enable_thinking": True}, True),
+            ({"enable_thinking": False}, False),
+            ({"reasoning_effort": "high"}, True),
+            ({"reasoning_effort": "none"}, False),
+            ({"thinking_budget": 100}, True),
+        ):
+            answer = server.http.post("/v1/chat/completions", json=asked | fields)
+            assert ("speaks of thinking" in answer.headers.get("x-warning", "")) == warned, fields
+    finally:
+        server.close()
+
+
+def test_a_model_without_marks_of_calls_calls(qwen_plain):
+    call = '<tool_call>\n{"name": "add", "arguments": {"a": 1}}\n</tool_call>'
+    server = Server(
+        Gateway(
+            Scripted(
+                qwen_plain, lambda so_far: call.partition(so_far[-12:])[2] if so_far.endswith("<tool_call>\n") else call
+            ),
+            qwen_plain,
+            NAME,
+        )
+    )
+    try:
+        asked = {"model": NAME, "messages": [{"role": "user", "content": "go"}], "tools": TOOLS}
+        for choice in ("auto", "required"):
+            (answer,) = server.http.post("/v1/chat/completions", json=asked | {"tool_choice": choice}).json()["choices"]
+            (made,) = answer["message"]["tool_calls"]
+            assert (made["function"]["arguments"], answer["finish_reason"]) == ('{"a": 1}', "tool_calls")
+    finally:
+        server.close()

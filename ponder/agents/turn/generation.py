@@ -15,6 +15,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Literal
 
+from ponder.agents.turn.begun_answers import going_on
 from ponder.agents.turn.ends import FinishReason, SegmentEnd, ThinkingEnd
 from ponder.agents.turn.output_filter import OutputFilter
 from ponder.agents.turn.plan import REPETITION, Answer, Piece, Plan, Structure
@@ -115,12 +116,13 @@ class Generation:
             assert structure.call is not None
             # The segment ends with the JSON; the closing marker is forced.
             stops, mask = frozenset(), structure.call()
-        elif structure.call is not None:
+        elif structure.call is not None and self._markers.tool_call is not None:
             stops = stops | {self._markers.tool_call}
         if kind == "format":
             assert structure.answer is not None
             # A model that may call tools may call one instead of answering, and end its turn when it has.
             mask = structure.answer(stops if self.answer.tool_calls else stops - plan.params.stop_ids)
+            mask = going_on(mask, () if self.answer.ids else plan.prompt.answer_ids)
         return Request(
             id=(self._name, self._segments),
             prompt=(*plan.prompt.ids, *self._sequence),

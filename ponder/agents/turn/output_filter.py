@@ -8,7 +8,7 @@ from ponder.chat.deltas import Delta
 
 
 class OutputFilter:
-    """Lets a parser's deltas through. `calls`: tool calls so far; one that breaks is none."""
+    """Lets a parser's deltas through. `calls`: tool calls so far."""
 
     def __init__(self, stops: StopText, single_call: bool = False):
         self._stops, self._single = stops, single_call

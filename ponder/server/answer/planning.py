@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ponder.agents.turn.begun_answers import going_on
 from ponder.agents.turn.lengths import Lengths
 from ponder.agents.turn.plan import Plan
 from ponder.agents.turn.planning import plan_turn, render
@@ -21,6 +22,10 @@ from ponder.server.requests.oversize import refuse_endless, refuse_endless_messa
 from ponder.server.requests.text import MAX_TOKENIZED, CompletionRequest, GenerateRequest
 
 UNTRUNCATED = SamplingParams(temperature=1.0, top_k=0, top_p=1.0)
+UNKNOWN_THINKING = (
+    "nothing in this model's tokenizer or chat template speaks of thinking: it will not think because it is told to, though "
+    "a <think> that it writes counts"
+)
 GREEDY_WARNING = "greedy decoding makes thinking models repeat themselves; temperature 0.6 is the usual choice"
 
 
@@ -38,7 +43,16 @@ class Prepared:
         return self.plans[0].prompt
 
     def parser(self, renderer: Renderer) -> OutputParser:
-        return OutputParser(renderer, self.prompt.thinking_open, self.tools, self.tool_mode)
+        structure = self.plans[0].structure
+        return OutputParser(
+            renderer,
+            self.prompt.thinking_open,
+            self.tools,
+            self.tool_mode,
+            lenient=True,
+            bare=structure is None or structure.answer is None,
+            answering=self.prompt.answer_ids is not None,
+        )
 
 
 class Planner:
@@ -83,12 +97,17 @@ class Planner:
             keep_stop=request.include_stop_str_in_output,
             single_call=request.parallel_tool_calls is False or isinstance(request.tool_choice, NamedTool),
         )
-        greedy = params.temperature == 0 and plan.thinking
+        if structure is not None and structure.answer is not None and plan.prompt.answer_ids:
+            # Better refused now than in the midst of an answer.
+            or_refuse(lambda: going_on(structure.answer(frozenset()), plan.prompt.answer_ids), "messages")
+        knows_thinking = self.renderer.knows_thinking
+        greedy = params.temperature == 0 and plan.thinking and knows_thinking
+        warnings = [GREEDY_WARNING] * greedy + [UNKNOWN_THINKING] * (policy.asked and not knows_thinking)
         return Prepared(
             plans=_seeded(plan, request),
             tools=tuple(tools),
             tool_mode=request.tools_in_reasoning,
-            warning=GREEDY_WARNING if greedy else None,
+            warning="; ".join(warnings) or None,
         )
 
     def prompt_tokens(self, request: ChatRequest) -> int:

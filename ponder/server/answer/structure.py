@@ -26,10 +26,9 @@ class Structures:
         must_call = bool(tools) and request.forced_call
         strict = any(tool.function.strict for tool in tools)
         knows_calls = self._renderer.markers.tool_call is not None
-        if must_call and not knows_calls:
-            raise ApiError(400, "this model does not know tool calls", param="tool_choice")
         call = None
-        if tools and knows_calls and (must_call or strict or answer):
+        # Where <tool_call> is no token, nothing shows an engine that a call begins; one that must come is begun for it.
+        if tools and (must_call or (knows_calls and (strict or answer))):
             if isinstance(request.tool_choice, NamedTool):
                 tools = [tool for tool in tools if tool.function.name == request.tool_choice.function.name]
             described = [tool.as_sent() for tool in tools]

@@ -120,7 +120,8 @@ class Turn:
                     metrics.per_token.observe((before - first) / (sampled - 1))
             if answer.thinking_end:
                 metrics.reasoning_stop(answer.thinking_end).inc()
-            metrics.tool_calls("made").inc(answer.tool_calls)
+            told = sum(error.index is not None for error in answer.tool_call_errors)
+            metrics.tool_calls("made").inc(answer.tool_calls - told)
             metrics.tool_calls("broken").inc(len(answer.tool_call_errors))
 
 

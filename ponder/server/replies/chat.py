@@ -4,9 +4,8 @@ Chunks of a stream, in order: the role; thinking (`reasoning_content`, and `reas
 (without any key for reasoning: some clients take an empty one for thinking and drop the answer); tool calls (id and name
 once, then fragments of the arguments); the finish, with `content: ""`; the usage, with no choices; [DONE].
 
-A call that breaks has been told in part, since arguments are told as they are written. No chunk can take that back: its
-text follows as content, as it stands in the whole answer, and the finish names its index in `tool_call_errors`. A client
-leaves the calls of these indices out; finish_reason is tool_calls where there are others.
+A call whose arguments break has been told in part, since they are told as they are written. It stays a call, in the
+whole answer too, with arguments that are no JSON; the finish says tool_calls, and names its index in `tool_call_errors`.
 """
 
 import json
@@ -176,7 +175,7 @@ def how_it_ended(answer: Answer) -> dict[str, Any]:
 
 
 def errors_told(errors: Sequence[ToolCallError]) -> list[dict[str, Any]]:
-    """Attempts at calls that became text. `index`: that of the call in the stream, null where it never began."""
+    """Attempts at calls that failed. `index`: of the call whose arguments are broken, null where it became text."""
     return [{"index": error.index, "name": error.name, "reason": error.reason} for error in errors]
 
 

@@ -47,7 +47,7 @@ class ResponseBuilder:
     """Collects the deltas of one answer into a Response, and tells each step as an event.
 
     One item is open at a time. `output`: the items so far; those that are over have their final form. A call that
-    breaks is told as incomplete and is not among them: its text follows as a message.
+    breaks is told as incomplete.
     """
 
     def __init__(self, request: ResponsesRequest, turn: Turn, renderer: Renderer):
@@ -58,7 +58,7 @@ class ResponseBuilder:
         self.output: list[dict[str, Any]] = []
         self._open: str | None = None  # kind of the open item: reasoning, content, call
         self._text: list[str] = []
-        self._items = 0  # that were told, broken calls too: their places in the stream
+        self._items = 0  # that were told: their places in the stream
         self._events = 0
 
     async def events(self) -> AsyncIterator[str]:
@@ -100,11 +100,8 @@ class ResponseBuilder:
         elif delta.kind == "tool_call_arguments":
             self._text.append(delta.text)
             yield self._of_item("response.function_call_arguments.delta", delta=delta.text)
-        elif delta.kind == "tool_call_end":
-            yield from self.close()
-        elif delta.kind == "tool_call_error":
-            yield from self.close("incomplete")
-            self.output.pop()
+        elif delta.tool_call is not None:
+            yield from self.close("completed" if isinstance(delta.tool_call.arguments, dict) else "incomplete")
         if delta.kind.startswith("tool_call"):
             self._waiting = []
 

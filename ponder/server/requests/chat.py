@@ -226,8 +226,8 @@ class ChatRequest(Sampling, ThinkingFields):
             raise ValueError("max_tokens and max_completion_tokens differ; give one of them")
         if self.add_generation_prompt is not None and self.add_generation_prompt == self.continue_final_message:
             raise ValueError("add_generation_prompt must be the opposite of continue_final_message; leave it out")
-        if self.continue_final_message and (self.response_format or self.structured_outputs or self.forced_call):
-            raise ValueError("continue_final_message does not go with a form or a call that must begin the answer")
+        if self.continue_final_message and self.forced_call:
+            raise ValueError("continue_final_message does not go with a call that must begin the answer")
         names = [tool.function.name for tool in self.tools or []]
         if self.tool_choice == "required" and not names:
             raise ValueError("tool_choice 'required' needs tools")

@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from ponder.chat.renderer import Renderer
 from ponder.engine.invariance import fast_forms
 from ponder.engine.local import LocalEngine
 from ponder.engine.model_defaults import sampling_defaults
@@ -23,6 +22,7 @@ from ponder.model.config import ModelConfig, load_config
 from ponder.model.directory import tokenizer_directory
 from ponder.model.weights import load_decoder
 from ponder.server.answer.gateway import Gateway
+from ponder.server.start.chat_form import ChatForm
 from ponder.server.start.engine_choice import EngineChoice
 from ponder.server.start.loading import loading
 from ponder.server.start.memory import free_memory, give_back_unused, plan_memory
@@ -36,6 +36,7 @@ def open_gateway(
     name: str,
     choice: EngineChoice = EngineChoice(),  # noqa: B008 (frozen)
     other_names: Sequence[str] = (),
+    chat: ChatForm = ChatForm(),  # noqa: B008 (frozen)
 ) -> Gateway:
     """A gateway over the engine that was chosen. With vLLM it may take minutes, and says on standard output how it goes.
 
@@ -45,7 +46,7 @@ def open_gateway(
         ChildProcessError: the vLLM that was started has failed; with what it said last.
     """
     config = load_config(checkpoint)
-    renderer, defaults = Renderer.load(tokenizer_directory(checkpoint)), sampling_defaults(checkpoint)
+    renderer, defaults = chat.renderer(tokenizer_directory(checkpoint)), sampling_defaults(checkpoint)
     factors = choice.factors_for(config)
     if choice.kind == "local":
         engine = _open_local(checkpoint, choice, factors)

@@ -20,6 +20,7 @@ from ponder.server.front.admission import Admission
 from ponder.server.front.api_keys import Keys, Limits
 from ponder.server.front.app import create_app
 from ponder.server.front.middleware import access_log
+from ponder.server.start.chat_form import ChatForm
 from ponder.server.start.checkpoint import find_checkpoint
 from ponder.server.start.engine_choice import EngineChoice
 from ponder.server.start.gateway_for import open_gateway
@@ -53,6 +54,7 @@ class ServeSettings:
     cors_origins: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
     engine: EngineChoice = field(default_factory=EngineChoice)
+    chat: ChatForm = field(default_factory=ChatForm)
 
 
 def serve(model: str | Path, settings: ServeSettings, mount_page: Mount) -> None:
@@ -68,7 +70,7 @@ def serve(model: str | Path, settings: ServeSettings, mount_page: Mount) -> None
     with listen(settings.host, settings.port) as listener:
         checkpoint = find_checkpoint(found.lasting).directory
         name, *others = settings.names or (found.name,)
-        gateway = open_gateway(checkpoint, name, settings.engine, others)
+        gateway = open_gateway(checkpoint, name, settings.engine, others, settings.chat)
         # A signal that comes before the server runs is remembered. (uvicorn raises the one that ended it once more at its
         # end: by then there is nothing left to do.)
         early: list[int] = []
@@ -163,6 +165,10 @@ def _announce(gateway: Gateway, listener: socket.socket, keys: Keys | None) -> N
     longer = f", up to {lengths.longest} with YaRN" if lengths.longest > lengths.context else ""
     defaults = ", ".join(f"{name} {getattr(gateway.planner.defaults, name):g}" for name in DRAWING)
     console.print(f"context {lengths.context} tokens{longer}; {defaults} where a request says nothing")
+    written = (
+        "" if gateway.renderer.shows_tools else "; tools stand in the system message, since its template shows none"
+    )
+    console.print(f"tool calls are read in the form {gateway.renderer.call_style}{written}")
     if gateway.engine.about:
         console.print(gateway.engine.about)
     if keys is not None:
