@@ -3,7 +3,6 @@
 import random
 
 import pytest
-import torch
 from llguidance import LLMatcher, grammar_from
 
 from ponder.engine.grammar import GrammarMask, or_tokens

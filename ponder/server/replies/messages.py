@@ -14,6 +14,7 @@ from typing import Any
 
 from ponder.agents.turn.plan import REPETITION
 from ponder.chat.deltas import Delta
+from ponder.chat.tool_calls import ToolCall
 from ponder.server.answer.turn import Turn
 from ponder.server.requests.messages import MessagesRequest
 
@@ -63,14 +64,7 @@ class MessageBuilder:
             yield self._of_block({"type": "input_json_delta", "partial_json": delta.text})
         elif delta.kind == "tool_call_end":
             assert delta.tool_call is not None
-            if not self._open:
-                yield from self._open_call(delta.tool_call.name)
-                self._text.append(delta.tool_call.arguments_text)
-                yield self._of_block({"type": "input_json_delta", "partial_json": delta.tool_call.arguments_text})
-            self.content[-1]["input"] = delta.tool_call.arguments
-            yield from self.close()
-        elif delta.kind == "tool_call_error":
-            yield from self.close()  # its text follows
+            yield from self._end_call(delta.tool_call)
 
     def close(self) -> Iterator[str]:
         """End the open block, if there is one."""
@@ -108,6 +102,19 @@ class MessageBuilder:
         if delta.kind == "content" or self._request.shows_thoughts:
             yield self._of_block({"type": told, name: delta.text})
 
+    def _end_call(self, call: ToolCall) -> Iterator[str]:
+        """A call that broke is text where nothing of it has been told, and else one whose input is empty."""
+        whole = isinstance(call.arguments, dict)
+        if not self._open and not whole:
+            yield from self._take_text(Delta("content", call.raw))
+            return
+        if not self._open:
+            yield from self._open_call(call.name)
+            self._text.append(call.arguments_text)
+            yield self._of_block({"type": "input_json_delta", "partial_json": call.arguments_text})
+        self.content[-1]["input"] = call.arguments if whole else {}
+        yield from self.close()
+
     def _open_call(self, name: str) -> Iterator[str]:
         block = {"type": "tool_use", "id": f"toolu_{secrets.token_hex(12)}", "name": name, "input": {}}
         yield from self._open_block("call", block)
@@ -125,6 +132,8 @@ class MessageBuilder:
         reason = {"stop": "end_turn", "tool_calls": "tool_use", "length": "max_tokens", None: None}[
             answer.finish_reason
         ]
+        if reason == "tool_use" and not any(block["type"] == "tool_use" for block in self.content):
+            reason = "end_turn"  # the calls broke
         if answer.finish_reason == "length" and len(answer.ids) < self._request.max_tokens:
             reason = "model_context_window_exceeded"
         stop = answer.stop_reason if isinstance(answer.stop_reason, str) and answer.stop_reason != REPETITION else None
