@@ -57,6 +57,8 @@ def test_a_route(described, route, mode):
     def holds(case):
         if mode is GenerationMode.POSITIVE and isinstance(case.body, dict) and "model" in case.body:
             case.body["model"] = NAME  # else nearly all that is right would end at an unknown model
+            if path == "/v1/messages":  # which cuts what is asked for to the context, and a random model fills it
+                case.body["max_tokens"] = min(case.body["max_tokens"], 16)
         case.call_and_validate(excluded_checks=NOT_PROMISED)
 
     holds()
