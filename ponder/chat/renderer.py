@@ -183,7 +183,7 @@ class Renderer:
     @property
     def knows_thinking(self) -> bool:
         """Whether its tokenizer or its settings have tags of thoughts. One without may have learned to write them."""
-        settings = [text for name, text in self._files.items() if name != "tokenizer.json"]
+        settings = [text for name, text in self.files.items() if name != "tokenizer.json"]
         return self.markers.think is not None or any(b"think>" in text for text in settings)
 
     @cached_property

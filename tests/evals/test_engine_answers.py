@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from ponder.chat.markers import Markers
+from ponder.chat.renderer import Renderer
 from ponder.clients.evaluate import say_who_keeps_budgets
 from ponder.evals.asking import Question
 from ponder.evals.engine_answers import EngineAnswers
@@ -20,6 +21,7 @@ class Settings:
 
     markers: Markers = field(default_factory=Markers)
     template: bytes = b"{{ messages }}"
+    knows_thinking = Renderer.knows_thinking
 
     @property
     def files(self):

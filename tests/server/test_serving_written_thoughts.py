@@ -10,7 +10,7 @@ from ponder.engine.protocol import SamplingParams
 from ponder.server.answer.gateway import Gateway
 from ponder.server.answer.planning import Planner
 from ponder.server.requests.chat import ChatRequest
-from tests.chat.built import CHATML, llama_like, qwen_like
+from tests.chat.built import CHATML, qwen_like
 from tests.server.test_chat_http import chunks
 from tests.shared.born import NAME, Server
 from tests.shared.one_turn import END, THOUGHT, TOOLS, parts, run, think_then
@@ -25,7 +25,11 @@ def qwen(tmp_path_factory) -> Renderer:
 @pytest.fixture(scope="module")
 def qwen_plain(tmp_path_factory) -> Renderer:
     """Without tokens for any tags."""
-    return Renderer.load(llama_like(tmp_path_factory.mktemp("plain")))
+    files = Renderer.load(qwen_like(tmp_path_factory.mktemp("plain"))).files
+    files["tokenizer.json"] = files["tokenizer.json"].replace(b"tool_call>", b"other_tag>")
+    renderer = Renderer(files, "plain")
+    assert renderer.markers.tool_call is None
+    return renderer
 
 
 @pytest.mark.parametrize("piece", [1, 3, 1000])
@@ -113,15 +117,12 @@ def test_a_written_thought_is_reasoning_in_a_stream(qwen, piece):
 
 def test_a_model_without_marks_of_calls_calls(qwen_plain):
     call = '<tool_call>\n{"name": "add", "arguments": {"a": 1}}\n</tool_call>'
-    server = Server(
-        Gateway(
-            Scripted(
-                qwen_plain, lambda so_far: call.partition(so_far[-12:])[2] if so_far.endswith("<tool_call>\n") else call
-            ),
-            qwen_plain,
-            NAME,
-        )
-    )
+
+    def reply(so_far: str) -> str:
+        turn = so_far.rpartition("<|im_start|>assistant\n")[2]
+        return call[len("<tool_call>\n") : -len("\n</tool_call>")] if turn == "<tool_call>\n" else call[len(turn) :]
+
+    server = Server(Gateway(Scripted(qwen_plain, reply), qwen_plain, NAME))
     try:
         asked = {"model": NAME, "messages": [{"role": "user", "content": "go"}], "tools": TOOLS}
         for choice in ("auto", "required"):

@@ -4,7 +4,7 @@
 the text, or None where the text bears no mark of the form. A call that is begun and cannot be read is a MalformedCall: it
 spoils the response, as it would spoil a turn with a server. Work on any text is bounded.
 
-A served model's tokens are parsed while they come by ponder.chat.parser, in Hermes form.
+A served model's tokens are parsed while they come by ponder.chat.parser: Hermes form by itself, blocks of the others here.
 """
 
 import re

@@ -103,16 +103,16 @@ class MessageBuilder:
             yield self._of_block({"type": told, name: delta.text})
 
     def _end_call(self, call: ToolCall) -> Iterator[str]:
-        """A call that broke is text where nothing of it has been told, and else one whose input is empty."""
-        whole = isinstance(call.arguments, dict)
-        if not self._open and not whole:
+        """A call that broke is text, behind a block without input where a beginning of it has been told."""
+        if not isinstance(call.arguments, dict):
+            yield from self.close()
             yield from self._take_text(Delta("content", call.raw))
             return
         if not self._open:
             yield from self._open_call(call.name)
             self._text.append(call.arguments_text)
             yield self._of_block({"type": "input_json_delta", "partial_json": call.arguments_text})
-        self.content[-1]["input"] = call.arguments if whole else {}
+        self.content[-1]["input"] = call.arguments
         yield from self.close()
 
     def _open_call(self, name: str) -> Iterator[str]:
