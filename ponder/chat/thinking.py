@@ -14,7 +14,7 @@ An effort is a budget (`EFFORT_BUDGETS`) where no budget is given; effort none a
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ponder.chat.renderer import Renderer
@@ -61,7 +61,7 @@ class ThinkingPolicy:
     budget: int | None = None
     effort: str | None = None
     answer_reserve: int | None = None
-    asked: bool = False
+    asked: bool = field(default=False, compare=False)
 
     def limits(self, max_tokens: int | None) -> tuple[bool, int | None]:
         """Whether to think, and after how many tokens the thought has to end (None: never), in an output of max_tokens.
