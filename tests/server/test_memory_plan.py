@@ -103,10 +103,11 @@ def test_the_start_line_and_what_models_say(checkpoint):
         [*command, "--memory", "9MB", "--context", "100"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
-        first, second, third = (process.stdout.readline() for _ in range(3))
+        first, second, calls, memory = (process.stdout.readline() for _ in range(4))
         url = next(word for word in first.split() if word.startswith("http"))
         assert second.startswith("context 100 tokens;")
-        assert third.startswith("memory: weights 0.0") and "keys and values, as they come, up to 0.0" in third
+        assert calls.startswith("tool calls are read in the form")
+        assert memory.startswith("memory: weights 0.0") and "keys and values, as they come, up to 0.0" in memory
         with httpx.Client() as client:
             (card,) = client.get(f"{url}/models").json()["data"]
             assert card["max_model_len"] == 100 and card["capabilities"]["same_answer_in_any_batch"] is True
