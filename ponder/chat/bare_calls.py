@@ -23,17 +23,11 @@ _HEAD = re.compile(_OPENING + rf'(?=\{{\s{{0,9}}"(?:{"|".join(KEYS)})"\s{{0,9}}:
 _NAME = re.compile(_OPENING + r'\{\s{0,9}"name"\s{0,9}:\s{0,9}"([^"\\]{0,200})"')
 # What can still become a head, or a tail: closing marks, or the beginning of one more call.
 _BEGUN = re.compile(rf'`{{0,3}}|<[a-z_]{{0,15}}|{_OPENING}(?:\{{\s{{0,9}}(?:"[a-z]{{0,10}}"?\s{{0,9}})?)?')
-_TAIL = 100
-
-_OPENING = r"\s*(?:```\w{0,20}\s*|<[a-z_]{1,15}>\s*)?\[?\s*"
-_HEAD = re.compile(_OPENING + rf'(?=\{{\s*"(?:{"|".join(KEYS)})"\s*:)')
-_NAME = re.compile(_OPENING + r'\{\s*"name"\s*:\s*"([^"\\]{0,200})"')
-# What can still become a head, or a tail: closing marks, or the beginning of one more call.
-_BEGUN = re.compile(rf'\s*(?:`{{0,3}}|<[a-z_]{{0,15}}|{_OPENING}(?:\{{\s*(?:"[a-z]{{0,10}}"?\s*)?)?)')
 _TAIL = re.compile(r"[\s}\],;`]*(?:</?[a-z_]{0,15}>?[\s`]*|j?s?o?n?\s*)")
 _MORE = re.compile(r"[\s}\],;`]*(?:json\s*)?(?:</?[a-z_]{1,15}>\s*){0,2}\[?\s*\{")
 _FENCE = re.compile(r"```\w{0,20}\s*(.*?)(?:```|\Z)", re.DOTALL)
-_TAGGED = re.compile(r"\s*(?:<[a-z_]{1,15}>)?(.*?)(?:</[a-z_]{1,15}>)?\s*", re.DOTALL)
+_FIRST_TAG, _LAST_TAG = re.compile(r"<[a-z_]{1,15}>"), re.compile(r"</[a-z_]{1,15}>\Z")
+LONGEST_TAG = len("</>") + 15
 
 
 class BareCalls:
@@ -93,14 +87,20 @@ def _whole_calls(text: str, properties: Properties) -> list[Call]:
         sources = [fence[1] for fence in _FENCE.finditer(text)]
     values: list[Any] = []
     for source in sources:
-        inside = _TAGGED.fullmatch(source)
-        found, end = json_values(inside[1] if inside else source, 0)
-        if inside is None or inside[1][end:].strip() not in ("", "}"):
+        inside = _without_tags(source.strip())
+        found, end = json_values(inside, 0)
+        if inside[end:].strip() not in ("", "}"):
             return []
         values += [item for value in found for item in (value if isinstance(value, list) else [value])]
     if not values or not all(_names_a_function(value, properties) for value in values):
         return []
     return [call_of_json(value) for value in values]
+
+
+def _without_tags(text: str) -> str:
+    """What stands between a tag at the beginning and one at the end; one may be missing, or both. Time grows with the text."""
+    first, last = _FIRST_TAG.match(text), _LAST_TAG.search(text, max(0, len(text) - LONGEST_TAG))
+    return text[first.end() if first else 0 : last.start() if last else len(text)]
 
 
 def _names_a_function(value: Any, properties: Properties) -> bool:

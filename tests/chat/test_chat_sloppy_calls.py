@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ponder.chat.bare_calls import BareCalls
 from ponder.chat.deltas import text_of
 from ponder.chat.parser import OutputParser, parse_output, parsed_output
 
@@ -184,3 +185,11 @@ def test_long_answers_take_bounded_time(renderer, qwen, flood):
         started = time.process_time()
         parse_output(ids, model, False, TOOLS, lenient=True)
         assert time.process_time() - started < 8
+
+
+@pytest.mark.parametrize("form", ["{}", "```json\n{}\n```", "<tools>{}</tools>"])
+def test_time_grows_with_a_call_and_not_with_its_square(form):
+    """A million blanks inside a call: with the square of that the test would not end."""
+    call = '{"name": "add", "arguments": {' + " " * 1_000_000 + '"a": 1}}'
+    bare = BareCalls({"add": {}})
+    assert bare.push(form.replace("{}", call)) and [made.name for made in bare.calls()] == ["add"]
