@@ -22,6 +22,7 @@ from headline import headline
 from rich.console import Console
 from rich.table import Table
 
+from ponder.chat.renderer import Renderer
 from ponder.engine.build import SamplingEngine
 from ponder.engine.protocol import Request, SamplingParams
 from ponder.evals.estimates import Estimate, mean_of_problems
@@ -67,8 +68,6 @@ def unsolved(model: Path, run: Run) -> dict[str, tuple[int, int]]:
     how many."""
     recipe = load_recipe(run.path / "recipe.yaml")
     tasks = load_tasks(recipe).held_out
-    from ponder.chat.renderer import Renderer
-
     renderer = Renderer.load(model)
     engine = SamplingEngine(load_decoder(model), recipe.engine.model_copy(update={"dtype": "bfloat16"}))
     params = SamplingParams(temperature=0.0, max_tokens=64, stop_ids=frozenset({renderer.turn_end}))
