@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from ponder.server.requests.parts import with_text_parts
 from tests.shared.born import ASK, NAME
 from tests.shared.one_turn import CALL, THOUGHT, TOOLS, think_then
 
@@ -162,3 +163,8 @@ def test_results_that_are_objects(says, content, shown):
         {"role": "tool", "tool_call_id": "c", "content": content},
     ]
     assert f"<tool_response>\n{shown}\n</tool_response>" in prompt_of(says(think_then("x")), *history)
+
+
+@pytest.mark.parametrize("content", [[1, 2], [None], [True, "a"], [["x"]]])
+def test_a_result_that_is_a_list_of_anything_is_data(content):
+    assert with_text_parts({"role": "tool", "content": content})["content"] == json.dumps(content)

@@ -50,5 +50,5 @@ def _part(part: Any, thoughts: list[str] | None) -> Any:
 def _is_data(content: Any) -> bool:
     """Whether a tool's result is data, not parts: an object, or a list of what are no parts."""
     if isinstance(content, list):
-        return any(not isinstance(part, str) and "type" not in part for part in content)
+        return any(not (isinstance(part, str) or (isinstance(part, dict) and "type" in part)) for part in content)
     return isinstance(content, dict)
