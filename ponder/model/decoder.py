@@ -216,8 +216,12 @@ class Decoder(nn.Module):
         """hidden # [tokens, hidden] -> [tokens, vocab]"""
         if self.packed_head is not None:
             return in_tiles(self.packed_head, tile, hidden)
-        head = self.embed if self.lm_head is None else self.lm_head
-        return in_tiles(lambda rows: F.linear(rows, head.weight), tile, hidden)
+        return in_tiles(lambda rows: F.linear(rows, self.head.weight), tile, hidden)
+
+    @property
+    def head(self) -> nn.Embedding | nn.Linear:
+        """What holds the output matrix # [vocab, hidden]."""
+        return self.embed if self.lm_head is None else self.lm_head
 
     @property
     def device(self) -> torch.device:

@@ -196,26 +196,30 @@ def test_long_answers_give_the_same_gradient_for_any_micro_batch():
     assert torch.equal(again.gradients, found[-1][0])
 
 
-def test_log_probabilities_and_entropy_are_those_of_log_softmax():
-    logits = (
-        torch.randn(40, 300, dtype=torch.float32, generator=torch.Generator().manual_seed(0))
-        .mul(8)
-        .requires_grad_(True)
-    )
+@pytest.mark.parametrize("kept", [0, 10**9])
+@pytest.mark.parametrize("at_once, in_cache", [(10**9, 10**9), (300 * 16, 300 * 3), (1, 1)])
+def test_log_probabilities_and_entropy_are_those_of_log_softmax(monkeypatch, kept, at_once, in_cache):
+    monkeypatch.setattr(scoring, "KEPT", kept)
+    monkeypatch.setattr(scoring, "LOGITS_AT_ONCE", at_once)
+    monkeypatch.setattr(scoring, "IN_CACHE", in_cache)
+    generator = torch.Generator().manual_seed(0)
+    hidden = torch.randn(40, 16, generator=generator).mul(2).requires_grad_(True)
+    weight = torch.randn(300, 16, generator=generator).requires_grad_(True)
     targets = torch.arange(40) * 7
     with torch.no_grad():
-        logits[3, targets[3]] = -300.0  # its probability is 0 in float32, and its logarithm is not
+        # Of this target the probability is 0 in float32, and its logarithm is not.
+        hidden[3] = -40 * weight[targets[3]] / weight[targets[3]].norm()
     weights = torch.randn(40, generator=torch.Generator().manual_seed(1))
-    logprobs, entropy = scoring._LogProbs.apply(logits, targets)
+    logprobs, entropy = scoring.HeadLogProbs.apply(hidden, weight, targets)
     (logprobs * weights).sum().backward()
-    found, logits.grad = logits.grad, None
-    exact = torch.log_softmax(logits.double(), -1)
-    (exact.gather(1, targets.unsqueeze(1)).squeeze(1) * weights).sum().backward()
-    torch.testing.assert_close(
-        logprobs.double(), exact.gather(1, targets.unsqueeze(1)).squeeze(1), atol=1e-4, rtol=1e-6
-    )
+    exact = torch.log_softmax(hidden.double() @ weight.double().T, -1)
+    chosen = exact.gather(1, targets.unsqueeze(1)).squeeze(1)
+    assert chosen[3] < -150
+    of_hidden, of_weight = torch.autograd.grad((chosen * weights).sum(), (hidden, weight))
+    torch.testing.assert_close(logprobs.double(), chosen, atol=1e-4, rtol=1e-6)
     torch.testing.assert_close(entropy.double(), -(exact.exp() * exact).sum(-1), atol=1e-4, rtol=1e-5)
-    torch.testing.assert_close(found, logits.grad.float(), atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(hidden.grad, of_hidden, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(weight.grad, of_weight, atol=1e-4, rtol=1e-4)
 
 
 def test_swiglu_has_the_gradient_of_its_formula():
