@@ -13,6 +13,7 @@ import json
 import logging
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
@@ -22,8 +23,8 @@ import httpx
 
 from ponder.engine.protocol import Request
 from ponder.engine.stream import EngineLoad, Tokens
-from ponder.engine.vllm_process import VllmServer
 from ponder.engine.vllm_profile import CONNECT_S, VllmProfile
+from ponder.engine.vllm_supervisor import SupervisedVllm
 from ponder.engine.vllm_wire import completion_body, failure_of, lines_of, read_answer, read_metrics
 
 KEEP_ALIVE_S = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 6))
@@ -34,6 +35,8 @@ KEEP_ALIVE = (
     *((socket.IPPROTO_TCP, getattr(socket, name), value) for name, value in KEEP_ALIVE_S if hasattr(socket, name)),
 )
 WATCH_S = 1.0  # between two looks at a server's metrics
+LOOK_S = 0.1  # between two looks at whether a server of ours is there again
+ENDS_S = 2.0  # from the end of a server's connections to the end of its process
 SILENCE_S = 15.0  # a server that answers not even these within this time counts as failed
 
 
@@ -46,12 +49,12 @@ class VllmEngine:
     Args:
         profiles: one for each factor; all serve the same weights
         vocab_size: of the model
-        servers: those of them that are ours, and end with the engine
+        servers: those of them that are ours, and end with the engine. While one is being started again, requests for it wait
     """
 
     exact, about = False, None
 
-    def __init__(self, profiles: Sequence[VllmProfile], vocab_size: int, servers: Sequence[VllmServer] = ()):
+    def __init__(self, profiles: Sequence[VllmProfile], vocab_size: int, servers: Sequence[SupervisedVllm] = ()):
         self.profiles = {profile.rope_factor: profile for profile in sorted(profiles, key=lambda p: p.rope_factor)}
         if not profiles or len(self.profiles) != len(profiles):
             raise ValueError("a vLLM engine needs one profile for each rope_factor, and one at least")
@@ -70,10 +73,27 @@ class VllmEngine:
         completion_body(request, self._admit(request).model)
 
     async def stream(self, request: Request) -> AsyncIterator[Tokens]:
-        profile = self._admit(request)
-        body = completion_body(request, profile.model)
+        self._admit(request)
         self._require_open()
         self._watch()
+        while True:
+            profile = await self._reachable(request.rope_factor)
+            try:
+                async with aclosing(self._answer(profile, request)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+                return
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:  # so nothing has been sent
+                self._require_open()
+                if not await self._is_ending(request.rope_factor):
+                    raise RuntimeError(self._loss(profile, error)) from error
+            except httpx.HTTPError as error:
+                self._require_open()
+                await self._is_ending(request.rope_factor)
+                raise RuntimeError(self._loss(profile, error)) from error
+
+    async def _answer(self, profile: VllmProfile, request: Request) -> AsyncIterator[Tokens]:
+        body = completion_body(request, profile.model)
         # An answer may wait in vLLM's queue for as long as it takes: only connecting has a limit.
         client = self._client(profile, httpx.Timeout(None, connect=CONNECT_S))
         self._open[client] = asyncio.get_running_loop()
@@ -90,9 +110,6 @@ class VllmEngine:
                     async for piece in pieces:
                         self._require_open()
                         yield piece
-        except httpx.HTTPError as error:
-            self._require_open()
-            raise RuntimeError(self._loss(profile, error)) from error
         finally:
             del self._open[client]
 
@@ -156,14 +173,36 @@ class VllmEngine:
             base_url=profile.url, headers=profile.headers, transport=transport, timeout=timeout, trust_env=False
         )
 
+    def _own(self, factor: float) -> SupervisedVllm | None:
+        return next((server for server in self.servers if server.profile.rope_factor == factor), None)
+
+    def _now(self, factor: float) -> VllmProfile:
+        """Of the server for a factor; one that is started again has another address."""
+        own = self._own(factor)
+        return self.profiles[factor] if own is None else own.profile
+
+    async def _reachable(self, factor: float) -> VllmProfile:
+        """As `_now`, when it is not being started again."""
+        while (own := self._own(factor)) is not None and own.starts_again:
+            await asyncio.sleep(LOOK_S)
+            self._require_open()
+        return self._now(factor)
+
+    async def _is_ending(self, factor: float) -> bool:
+        """Whether a server is ours and comes to its end: its connections break a moment before its process is gone."""
+        own, end = self._own(factor), time.monotonic() + ENDS_S
+        while own is not None and not own.starts_again and own.failure() is None and time.monotonic() < end:
+            await asyncio.sleep(LOOK_S)
+        return own is not None and own.starts_again
+
     def _require_open(self) -> None:
         if self._closed:
             raise RuntimeError("the engine is closed")
 
     def _loss(self, profile: VllmProfile, error: httpx.HTTPError) -> str:
         """Why a connection failed: the end of the server, where it is ours and has ended."""
-        ended = next(filter(None, (server.failure() for server in self.servers if server.profile == profile)), None)
-        if ended:
+        own = self._own(profile.rope_factor)
+        if own is not None and (ended := own.failure()):
             return ended
         what = "cannot be reached" if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)) else "broke off"
         return f"vLLM {what}: {str(error) or type(error).__name__}"
@@ -183,7 +222,7 @@ class VllmEngine:
             await asyncio.sleep(WATCH_S)
 
     async def _look(self, factor: float, before: EngineLoad) -> EngineLoad:
-        profile = self.profiles[factor]
+        profile = self._now(factor)
         try:
             async with self._client(profile, httpx.Timeout(SILENCE_S)) as client:
                 response = await client.get("/metrics")

@@ -57,21 +57,21 @@ class VllmServer:
                 env=dict(environment),
                 start_new_session=True,  # Ctrl+C is ours to answer
             )
-        self._closed = self._told = False
+        self._closed = False
 
     def ended(self) -> str | None:
         """That it has come to its end, unless we ended it."""
         code = self._keeper.poll()
         return None if code is None or self._closed else f"vLLM ended with exit code {code}"
 
-    def failure(self) -> str | None:
-        """As `ended`; what it said last goes to our log, the first time."""
-        ended = self.ended()
-        if ended and not self._told:
-            self._told = True
-            message = "%s; nothing can be sampled until it is started anew; it said last:\n%s"
-            logging.getLogger(__name__).error(message, ended, self.last_words())
-        return ended
+    def wait(self) -> None:
+        """Until it has come to its end, whoever ended it."""
+        self._keeper.wait()
+
+    def tell_end(self, then: str) -> None:
+        """That it has ended goes to our log, with what it said last and what comes `then`."""
+        message = "%s; %s; it said last:\n%s"
+        logging.getLogger(__name__).error(message, self.ended(), then, self.last_words())
 
     def last_words(self, lines: int = TAIL_LINES) -> str:
         """The end of its log."""

@@ -62,10 +62,10 @@ def test_a_server_is_started_reached_and_ended_with_all_its_processes(python):
     assert server.profile.api_key not in server.last_words() and server.directory.stat().st_mode & 0o777 == 0o700
     assert server.last_words().startswith(f"loading --model {python.parent} --host 127.0.0.1 --port ")
     assert server.last_words().endswith("--dtype float32")
-    assert len(started_by(python)) == 3 and server.failure() is None, "keeper, server, and its helper"
+    assert len(started_by(python)) == 3 and server.ended() is None, "keeper, server, and its helper"
     server.close()
     server.close()
-    assert not left_of(python) and not server.directory.exists() and server.failure() is None
+    assert not left_of(python) and not server.directory.exists() and server.ended() is None
 
 
 def test_a_server_may_end_in_its_own_way(python):
@@ -111,10 +111,11 @@ def test_a_progress_that_gives_up_ends_the_server(python):
 
 def test_a_server_that_ends_by_itself_takes_its_helpers_along_and_is_reported(python, caplog):
     server = start(python, "once")
-    server._keeper.wait()
+    server.wait()
     assert not left_of(python)
-    assert server.failure() == server.failure() == "vLLM ended with exit code 3"
-    assert [record.message.split(";")[0] for record in caplog.records] == ["vLLM ended with exit code 3"], "once"
+    server.tell_end("that was it")
+    assert [record.message.split(";")[:2] for record in caplog.records] == [[server.ended(), " that was it"]]
+    assert server.ended() == "vLLM ended with exit code 3"
     server.close()
 
 
@@ -122,8 +123,8 @@ def test_a_server_that_is_killed_is_reported_with_its_signal(python):
     server = start(python)
     (process,) = (p for p in started_by(python) if p.ppid() == server._keeper.pid)
     process.kill()
-    server._keeper.wait()
-    assert not left_of(python) and server.failure() == "vLLM ended with exit code 137"
+    server.wait()
+    assert not left_of(python) and server.ended() == "vLLM ended with exit code 137"
     server.close()
 
 

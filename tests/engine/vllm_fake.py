@@ -176,6 +176,8 @@ if "stubborn" in does:
 if "tidy" in does:
     goodbye = os.path.join(os.path.dirname(sys.argv[0]), "goodbye")
     signal.signal(signal.SIGTERM, lambda *_: (open(goodbye, "w").close(), os._exit(0)))
+while os.path.exists(os.path.join(os.path.dirname(sys.argv[0]), "wait")):
+    time.sleep(0.05)
 if "hangs" in does:
     time.sleep(999)
 
@@ -192,11 +194,27 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.path == "/v1/models" and "once" in does:
             os._exit(3)
 
+    def do_POST(self):
+        """One token, and another after it, unless a file says to hold it back."""
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Content-Length", "999999")  # so that an end before DONE is a connection that broke
+        self.end_headers()
+        for reason in (None, "length"):
+            token = {{"index": 0, "text": "", "token_ids": [40], "finish_reason": reason}}
+            token["logprobs"] = {{"token_logprobs": [-0.5], "top_logprobs": [{{"token_id:40": -0.5}}]}}
+            self.wfile.write(b"data: " + json.dumps({{"choices": [token]}}).encode() + b"\\n\\n")
+            self.wfile.flush()
+            while os.path.exists(os.path.join(os.path.dirname(sys.argv[0]), "hold")):
+                time.sleep(0.05)
+        self.wfile.write(b"data: [DONE]\\n\\n")
+
     def log_message(self, *said): ...
 
 
-socketserver.TCPServer.allow_reuse_address = True  # as vLLM does
-socketserver.TCPServer((host, int(port)), Handler).serve_forever()
+socketserver.ThreadingTCPServer.allow_reuse_address = True  # as vLLM does
+socketserver.ThreadingTCPServer((host, int(port)), Handler).serve_forever()
 '''
 
 

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import openai
@@ -283,17 +284,43 @@ def pipe_has_ended(ponder: int, keeper: psutil.Process) -> bool:
     return not any(map(is_it, Path(f"/proc/{ponder}/fd").iterdir()))
 
 
-def test_vllm_that_dies_is_reported_and_ponder_stays(serve, python):  # noqa: F811
+def vllm_of(python, server: ServeProcess) -> psutil.Process:  # noqa: F811
+    (vllm,) = (one for one in processes_of_vllm(python, server.process.pid) if str(python) in one.cmdline()[:2])
+    return vllm
+
+
+def test_vllm_that_dies_is_started_again(serve, python):  # noqa: F811
+    """What runs gets an error in its form, what comes meanwhile waits."""
     server = serve()
     assert server.http.get("/health").status_code == 200
-    (vllm,) = (one for one in processes_of_vllm(python, server.process.pid) if str(python) in one.cmdline()[:2])
-    vllm.kill()
-    wait_until(lambda: server.http.get("/health").json()["failure"] == "vLLM ended with exit code 137")
-    assert server.http.get("/health").status_code == 503 and server.http.get("/v1/models").status_code == 200
-    body = {"model": NAME, "messages": ASK}
-    error = server.http.post("/v1/chat/completions", json=body).json()["error"]
-    assert error["message"] == "vLLM ended with exit code 137"
-    assert "137; nothing can be sampled until it is started anew; it said last:\nloading --model" in server.stop()
+    body = {"model": NAME, "prompt": [5, 6], "max_tokens": 2}
+    assert server.http.post("/v1/completions", json=body).json()["usage"]["completion_tokens"] == 2
+    hold = python.parent / "hold"
+    hold.touch()
+    client = openai.OpenAI(base_url=server.url, api_key="any", max_retries=0)
+    stream = client.completions.create(model=NAME, prompt=[5, 6], max_tokens=2, stream=True)
+    next(stream)
+    first = vllm_of(python, server)
+    (python.parent / "wait").touch()  # the next one is slow to start
+    first.kill()
+    hold.unlink()
+    with pytest.raises(openai.APIError, match="vLLM ended with exit code 137; it is being started again") as caught:
+        list(stream)
+    assert caught.value.body["type"] == "server_error"
+    health = server.http.get("/health")
+    assert health.status_code == 503 and "being started again" in health.json()["failure"]
+    with ThreadPoolExecutor() as pool:
+        waiting = [pool.submit(server.http.post, "/v1/completions", json=body) for _ in range(8)]
+        wait_until(
+            lambda: any(str(python) in one.cmdline()[:2] for one in processes_of_vllm(python, server.process.pid))
+        )
+        assert not any(one.done() for one in waiting)
+        (python.parent / "wait").unlink()
+        assert [one.result().json()["usage"]["completion_tokens"] for one in waiting] == [2] * 8
+    wait_until(lambda: server.http.get("/health").status_code == 200)
+    assert vllm_of(python, server).pid != first.pid
+    said = server.stop()
+    assert "137; it is started again; it said last:\nloading --model" in said and "vLLM answers again" in said
 
 
 # ---- the line of progress ----

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -15,8 +16,9 @@ from ponder.engine.packed import pack
 from ponder.engine.thread import ThreadedEngine
 from ponder.engine.vllm import VllmEngine
 from ponder.engine.vllm_cpu import LEFT_TO_VLLM, cpu_memory, has_gpu
-from ponder.engine.vllm_process import VllmServer, start_vllm
+from ponder.engine.vllm_process import start_vllm
 from ponder.engine.vllm_profile import VllmProfile, connect_vllm, follows_grammars
+from ponder.engine.vllm_supervisor import SupervisedVllm
 from ponder.engine.yarn import context_of
 from ponder.model.config import ModelConfig, load_config
 from ponder.model.directory import tokenizer_directory
@@ -97,13 +99,13 @@ def _connect(url: str, factor: float, key: str | None, config: ModelConfig) -> V
     return profile
 
 
-def _start_all(checkpoint: Path, choice: EngineChoice, factors: Sequence[float]) -> list[VllmServer]:
+def _start_all(checkpoint: Path, choice: EngineChoice, factors: Sequence[float]) -> list[SupervisedVllm]:
     """One after the other, since each measures the memory that it may take. All of them, or none."""
     assert choice.python is not None
     console = Console(soft_wrap=True, highlight=False)
     on_cpu = not has_gpu() and not torch.cuda.is_available()
     share = [f"--gpu-memory-utilization={VLLM_SHARE / len(factors):.2f}"] if len(factors) > 1 and not on_cpu else []
-    servers: list[VllmServer] = []
+    servers: list[SupervisedVllm] = []
     with ExitStack() as started:
         for factor in factors:
             what = "vLLM" if len(factors) == 1 else f"vLLM with YaRN factor {factor:g}"
@@ -113,15 +115,16 @@ def _start_all(checkpoint: Path, choice: EngineChoice, factors: Sequence[float])
                 memory = cpu_memory(checkpoint, free, rope_factor=factor, arguments=told, environment=os.environ)
                 console.print(f"{what} on a CPU: {memory.why}", markup=False)
             with loading(console, what) as progress:
+                start = partial(
+                    start_vllm,
+                    checkpoint,
+                    choice.python,
+                    rope_factor=factor,
+                    arguments=(*share, *memory.arguments, *choice.arguments),
+                    environment=memory.environment,
+                )
                 try:
-                    server = start_vllm(
-                        checkpoint,
-                        choice.python,
-                        rope_factor=factor,
-                        arguments=(*share, *memory.arguments, *choice.arguments),
-                        environment=memory.environment,
-                        progress=progress,
-                    )
+                    server = SupervisedVllm(start, progress)
                 except RuntimeError as error:
                     raise ChildProcessError(f"{what} did not start. {error}") from error
             started.callback(server.close)
