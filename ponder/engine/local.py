@@ -70,6 +70,7 @@ class LocalEngine:
         self.cache = KVCache(decoder.config, decoder.device, decoder.dtype)
         self.batches: dict[int, Batch] = {}  # of each shard, what its sampler reads
         self.shards: Shards | None = None
+        self.step_tokens = 0  # of the last step
 
     # ---- the protocol ----
 
@@ -135,6 +136,7 @@ class LocalEngine:
         if not self.busy:
             return []
         step = self.scheduler.next_step()
+        self.step_tokens = step.tokens
         self._reserve()
         finished = self._compute(step)
         self._advance(step)

@@ -138,6 +138,7 @@ class Completion:
     top: list[tuple[tuple[int, float], ...]] = field(default_factory=list)
     cached_tokens: int = 0  # of the prompt, taken from the prefix cache
     error: str | None = None  # why it was aborted, where its mask failed
+    let_in: float | None = field(default=None, compare=False)  # when its first step came, of time.perf_counter()
 
     def take(self, token: int, logprob: float) -> None:
         """One more sampled token; it may be the last."""

@@ -13,6 +13,7 @@ out (admission and preemption).
 """
 
 import bisect
+import time
 from array import array
 from collections import deque
 from collections.abc import Hashable, Iterable
@@ -57,6 +58,10 @@ class Step:
 
     decode: list[SequenceState]
     prompts: list[Prompt]
+
+    @property
+    def tokens(self) -> int:
+        return len(self.decode) + sum(stop - start for prompt in self.prompts for start, stop in prompt.parts)
 
 
 class Scheduler:
@@ -178,6 +183,7 @@ class Scheduler:
         """Give it its blocks: those that are kept, and new ones."""
         if not sequence.completion.ids:
             sequence.completion.cached_tokens = len(kept) * BLOCK
+            sequence.completion.let_in = sequence.completion.let_in or time.perf_counter()
         self.blocks.queries += sequence.length
         self.blocks.hits += len(kept) * BLOCK
         sequence.cached = len(kept) * BLOCK

@@ -1,9 +1,10 @@
 """What a server asks of an engine: one request in, pieces of its answer out as they are sampled."""
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from ponder.engine.histograms import Histogram
 from ponder.engine.protocol import FinishReason, Request
 
 
@@ -29,6 +30,7 @@ class EngineLoad:
     prefix_hits: int = 0  # those of them that the cache held
     preemptions: int = 0  # so far: sequences that gave up their blocks, to be computed again
     failure: str | None = None  # why the engine takes no more requests
+    histograms: Mapping[str, Histogram] = field(default_factory=dict)  # by name, of `histograms.ENGINE_HISTOGRAMS`
 
 
 class StreamEngine(Protocol):

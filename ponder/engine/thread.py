@@ -5,10 +5,12 @@ import itertools
 import logging
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 
+from ponder.engine.histograms import empty_histograms
 from ponder.engine.local import LocalEngine
 from ponder.engine.protocol import Completion, Request
 from ponder.engine.stream import EngineLoad, Tokens
@@ -40,7 +42,8 @@ class ThreadedEngine:
         self.failure: str | None = None
         self.closing = False
         self.published = EngineLoad()
-        self.live: dict[int, _Stream] = {}  # the thread's own
+        self.live: dict[int, _Stream] = {}  # the thread's own, as the next
+        self.histograms = empty_histograms()
         self.thread = threading.Thread(target=self._run, name="ponder-engine", daemon=True)
         sys.setswitchinterval(SWITCH_S)
         self.thread.start()
@@ -92,7 +95,10 @@ class ThreadedEngine:
         failure = "the engine is closed"
         try:
             while self._take_commands():
+                busy = self.engine.busy
                 self.engine.step()
+                if busy:
+                    self.histograms["iteration_tokens_total"].observe(self.engine.step_tokens)
                 self._deliver()
         except BaseException as error:  # whatever it was: streams must not wait for a thread that is gone
             logging.getLogger(__name__).exception("the engine has failed")
@@ -131,6 +137,7 @@ class ThreadedEngine:
         posts: list[_Post] = []
         for stream in list(self.live.values()):
             completion = stream.completion
+            self._time(stream)
             piece = stream.cut()
             if piece and completion.error:
                 piece = replace(piece, finish_reason=None)  # it ends with the error, not with what was sampled before
@@ -143,6 +150,17 @@ class ThreadedEngine:
                 self.engine.abort(stream.request.id)
         self._publish()
 
+    def _time(self, stream: "_Stream") -> None:
+        """Note how long a request has taken: once, at its first token, and again at its last."""
+        completion, now = stream.completion, time.perf_counter()
+        if completion.let_in is None or not completion.ids:
+            return
+        if not stream.sent:
+            self.histograms["request_queue_time_seconds"].observe(completion.let_in - stream.arrived_at)
+            self.histograms["request_prefill_time_seconds"].observe(now - completion.let_in)
+        if completion.finish_reason:
+            self.histograms["request_inference_time_seconds"].observe(now - completion.let_in)
+
     def _publish(self) -> None:
         engine, blocks = self.engine, self.engine.blocks
         with self.changed:
@@ -153,6 +171,7 @@ class ThreadedEngine:
                 prefix_queries=blocks.queries if blocks.keep else 0,
                 prefix_hits=blocks.hits,
                 preemptions=engine.scheduler.preemptions,
+                histograms={name: histogram.copy() for name, histogram in self.histograms.items()},
             )
 
 
@@ -163,6 +182,7 @@ class _Stream:
     request: Request
     loop: asyncio.AbstractEventLoop
     completion: Completion = field(init=False)
+    arrived_at: float = field(default_factory=time.perf_counter)
     sent: int = 0
     arrived: list[Tokens] = field(default_factory=list)
     failure: str | None = None

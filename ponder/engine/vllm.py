@@ -21,6 +21,7 @@ from typing import Any
 
 import httpx
 
+from ponder.engine.histograms import summed
 from ponder.engine.protocol import Request
 from ponder.engine.stream import EngineLoad, Tokens
 from ponder.engine.vllm_profile import CONNECT_S, VllmProfile
@@ -126,6 +127,7 @@ class VllmEngine:
             prefix_queries=sum(load.prefix_queries for load in seen),
             prefix_hits=sum(load.prefix_hits for load in seen),
             preemptions=sum(load.preemptions for load in seen),
+            histograms=summed(load.histograms for load in seen),
             failure="the engine is closed" if self._closed else next(filter(None, failures), None),
         )
 

@@ -5,8 +5,10 @@ import math
 import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any, Protocol, runtime_checkable
 
+from ponder.engine.histograms import ENGINE_HISTOGRAMS, Histogram
 from ponder.engine.protocol import Request, TokenMask
 from ponder.engine.stream import EngineLoad, Tokens
 
@@ -18,6 +20,10 @@ TOKEN = "token_id:"  # how vLLM writes a token as its id where a string is due
 _METRIC = re.compile(
     r"^vllm:(num_requests_running|num_requests_waiting|kv_cache_usage_perc|prefix_cache_queries_total"
     r"|prefix_cache_hits_total|num_preemptions_total)(?:\{[^\n]*\})? (\S+)$",
+    re.MULTILINE,
+)
+_BUCKET = re.compile(
+    rf"^vllm:({'|'.join(ENGINE_HISTOGRAMS)})_(bucket|sum)(?:\{{(?:[^\n]*?le=\"([^\"]+)\")?[^\n]*\}})? (\S+)$",
     re.MULTILINE,
 )
 
@@ -151,10 +157,7 @@ def read_metrics(text: str) -> EngineLoad:
     """
     found: dict[str, list[float]] = {}
     for name, value in _METRIC.findall(text):
-        number = float(value)
-        if not 0 <= number < MOST:
-            raise ValueError(f"vLLM's metrics say {name} {value[:40]}")
-        found.setdefault(name, []).append(number)
+        found.setdefault(name, []).append(_count(name, value))
     return EngineLoad(
         running=int(sum(found.get("num_requests_running", ()))),
         waiting=int(sum(found.get("num_requests_waiting", ()))),
@@ -162,7 +165,37 @@ def read_metrics(text: str) -> EngineLoad:
         prefix_queries=int(sum(found.get("prefix_cache_queries_total", ()))),
         prefix_hits=int(sum(found.get("prefix_cache_hits_total", ()))),
         preemptions=int(sum(found.get("num_preemptions_total", ()))),
+        histograms=_histograms(text),
     )
+
+
+def _histograms(text: str) -> dict[str, Histogram]:
+    """Of a server's engines together."""
+    buckets: dict[str, dict[float, float]] = {}
+    totals: dict[str, float] = {}
+    for name, kind, end, value in _BUCKET.findall(text):
+        if kind == "sum":
+            totals[name] = totals.get(name, 0.0) + _count(name, value)
+        elif end:
+            of_name = buckets.setdefault(name, {})
+            of_name[float(end)] = of_name.get(float(end), 0.0) + _count(name, value)
+    found = {}
+    for name, of_name in buckets.items():
+        *bounds, last = sorted(of_name)
+        if last != math.inf:
+            raise ValueError(f"vLLM's metrics say nothing of {name} beyond {last:g}")
+        so_far = [0.0, *(of_name[end] for end in (*bounds, last))]
+        counts = [after - before for before, after in pairwise(so_far)]
+        found[name] = Histogram(tuple(bounds), counts, totals.get(name, 0.0))
+    return found
+
+
+def _count(name: str, value: str) -> float:
+    """Raises ValueError: it is none."""
+    number = float(value)
+    if not 0 <= number < MOST:
+        raise ValueError(f"vLLM's metrics say {name} {value[:40]}")
+    return number
 
 
 def _piece(choice: dict[str, Any], request: Request, vocab_size: int) -> Tokens:

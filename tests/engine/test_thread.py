@@ -65,6 +65,25 @@ def test_streams_equal_the_engine_alone(decoder):
         assert one == (other.ids, other.logprobs, other.finish_reason)
 
 
+def test_what_requests_and_steps_took_is_counted(decoder):
+    """Two rows for five requests: three of them wait for those before them."""
+    wanted = [Request(i, prompt(i, 20 + i), dataclasses.replace(FREE, max_tokens=12), i) for i in range(5)]
+
+    async def body(engine):
+        done = await asyncio.gather(*(collect(engine, request) for request in wanted))
+        await idle(engine)
+        return done, engine.load().histograms
+
+    done, found = with_engine(LocalEngine(decoder, max_rows=2), body)
+    queue, prefill, inference = (found[f"request_{what}_time_seconds"] for what in ("queue", "prefill", "inference"))
+    assert sum(queue.counts) == sum(prefill.counts) == sum(inference.counts) == 5
+    assert 0 < prefill.total < inference.total < queue.total + inference.total
+    assert queue.total > inference.total / 5, "the last one waited for the two before it"
+    # Each prompt once, and each answer but its last token, which nobody computes.
+    tokens = sum(20 + i + len(ids) - 1 for i, (ids, _, _) in enumerate(done))
+    assert found["iteration_tokens_total"].total == tokens
+
+
 @pytest.mark.parametrize("keep", [False, True])
 def test_cancels_anywhere_free_rows_and_leave_the_others_alone(decoder, keep):
     """60 streams, half of them given up after a random number of pieces, some before the first, by aclose or by cancel."""

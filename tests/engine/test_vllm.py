@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ponder.engine.histograms import Histogram
 from ponder.engine.protocol import Request
 from ponder.engine.stream import EngineLoad
 from ponder.engine.vllm import VllmEngine
@@ -205,6 +206,16 @@ vllm:prefix_cache_queries_total{engine="0",model_name="ponder"} 1.2e+03
 vllm:prefix_cache_queries_created{engine="0",model_name="ponder"} 1.7e+09
 vllm:prefix_cache_hits_total{engine="0",model_name="ponder"} 640.0
 vllm:num_preemptions_total{engine="0",model_name="ponder"} 7.0
+vllm:request_queue_time_seconds_bucket{engine="0",le="0.3",model_name="ponder"} 3.0
+vllm:request_queue_time_seconds_bucket{engine="0",le="2.5",model_name="ponder"} 4.0
+vllm:request_queue_time_seconds_bucket{engine="0",le="+Inf",model_name="ponder"} 5.0
+vllm:request_queue_time_seconds_bucket{engine="1",le="0.3",model_name="ponder"} 1.0
+vllm:request_queue_time_seconds_bucket{engine="1",le="2.5",model_name="ponder"} 1.0
+vllm:request_queue_time_seconds_bucket{engine="1",le="+Inf",model_name="ponder"} 1.0
+vllm:request_queue_time_seconds_count{engine="0",model_name="ponder"} 5.0
+vllm:request_queue_time_seconds_sum{engine="0",model_name="ponder"} 9.5
+vllm:request_queue_time_seconds_sum{engine="1",model_name="ponder"} 0.5
+vllm:request_queue_time_seconds_created{engine="0",model_name="ponder"} 1.7e+09
 """
 
 
@@ -218,7 +229,8 @@ def test_load_is_the_sum_of_what_the_servers_metrics_say(fake, monkeypatch):
     async def body(engine):
         assert engine.load() == EngineLoad()
         await until(lambda: engine.load().running == 9)
-        assert engine.load() == EngineLoad(9, 2, 0.75, 1200, 640, 7)
+        queue = {"request_queue_time_seconds": Histogram((0.3, 2.5), [4, 1, 1], 10.0)}
+        assert engine.load() == EngineLoad(9, 2, 0.75, 1200, 640, 7, histograms=queue)
         other.metrics = ""
         await until(lambda: engine.load().running == 4)
 

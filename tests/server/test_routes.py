@@ -9,10 +9,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from tokenizers.processors import TemplateProcessing
 
 from ponder.chat.renderer import Renderer
+from ponder.engine.histograms import Histogram
 from ponder.engine.local import LocalEngine
 from ponder.engine.protocol import Request, SamplingParams
+from ponder.engine.stream import EngineLoad
 from ponder.model.weights import load_decoder
 from ponder.server.answer.gateway import Gateway
+from ponder.server.answer.metrics import Metrics
 from ponder.server.answer.plain import PlainParser
 from ponder.server.requests.text import GenerateRequest
 from tests.shared.born import ASK, CONTEXT, NAME, Server, client, engine_of
@@ -264,3 +267,16 @@ def test_metrics_count_what_happened(says):
         assert samples[f"vllm:{name}",] == samples[f"ponder:{name}",] > 0
     assert ("vllm:reasoning_tokens_total",) not in samples
     assert samples["ponder:request_prompt_tokens_count",] == 2, "one prompt, however many answers"
+
+
+def test_metrics_of_the_engine_come_under_both_names():
+    queue = Histogram((0.5, 1.0), [2, 0, 1], 7.5)
+    text = (
+        Metrics("it", lambda: EngineLoad(running=2, histograms={"request_queue_time_seconds": queue})).render().decode()
+    )
+    for prefix in ("ponder:", "vllm:"):
+        name = f"{prefix}request_queue_time_seconds"
+        assert f'{prefix}num_requests_running{{model_name="it"}} 2.0' in text
+        for end, count in (("0.5", 2), ("1.0", 2), ("+Inf", 3)):
+            assert f'{name}_bucket{{le="{end}",model_name="it"}} {count}.0' in text
+        assert f'{name}_sum{{model_name="it"}} 7.5' in text and f'{name}_count{{model_name="it"}} 3.0' in text

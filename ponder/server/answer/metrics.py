@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterator
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
+from ponder.engine.histograms import ENGINE_HISTOGRAMS, SECONDS
 from ponder.engine.stream import EngineLoad
 
 PREFIX, ALIAS = "ponder:", "vllm:"
@@ -26,8 +27,8 @@ VLLM_NAMES = {
     "e2e_request_latency_seconds",
     "request_prompt_tokens",
     "request_generation_tokens",
+    *ENGINE_HISTOGRAMS,
 }
-SECONDS = (0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 640)
 BETWEEN = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2.5)
 TOKENS = (1, 10, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 20_000, 40_000, 80_000, 160_000)
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -115,6 +116,10 @@ class _Load:
         for kind, name, text, value in families:
             family = kind(PREFIX + name, text, labels=["model_name"])
             family.add_metric([self._model], value)
+            yield family
+        for name, histogram in load.histograms.items():
+            family = HistogramMetricFamily(PREFIX + name, ENGINE_HISTOGRAMS[name][0], labels=["model_name"])
+            family.add_metric([self._model], histogram.buckets(), histogram.total)
             yield family
 
     def describe(self) -> Iterator[Metric]:
