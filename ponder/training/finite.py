@@ -10,13 +10,14 @@ from ponder.model.decoder import Decoder
 
 @torch.no_grad()
 def not_finite_in(decoder: Decoder, prompt: Sequence[int]) -> str | None:
-    """What of a model is not finite, so that nothing can be sampled; None where all is. One sum over the weights, and one
-    over the logits at the end of a prompt: about what it costs to read this once.
+    """What of a model is not finite, so that nothing can be sampled; None where all is. The weights are read once, and once more
+    for the logits at the end of a prompt.
 
     Args:
         prompt: token ids, such as those of a task
     """
-    if not torch.isfinite(sum(parameter.sum(dtype=torch.float64) for parameter in decoder.parameters())):
+    extremes = [end for parameter in decoder.parameters() for end in torch.aminmax(parameter)]  # of a NaN both are NaN
+    if not torch.isfinite(torch.stack(extremes)).all():
         return "weights of the model"
     attend = PackedCausal([len(prompt)], decoder.device)
     ids = torch.tensor(prompt, device=decoder.device)

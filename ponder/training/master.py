@@ -16,6 +16,9 @@ from ponder.model.lora import is_adapter
 from ponder.model.shared import flat_size, flat_views
 
 
+PIECE = 2**17  # elements of a gradient that are added at a time
+
+
 class MasterWeights:
     """
     Attributes:
@@ -100,8 +103,12 @@ def _add_as_they_come(parameter: nn.Parameter, view: Tensor) -> None:
     if (before := getattr(parameter, "gradient_hook", None)) is not None:  # of a stage before this
         before.remove()
 
+    # torch makes a float32 copy of what is added, which stays in a CPU's cache where it is small.
+    piece = PIECE if parameter.device.type == "cpu" else parameter.numel()
+
     def add(parameter: Tensor) -> None:
-        view.add_(parameter.grad)
+        for ours, new in zip(view.flatten().split(piece), parameter.grad.flatten().split(piece), strict=True):
+            ours.add_(new)
         parameter.grad = None
 
     parameter.gradient_hook = parameter.register_post_accumulate_grad_hook(add)

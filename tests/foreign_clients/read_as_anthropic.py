@@ -1,6 +1,6 @@
 """What Anthropic's own client reads: run by a Python that has `anthropic`, apart from Ponder's own environment.
 
-python tests/server/read_as_anthropic.py URL MODEL KEY     # prints a line of JSON
+python tests/foreign_clients/read_as_anthropic.py URL MODEL KEY     # prints a line of JSON
 """
 
 import json

@@ -1,0 +1,76 @@
+"""Other people's clients against a server of Ponder's, each in an environment of its own: `make test-clients` sets them up and
+runs these. A model that thinks, calls a tool, and answers is played; what each client made of it is compared."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from tests.foreign_clients.environments import ELSEWHERE, HERE, python_of, run
+from tests.shared.born import NAME
+from tests.shared.one_turn import THOUGHT, think_then
+
+CALL = '<tool_call>\n{"name": "add", "arguments": {"a": 1, "b": 2}}\n</tool_call>'
+PYTHON = sorted(path.stem for path in (HERE / "clients").glob("*.py") if path.stem != "shown")
+NODE = sorted(path.stem for path in (HERE / "node").glob("*.mjs"))
+BLIND = {"langchain_client", "llama_index_client", "llm_client"}  # they read no thoughts
+
+pytestmark = pytest.mark.clients
+
+
+def adds(so_far: str) -> str:
+    """Calls `add`, where tools are given and no result is there yet."""
+    asked = so_far.rpartition("<|im_start|>assistant\n")[0]
+    calls = '"add"' in asked and "<tool_response>" not in asked
+    return think_then(f"Sure.\n{CALL}" if calls else "It is 3.")(so_far)
+
+
+def makes_objects(so_far: str) -> str:
+    """Calls a function that must be called, where one is given, else answers with JSON."""
+    given = '{"a": 1, "b": 2}'
+    if '"Sum"' in so_far and "<tools>" in so_far:
+        return think_then(f'<tool_call>\n{{"name": "Sum", "arguments": {given}}}\n</tool_call>')(so_far)
+    return think_then(given)(so_far)
+
+
+def check(seen: dict, name: str) -> None:
+    if name in BLIND:
+        assert seen["thought"] is None
+    else:
+        assert seen["thought"].strip() == THOUGHT
+    assert seen["answer"].strip() == seen["final"].strip() == "It is 3."
+    assert seen["called"] == [{"a": 1, "b": 2}]
+
+
+@pytest.mark.parametrize("name", [name for name in PYTHON if name != "instructor_client"])
+def test_a_turn_and_a_loop_of_tools(says, name):
+    python = python_of(name.removesuffix("_client"))
+    check(run(python, f"clients/{name}.py", f"{says(adds).url}/v1", NAME), name)
+
+
+def test_objects_in_every_way_of_instructors(says):
+    python = python_of("instructor")
+    seen = run(python, "clients/instructor_client.py", f"{says(makes_objects).url}/v1", NAME)
+    assert seen["called"] == [{"a": 1, "b": 2}] * 4
+
+
+@pytest.mark.parametrize("name", NODE)
+def test_in_javascript(says, name):
+    modules = ELSEWHERE / "node" / "node_modules"
+    if not modules.exists() or shutil.which("node") is None:
+        pytest.skip(f"{modules.parent.name} is not there, or node is not: make test-clients sets it up where npm is")
+    script = shutil.copy(HERE / "node" / f"{name}.mjs", ELSEWHERE / "node")  # node looks for modules beside a script
+    check(run("node", script, f"{says(adds).url}/v1", NAME), name)
+
+
+def test_prometheus_reads_the_metrics(says):
+    """promtool, of Debian's package prometheus, finds nothing wrong but names that are vLLM's."""
+    if (promtool := shutil.which("promtool")) is None:
+        pytest.skip("promtool is not there: it comes with Prometheus")
+    server = says(adds)
+    server.http.post("/v1/chat/completions", json={"model": NAME, "messages": [{"role": "user", "content": "1 + 2"}]})
+    text = server.http.get("/metrics").text
+    done = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False)
+    told = [line for line in (done.stdout + done.stderr).splitlines() if not re.match(r"(ponder|vllm):", line)]
+    assert done.returncode in (0, 3) and not told, told  # 3: only remarks on names
