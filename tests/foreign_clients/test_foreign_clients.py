@@ -4,15 +4,20 @@ runs these. A model that thinks, calls a tool, and answers is played; what each 
 import re
 import shutil
 import subprocess
+import sys
 
 import pytest
 
+from ponder.chat.renderer import Renderer
+from ponder.engine.local import LocalEngine
+from ponder.engine.protocol import Request, SamplingParams
+from ponder.model.weights import load_decoder
 from tests.foreign_clients.environments import ELSEWHERE, HERE, python_of, run
 from tests.shared.born import NAME
 from tests.shared.one_turn import THOUGHT, think_then
 
 CALL = '<tool_call>\n{"name": "add", "arguments": {"a": 1, "b": 2}}\n</tool_call>'
-PYTHON = sorted(path.stem for path in (HERE / "clients").glob("*.py") if path.stem != "shown")
+PYTHON = sorted(path.stem for path in (HERE / "clients").glob("*_client.py") if path.stem != "instructor_client")
 NODE = sorted(path.stem for path in (HERE / "node").glob("*.mjs"))
 BLIND = {"langchain_client", "llama_index_client", "llm_client"}  # they read no thoughts
 
@@ -43,7 +48,7 @@ def check(seen: dict, name: str) -> None:
     assert seen["called"] == [{"a": 1, "b": 2}]
 
 
-@pytest.mark.parametrize("name", [name for name in PYTHON if name != "instructor_client"])
+@pytest.mark.parametrize("name", PYTHON)
 def test_a_turn_and_a_loop_of_tools(says, name):
     python = python_of(name.removesuffix("_client"))
     check(run(python, f"clients/{name}.py", f"{says(adds).url}/v1", NAME), name)
@@ -62,6 +67,24 @@ def test_in_javascript(says, name):
         pytest.skip(f"{modules.parent.name} is not there, or node is not: make test-clients sets it up where npm is")
     script = shutil.copy(HERE / "node" / f"{name}.mjs", ELSEWHERE / "node")  # node looks for modules beside a script
     check(run("node", script, f"{says(adds).url}/v1", NAME), name)
+
+
+def test_the_quickstart_of_qwqs_api(says):
+    """With nothing but address and name changed."""
+    seen = run(python_of("openai_python"), "clients/quickstart_openai.py", f"{says(adds).url}/v1", NAME)
+    assert seen["thought"].strip() == THOUGHT and seen["answer"].strip() == "It is 3."
+
+
+def test_the_quickstart_of_qwq_for_transformers(checkpoint):
+    """A checkpoint of Ponder's, which answers as Ponder does."""
+    pytest.importorskip("accelerate", reason="accelerate is not there: make test-clients installs it")
+    seen = run(sys.executable, "clients/quickstart_transformers.py", str(checkpoint))
+    renderer = Renderer.load(checkpoint)
+    prompt = renderer.render([{"role": "user", "content": "1 + 2"}])
+    assert tuple(prompt.ids) == tuple(renderer.encode(seen["prompt"]))
+    params = SamplingParams(temperature=0.0, max_tokens=16, stop_ids=renderer.stop_ids)
+    (done,) = LocalEngine(load_decoder(checkpoint)).generate([Request(0, tuple(prompt.ids), params, 0)])
+    assert seen["ids"] == done.ids
 
 
 def test_prometheus_reads_the_metrics(says):
