@@ -5,7 +5,7 @@ import sys
 import typer
 
 from ponder import __version__
-from ponder.cli import chat, doctor, model, release, report, sandbox, serve, train, verify
+from ponder.cli import agent, chat, doctor, model, release, report, sandbox, serve, train, verify
 from ponder.cli import eval as evals
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app.command("resume")(train.resume)
 app.command("report")(report.report)
 app.command("release")(release.release)
 app.command("chat")(chat.chat)
+app.command("agent")(agent.agent)
 app.command("generate")(chat.generate)
 app.command("serve")(serve.serve)
 app.command("verify")(verify.verify)

@@ -15,7 +15,6 @@ from ponder.model.decoder import Decoder, build_empty
 from ponder.model.lora import is_adapter
 from ponder.model.shared import flat_size, flat_views
 
-
 PIECE = 2**17  # elements of a gradient that are added at a time
 
 
