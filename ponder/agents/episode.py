@@ -24,7 +24,7 @@ from ponder.chat.parser import OutputParser
 from ponder.chat.renderer import Prompt, Renderer
 from ponder.chat.tool_calls import ToolCall
 from ponder.engine.counting import key
-from ponder.engine.stream import StreamEngine
+from ponder.engine.stream import StreamEngine, Tokens
 from ponder.ledger import Ledger, SpanKind
 
 
@@ -133,17 +133,23 @@ class EpisodeRun:
 
     async def _turn(self, generation: Generation, calls: list[ToolCall]) -> AsyncIterator[Piece]:
         self.content = self.reasoning = ""
+        # A turn's end that was sampled stands only where the turn ends with it. Where a call is still owed, the engine goes on
+        # without it, and so does the ledger.
+        held: Tokens | None = None
         async with aclosing(generation.pieces()) as pieces:
             async for piece in pieces:
-                tokens = piece.tokens
                 if piece.forced:
-                    self.ledger.append(SpanKind.FORCED, tokens.ids)
-                else:
-                    self.ledger.append(SpanKind.POLICY, tokens.ids, tokens.logprobs)
+                    self.ledger.append(SpanKind.FORCED, piece.tokens.ids)
+                    held = None
+                elif piece.tokens.ids:
+                    sampled, held = _without_end(piece.tokens, self._plan.params.stop_ids)
+                    self.ledger.append(SpanKind.POLICY, sampled.ids, sampled.logprobs)
                 self.content += text_of(piece.deltas, "content")
                 self.reasoning += text_of(piece.deltas, "reasoning")
                 calls += [delta.tool_call for delta in piece.deltas if delta.tool_call is not None]
                 yield piece
+        if held is not None:
+            self.ledger.append(SpanKind.POLICY, held.ids, held.logprobs)
 
     def _end_after(self, reason: FinishReason | None, calls: Sequence[ToolCall]) -> EpisodeEnd | None:
         if reason is FinishReason.LENGTH:
@@ -167,3 +173,10 @@ class EpisodeRun:
 
     def _room(self) -> int:
         return self._plan.params.max_tokens - (len(self.ledger.ids) - len(self._plan.prompt.ids))
+
+
+def _without_end(tokens: Tokens, stop_ids: frozenset[int]) -> tuple[Tokens, Tokens | None]:
+    """Sampled tokens, and apart from them the stop id at their end, where there is one."""
+    if tokens.ids[-1] not in stop_ids:
+        return tokens, None
+    return Tokens(tokens.ids[:-1], tokens.logprobs[:-1]), Tokens(tokens.ids[-1:], tokens.logprobs[-1:])
