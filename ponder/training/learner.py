@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from ponder.model.decoder import Decoder
+from ponder.model.heap import give_back_much
 from ponder.model.shared import flat_views
 from ponder.model.tensor_files import write_safetensors
 from ponder.recipe.stages import Optimizer
@@ -83,6 +84,7 @@ class Learner:
         done = self.accumulator.accumulate(
             self.decoder, self.reference, self.gradients, shares, goal, self._recomputes(shares)
         )
+        give_back_much()
         return Update(done.metrics | self._update(step), done.scores)
 
     @torch.no_grad()

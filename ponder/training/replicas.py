@@ -12,6 +12,7 @@ from torch import Tensor
 from ponder.engine.processes import Connection, Processes, answer
 from ponder.model.config import ModelConfig
 from ponder.model.decoder import Decoder
+from ponder.model.heap import give_back_much
 from ponder.model.shared import attach_parameters, flat_size, share_parameters
 from ponder.training.batch import Sample
 from ponder.training.goals import Goal
@@ -74,3 +75,4 @@ def _serve(connection: Connection, config: ModelConfig, weights: Tensor, gradien
         micro, goal, recompute = payload
         gradients.zero_()
         answer(connection, accumulate(decoder, reference, micro, goal, recompute))
+        give_back_much()

@@ -22,12 +22,13 @@ from ponder.engine.vllm_supervisor import SupervisedVllm
 from ponder.engine.yarn import context_of
 from ponder.model.config import ModelConfig, load_config
 from ponder.model.directory import tokenizer_directory
+from ponder.model.heap import give_back_unused
 from ponder.model.weights import load_decoder
 from ponder.server.answer.gateway import Gateway
 from ponder.server.start.chat_form import ChatForm
 from ponder.server.start.engine_choice import EngineChoice
 from ponder.server.start.loading import loading
-from ponder.server.start.memory import free_memory, give_back_unused, plan_memory
+from ponder.server.start.memory import free_memory, plan_memory
 
 CHUNK_TOKENS = {"cpu": 1024, "cuda": 2048}  # of prompts, between two tokens of whoever is being answered
 VLLM_SHARE = 0.9  # of a device's memory, vLLM's default, for all the servers that we start together

@@ -1,6 +1,5 @@
 """What fits into memory, worked out before a byte of weights is read."""
 
-import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,13 +117,6 @@ def free_memory(device: str) -> int:
     if limit.is_file() and (text := limit.read_text().strip()).isdigit():
         free = min(free, int(text) - int(used.read_text()))
     return free
-
-
-def give_back_unused() -> None:
-    """What loading has used and let go of returns to the system, where the C library (glibc) can do that."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
 
 
 def parse_bytes(text: str) -> int:
