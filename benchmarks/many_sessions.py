@@ -32,6 +32,9 @@ from rich.table import Table
 from served import served
 from serving import cpu_seconds, write_checkpoint
 
+from ponder.model.config import load_config
+from ponder.model.describe import describe
+
 MODEL, CONTEXT = "6 layers x 256", 2048
 FLOOD, AGENTS, ROUNDS = 200, 20, 6
 FLOOD_ROOM = 16  # whole contexts that fit
@@ -210,8 +213,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         checkpoint = Path(directory) / "model"
         words = json.loads(write_checkpoint(MODEL, "float32", checkpoint).read_text())
-        per_token = 2 * 6 * 256 * 4  # keys and values of a token, at most
-        room = ("--memory", f"{40e6 + FLOOD_ROOM * CONTEXT * per_token:.0f}B")
+        about = describe(load_config(checkpoint))
+        memory = about.packed_weight_bytes + FLOOD_ROOM * CONTEXT * about.kv_bytes_per_token
+        room = ("--memory", f"{memory / 1e6:.1f}MB")
         engine = ("--engine", "vllm", "--vllm-python", arguments.vllm_python, "--vllm-arg=--dtype=float32")
         with served(checkpoint, *(map(str, engine) if arguments.vllm_python else room)) as (url, pid):
 
