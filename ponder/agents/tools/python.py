@@ -51,7 +51,7 @@ class PythonTool:
             self._session = None
         if cell.outcome == "infrastructure_error":
             raise ToolBroken(f"the sandbox: {cell.error}")
-        return _told(cell)
+        return _told(cell, self._seconds)
 
     async def close(self) -> None:
         session, self._session = self._session, None
@@ -59,11 +59,11 @@ class PythonTool:
             await asyncio.to_thread(session.close)
 
 
-def _told(cell: Cell) -> str:
+def _told(cell: Cell, seconds: float) -> str:
     """As a person would see it at a prompt."""
     parts = [cell.stdout, cell.stderr, cell.result or "", cell.error or ""]
     if cell.outcome == "timeout":
-        parts.append(f"The code was interrupted after {cell.seconds:.0f} s.")
+        parts.append(f"The code was interrupted: it took longer than {seconds:g} s.")
     if not cell.alive:
         parts.append("The session has ended: variables are gone.")
     return "\n".join(part.rstrip("\n") for part in parts if part.strip()) or "(nothing was printed)"
