@@ -123,7 +123,7 @@ async def agent(client: httpx.AsyncClient, words: list[str], number: int, seen: 
     for turn in range(rounds):
         reply = await ask(
             client,
-            {"messages": messages, "tools": [TOOL], "tool_choice": FORCED, "enable_thinking": False, "max_tokens": 60},
+            {"messages": messages, "tools": [TOOL], "tool_choice": FORCED, "enable_thinking": False, "max_tokens": 200},
             seen,
         )
         if reply is None:

@@ -41,9 +41,9 @@ class ThreadedEngine:
         self.dropped: deque[_Stream] = deque()
         self.failure: str | None = None
         self.closing = False
-        self.published = EngineLoad()
         self.live: dict[int, _Stream] = {}  # the thread's own, as the next
         self.histograms = empty_histograms()
+        self.published = EngineLoad(histograms=empty_histograms())
         self.thread = threading.Thread(target=self._run, name="ponder-engine", daemon=True)
         sys.setswitchinterval(SWITCH_S)
         self.thread.start()

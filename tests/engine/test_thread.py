@@ -70,6 +70,8 @@ def test_what_requests_and_steps_took_is_counted(decoder):
     wanted = [Request(i, prompt(i, 20 + i), dataclasses.replace(FREE, max_tokens=12), i) for i in range(5)]
 
     async def body(engine):
+        assert all(sum(histogram.counts) == 0 for histogram in engine.load().histograms.values())
+        assert len(engine.load().histograms) == 4, "they are there before the first request"
         done = await asyncio.gather(*(collect(engine, request) for request in wanted))
         await idle(engine)
         return done, engine.load().histograms
