@@ -49,7 +49,6 @@ test-vllm: $(VENV)/.dev $(ELSEWHERE)/vllm/.done
 CLIENTS := anthropic instructor langchain litellm llama_index llm openai_agents openai_python pydantic_ai qwen_agent
 TRAINERS := trl verl verifiers rubric
 test-clients: $(VENV)/.dev $(CLIENTS:%=$(ELSEWHERE)/%/.done) $(TRAINERS:%=$(ELSEWHERE)/%/.done) $(ELSEWHERE)/node/.done
-	$(PIP) accelerate
 	PONDER_TRL_PYTHON=$(CURDIR)/$(ELSEWHERE)/trl/bin/python \
 	PONDER_VERL_PYTHON=$(CURDIR)/$(ELSEWHERE)/verl/bin/python PONDER_RUBRIC_PYTHON=$(CURDIR)/$(ELSEWHERE)/rubric/bin/python \
 	PONDER_VERIFIERS_PYTHON=$(CURDIR)/$(ELSEWHERE)/verifiers/bin/python \

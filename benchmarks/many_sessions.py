@@ -4,7 +4,7 @@
 
 - flood: 200 chat streams begin at once, without max_tokens, so that each may fill the context, in room for a few whole ones.
 - agents: 20 agents share a long system prompt with tools; each runs a loop of calls and results, so its prompt grows. What of the
-  prompts was found in the cache is shown, by what the replies say, and how long the first token took with and without it.
+  prompts was found in the cache is shown, by what the replies say.
 - idle: the share of a core that the server takes when nobody asks, over 30 s.
 - soak: streams, agents and clients that hang up, over minutes; with --vllm-python the server is Ponder over vLLM, and vLLM is killed
   every fifth of the time.

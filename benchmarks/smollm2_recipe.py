@@ -148,8 +148,10 @@ def main() -> None:
 
 
 def table_of(runs: Sequence[Run], controls: Sequence[Run]) -> Table:
-    table = Table(title="held-out accuracy (95% interval over problems)", title_justify="left")
-    for column in ("seed", "domain", "start", "cold start", "control", "RL", "RL - control, paired"):
+    table = Table(
+        title="held-out accuracy (95% interval over problems; differences paired by problem)", title_justify="left"
+    )
+    for column in ("seed", "domain", "start", "cold start", "control", "RL", "RL - cold start", "RL - control"):
         table.add_column(column, justify="right")
     start = [run.evals()[0] for run in runs if run.evals()[0].stage == "birth"]
     groups = [(str(number), [run], [control]) for number, (run, control) in enumerate(zip(runs, controls, strict=True))]
@@ -158,9 +160,11 @@ def table_of(runs: Sequence[Run], controls: Sequence[Run]) -> Table:
         rl = [last(run, "math_and_code") for run in some]
         imitation = [last(run, "control") for run in others]
         for domain in sorted(rl[0].by_domain):
-            mean, half = difference(rl, imitation, domain)
             cells = [shown(estimate(results, domain)) for results in (start, cold, imitation, rl)]
-            table.add_row(name, domain, *cells, f"{mean * 100:+.1f} +- {half * 100:.1f}")
+            for others_results in (cold, imitation):
+                mean, half = difference(rl, others_results, domain)
+                cells.append(f"{mean * 100:+.1f} +- {half * 100:.1f}")
+            table.add_row(name, domain, *cells)
     return table
 
 
@@ -174,6 +178,7 @@ def costs(runs: Sequence[Run]) -> Table:
         "tokens of an answer",
         "cut off",
         "mean gap to the sampler",
+        "memory",
     ):
         table.add_column(column, justify="right")
     for number, run in enumerate(runs):
@@ -188,6 +193,7 @@ def costs(runs: Sequence[Run]) -> Table:
             f"{first.mean_tokens:.0f} -> {end.mean_tokens:.0f}",
             f"{first.truncated_share:.1%} -> {end.truncated_share:.1%}",
             f"{fmean(row['mismatch/mean'] for row in rows):.3f}",
+            f"{max(row['memory/rss_gb'] for row in rows):.1f} GB",
         )
     return table
 

@@ -36,6 +36,6 @@ def bridge(
     if not ends or after.ids[: ends[-1] + 1] != before[: ends[-1] + 1]:
         raise ValueError(
             f"the chat template of {renderer.origin} writes a turn with calls otherwise when results follow it, so an agent's turns "
-            "cannot be appended to each other: give one that only appends with --chat-template"
+            "cannot be appended to each other: take a model whose template only appends"
         )
     return Bridge(tuple(after.ids[ends[-1] + 1 :]), after.thinking_open)

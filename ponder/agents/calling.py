@@ -56,6 +56,9 @@ async def _carry_out(
         text, broken = f"Error: {error}", str(error)
     except ToolError as error:
         text = f"Error: {error}"
+    except Exception as error:  # a fault of the tool's own: its episode says nothing of the model, and the others go on
+        broken = f"{type(error).__name__}: {error}"
+        text = f"Error: {broken}"
     return CallResult(call, cut(text, renderer, limits.result_tokens), time.monotonic() - began, is_error, broken)
 
 
@@ -81,11 +84,12 @@ def cut(text: str, renderer: Renderer, most: int) -> str:
     """A text of at most so many tokens, or its head and its tail with a remark between them."""
     # A long one is made shorter before it is counted: no token is longer than the longest.
     widest = most * renderer.longest_token
-    ids = renderer.encode(text) if len(text) <= widest else None
-    if ids is not None and len(ids) <= most:
+    first = last = renderer.encode(text[:widest])
+    if len(text) > widest:
+        last = renderer.encode(text[-widest:])
+    elif len(first) <= most:
         return text
     half = max(most // 2, 1)
-    head = renderer.decode(renderer.encode(text[: min(widest, len(text))])[:half]).rstrip("\ufffd")
-    tail = renderer.decode(renderer.encode(text[-widest:])[-half:]).lstrip("\ufffd")
+    head, tail = renderer.decode(first[:half]).rstrip("\ufffd"), renderer.decode(last[-half:]).lstrip("\ufffd")
     left = len(text) - len(head) - len(tail)
     return f"{head}\n[... {left:,} characters left out ...]\n{tail}"

@@ -53,7 +53,7 @@ def pack(decoder: Decoder) -> Decoder:
     happens."""
     if not can_pack(decoder):
         return decoder
-    head = decoder.embed if decoder.lm_head is None else decoder.lm_head
+    head = decoder.head
     decoder.packed_head = PackedLinear(head.weight)
     decoder.lm_head = None
     for layer in decoder.layers:
@@ -83,7 +83,7 @@ class PackedView:
         self.decoder = build_empty(decoder.config).eval()
         self.frozen = decoder.config.lora is not None
         self.decoder.embed, self.decoder.norm, self.decoder.rotary = decoder.embed, decoder.norm, decoder.rotary
-        head = decoder.embed if decoder.lm_head is None else decoder.lm_head
+        head = decoder.head
         self.decoder.lm_head, self.decoder.packed_head = None, PackedLinear(head.weight)
         self.copies: list[tuple[PackedLinear, nn.Module]] = [(self.decoder.packed_head, head)]
         for layer, own in zip(self.decoder.layers, decoder.layers, strict=True):

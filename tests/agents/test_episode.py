@@ -185,6 +185,15 @@ def test_a_tool_that_is_broken_ends_the_episode_and_blames_nobody(renderer):
     assert episode.end is EpisodeEnd.BROKEN and episode.failure == "its server is gone" and episode.turns == 1
 
 
+def test_a_fault_of_a_tools_own_is_no_fault_of_the_models(renderer, monkeypatch):
+    async def full(self, arguments):
+        raise LookupError("too many sessions")
+
+    monkeypatch.setattr(FunctionTool, "call", full)
+    episode, _, _ = play(renderer, turns(called("add", a=1, b=2), "?"), add)
+    assert episode.end is EpisodeEnd.BROKEN and episode.failure == "LookupError: too many sessions"
+
+
 @pytest.mark.parametrize(
     ("limits", "end", "carried_out"),
     [

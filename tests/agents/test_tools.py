@@ -72,10 +72,14 @@ def test_functions_that_can_be_no_tools():
     def silent(a: int) -> int:
         return a
 
+    def locked(a: threading.Event):
+        """x"""
+
     for function, message in (
         (untyped, "argument a has no type"),
         (open_ended, "named arguments"),
         (silent, "no docstring"),
+        (locked, "its arguments can be no JSON"),
     ):
         with pytest.raises(ValueError, match=f"tool {function.__name__}: .*{message}"):
             FunctionTool(function)

@@ -77,7 +77,6 @@ def test_the_quickstart_of_qwqs_api(says):
 
 def test_the_quickstart_of_qwq_for_transformers(checkpoint):
     """A checkpoint of Ponder's, which answers as Ponder does."""
-    pytest.importorskip("accelerate", reason="accelerate is not there: make test-clients installs it")
     seen = run(sys.executable, "clients/quickstart_transformers.py", str(checkpoint))
     renderer = Renderer.load(checkpoint)
     prompt = renderer.render([{"role": "user", "content": "1 + 2"}])

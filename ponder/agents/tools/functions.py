@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, ValidationError, create_model
 
 from ponder.agents.tools.tool import ToolBroken, ToolError
 
@@ -29,7 +29,11 @@ class FunctionTool:
 
     def __init__(self, function: Callable[..., Any], name: str | None = None):
         self.function, self.name = function, name or function.__name__
-        self._arguments = _model_of(function, self.name)
+        try:
+            self._arguments = _model_of(function, self.name)
+            parameters = self._arguments.model_json_schema()
+        except (PydanticUserError, NameError) as error:
+            raise ValueError(f"tool {self.name}: its arguments can be no JSON: {str(error).splitlines()[0]}") from error
         description, _ = _read_docstring(function)
         if not description:
             raise ValueError(f"tool {self.name}: the function has no docstring, from which a model learns what it does")
@@ -38,7 +42,7 @@ class FunctionTool:
             "function": {
                 "name": self.name,
                 "description": description,
-                "parameters": _plain(self._arguments.model_json_schema()),
+                "parameters": _plain(parameters),
             },
         }
 
@@ -97,19 +101,14 @@ def _model_of(function: Callable[..., Any], name: str) -> type[BaseModel]:
             )
         default = ... if argument.default is argument.empty else argument.default
         fields[argument.name] = (hints[argument.name], Field(default, description=described.get(argument.name)))
-    return create_model(name, __config__=ConfigDict(extra="forbid", arbitrary_types_allowed=False), **fields)
+    return create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
 
 
 def _read_docstring(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
     """What it does, and what each argument is."""
-    text = inspect.getdoc(function) or ""
-    head, _, rest = _ARGUMENTS.split(text, maxsplit=1)[0], None, ""
-    if found := _ARGUMENTS.search(text):
-        rest = text[found.end() :]
-    described = {}
-    for line in (_SECTION.split(rest, maxsplit=1)[0] if rest else "").splitlines():
-        if match := _ARGUMENT.match(line):
-            described[match[1]] = match[2].strip()
+    head, *rest = _ARGUMENTS.split(inspect.getdoc(function) or "", maxsplit=1)
+    lines = _SECTION.split(rest[0], maxsplit=1)[0].splitlines() if rest else []
+    described = {match[1]: match[2].strip() for line in lines if (match := _ARGUMENT.match(line))}
     return _SECTION.split(head, maxsplit=1)[0].strip(), described
 
 
