@@ -11,13 +11,13 @@ from ponder import __version__
 from ponder.chat.renderer import Renderer
 from ponder.engine.limits import Limits
 from ponder.engine.protocol import Engine
-from ponder.evals.batch_streams import ask_engine
 from ponder.evals.diff import settings
 from ponder.evals.evaluate import Bench
 from ponder.evals.records import Manifest, Sample
 from ponder.evals.report import SCORES, write_files
 from ponder.evals.scores import BenchmarkScore
 from ponder.evals.store import MANIFEST, Store, read
+from ponder.evals.training_answers import ask_engine
 from ponder.runs.atomic import put_aside
 from ponder.runs.lineage import now
 from ponder.runs.processor import processor

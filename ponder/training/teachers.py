@@ -11,11 +11,11 @@ from ponder.engine.openai import OpenAiEngine
 from ponder.engine.openai_http import OpenAiFailure
 from ponder.engine.openai_models import MOST_NAMES, ModelCard, only_model
 from ponder.engine.openai_profile import KEY_VARIABLE, OpenAiProfile, Patience
-from ponder.evals.batch_streams import ask_engine
 from ponder.evals.records import Sample
 from ponder.evals.running import Asked, run
 from ponder.evals.server_answers import ServerAnswers
 from ponder.evals.store import SampleStore
+from ponder.evals.training_answers import ask_engine
 from ponder.recipe.stages import DistillStage
 from ponder.verifiers.verification import Verification
 

@@ -14,12 +14,12 @@ from ponder.agents.turn.grammars import Grammars
 from ponder.agents.turn.lengths import Lengths
 from ponder.agents.turn.planning import plan_turn
 from ponder.chat.thinking import ThinkingPolicy
+from ponder.engine.batch_streams import BatchStreams
 from ponder.engine.build import SamplingEngine
 from ponder.engine.invariance import choose_forms
 from ponder.engine.local import LocalEngine
 from ponder.engine.protocol import rl_sampling
 from ponder.engine.thread import ThreadedEngine
-from ponder.evals.batch_streams import BatchStreams
 from ponder.ledger import Ledger, SpanKind
 from ponder.model.attention import score_sequences
 from ponder.model.weights import load_decoder

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
+from ponder.engine.batch_streams import BatchStreams
 from ponder.engine.limits import Limits
 from ponder.engine.protocol import Completion, Request, SamplingParams
-from ponder.evals.batch_streams import BatchStreams
 
 LIMITS = Limits(64, (1.0,), 1024, 100)
 

@@ -1,24 +1,16 @@
 """Streams over an engine that takes batches: the one of a training, which has no thread and no event loop of its own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
-from ponder.chat.renderer import Renderer
 from ponder.engine.limits import Limits
 from ponder.engine.protocol import Completion, Engine, Request
 from ponder.engine.stream import EngineLoad, Tokens
-from ponder.evals.engine_answers import EngineAnswers
-from ponder.evals.records import Sample
-from ponder.evals.running import Asked, run
-from ponder.evals.store import SampleStore
-from ponder.verifiers.verification import Verification
 
 # Turns of the event loop after each answer: with so many, one whose verdict is decided at once is on the disk before the
 # engine goes on.
 _TURNS = 5
-# Questions that wait or are answered at a time. The engine lets in as many as it has room for; those that wait cost nothing.
-MOST_AT_A_TIME = 4096
 
 
 class BatchStreams:
@@ -77,27 +69,3 @@ class BatchStreams:
             for _, answer in batch:
                 if not answer.done():
                     answer.set_exception(RuntimeError(f"the engine has failed: {self.failure}"))
-
-
-async def ask_engine(
-    engine: Engine,
-    limits: Limits,
-    renderer: Renderer,
-    asked: Sequence[Asked],
-    store: SampleStore,
-    verification: Verification,
-    told: Callable[[Sample], None],
-) -> None:
-    """Asks a training's engine what the store has no answer to; raises what `told` does, with all answers so far kept.
-
-    Raises:
-        RuntimeError: the engine has failed.
-    """
-    streams = BatchStreams(engine, limits)
-    answerer = EngineAnswers(streams, renderer, min(len(asked), MOST_AT_A_TIME))
-    try:
-        await run(answerer, asked, store, verification, told=told)
-    finally:
-        await answerer.close()
-    if streams.failure is not None:
-        raise RuntimeError(f"the engine has failed: {streams.failure}") from streams.failure
