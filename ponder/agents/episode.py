@@ -25,7 +25,7 @@ from ponder.chat.renderer import Prompt, Renderer
 from ponder.chat.tool_calls import ToolCall
 from ponder.engine.counting import key
 from ponder.engine.stream import StreamEngine, Tokens
-from ponder.ledger import Ledger, SpanKind
+from ponder.ledger import Ledger, SpanKind, StopReason
 
 
 class EpisodeEnd(StrEnum):
@@ -49,6 +49,8 @@ _MEANINGS = {
     EpisodeEnd.CALLS: "The model made more calls than it may make.",
     EpisodeEnd.BROKEN: "A tool was broken, so that the episode says nothing of the model.",
 }
+UNFINISHED = (EpisodeEnd.LENGTH, EpisodeEnd.TURNS, EpisodeEnd.CALLS)  # without an answer, by the model's own doing
+_STOPS = {EpisodeEnd.LENGTH: StopReason.LENGTH, EpisodeEnd.BROKEN: StopReason.ABORTED}  # else the model ended its turn
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class EpisodeRun:
         turns: of the model, begun
         results: of all calls, in order
         content, reasoning: what the last turn said
+        last_turn: where in the ledger it begins, and whether inside a thought
         end: why it is over; None before
         failure: what was broken, where something was
     """
@@ -86,6 +89,7 @@ class EpisodeRun:
         self._schemas = [tool.schema for tool in tools]
         self.ledger, self.turns, self.results = Ledger(), 0, list[CallResult]()
         self.content = self.reasoning = ""
+        self.last_turn = len(plan.prompt.ids), plan.prompt.thinking_open
         self.end: EpisodeEnd | None = None
         self.failure: str | None = None
         self.ledger.append(SpanKind.PROMPT, plan.prompt.ids)
@@ -104,8 +108,8 @@ class EpisodeRun:
             async with aclosing(self._turn(generation, calls)) as pieces:
                 async for piece in pieces:
                     yield piece
-            self.end = self._end_after(generation.answer.finish_reason, calls)
-            if self.end is not None:
+            if (end := self._end_after(generation.answer.finish_reason, calls)) is not None:
+                self._finish(end)
                 return
             results = await carry_out(calls, self._tools, self._limits.call, self._renderer)
             for result in results:
@@ -113,11 +117,16 @@ class EpisodeRun:
             self.results += results
             self.failure = next((result.broken for result in results if result.broken), None)
             if self.failure is not None:
-                self.end = EpisodeEnd.BROKEN
+                self._finish(EpisodeEnd.BROKEN)
                 return
-            prompt = self._append(results)
-            if self._room() < 1:
-                self.end = EpisodeEnd.LENGTH
+            next_prompt = self._append(results)
+            if next_prompt is None:
+                self._finish(EpisodeEnd.LENGTH)
+                return
+            prompt = next_prompt
+
+    def _finish(self, end: EpisodeEnd) -> None:
+        self.end, self.ledger.stop = end, _STOPS.get(end, StopReason.STOP)
 
     def _generation(self, prompt: Prompt) -> Generation:
         turn, plan = self.turns, self._plan
@@ -160,15 +169,19 @@ class EpisodeRun:
             return EpisodeEnd.CALLS
         return EpisodeEnd.TURNS if self.turns == self._limits.turns else None
 
-    def _append(self, results: Sequence[CallResult]) -> Prompt:
-        """The results, and with them the prompt of the next turn."""
+    def _append(self, results: Sequence[CallResult]) -> Prompt | None:
+        """The results, and with them the prompt of the next turn; None, and nothing appended, where they leave no room for one."""
         next_turn = bridge(
             self._renderer, results, self._schemas, self._plan.thinking or self._plan.prompt.thinking_open
         )
         assert self._renderer.turn_end is not None
-        if self.ledger.ids[-1] != self._renderer.turn_end:  # a turn that was cut where its calls were whole
-            self.ledger.append(SpanKind.FORCED, (self._renderer.turn_end,))
+        # A turn that was cut where its calls were whole has no end yet.
+        end = () if self.ledger.ids[-1] == self._renderer.turn_end else (self._renderer.turn_end,)
+        if len(end) + len(next_turn.ids) >= self._room():
+            return None
+        self.ledger.append(SpanKind.FORCED, end)
         self.ledger.append(SpanKind.TOOL, next_turn.ids)
+        self.last_turn = len(self.ledger.ids), next_turn.thinking_open
         return Prompt(list(self.ledger.ids), "", next_turn.thinking_open)
 
     def _room(self) -> int:

@@ -1,12 +1,12 @@
 """Streams over an engine that takes batches: the one of a training, which has no thread and no event loop of its own."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from ponder.engine.limits import Limits
 from ponder.engine.protocol import Completion, Engine, Request
-from ponder.engine.stream import EngineLoad, Tokens
+from ponder.engine.stream import EngineLoad, StreamEngine, Tokens
 
 # Turns of the event loop after each answer: with so many, one whose verdict is decided at once is on the disk before the
 # engine goes on.
@@ -69,3 +69,36 @@ class BatchStreams:
             for _, answer in batch:
                 if not answer.done():
                     answer.set_exception(RuntimeError(f"the engine has failed: {self.failure}"))
+
+
+async def sample_together(
+    engine: Engine,
+    limits: Limits,
+    requests: Sequence[Request],
+    answered: Callable[[Completion], None],
+    others: Callable[[StreamEngine], Awaitable[None]],
+) -> None:
+    """Samples `requests` beside whatever `others` asks of the same engine; `answered` hears of each completion.
+
+    Raises:
+        RuntimeError: the engine has failed. Whatever `answered` or `others` raises ends all of it, too.
+    """
+    streams = BatchStreams(engine, limits)
+
+    async def one(request: Request) -> None:
+        async for tokens in streams.stream(request):
+            top = list(tokens.top)
+            answered(Completion(request, list(tokens.ids), list(tokens.logprobs), tokens.finish_reason, top))
+
+    running = [asyncio.ensure_future(others(streams)), *(asyncio.create_task(one(request)) for request in requests)]
+    try:
+        await asyncio.gather(*running)
+    except RuntimeError:
+        if streams.failure is not None:
+            raise RuntimeError(f"the engine has failed: {streams.failure}") from streams.failure
+        raise
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        await streams.close()

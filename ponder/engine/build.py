@@ -10,7 +10,7 @@ from torch import Tensor
 from ponder.engine.invariance import choose_forms
 from ponder.engine.local import LocalEngine
 from ponder.engine.packed import PackedView, packs_for_training
-from ponder.engine.protocol import Completion, Engine, Request
+from ponder.engine.protocol import Completion, Request
 from ponder.engine.workers import WorkerEngine
 from ponder.model.decoder import Decoder
 from ponder.model.lora import adapter_digest
@@ -29,7 +29,7 @@ class SamplingEngine:
         workers = self.workers = default_workers(decoder) if settings.workers is None else settings.workers
         if workers and decoder.device.type != "cpu":
             raise ValueError("engine.workers: sampling processes are for CPUs; on a GPU set it to 0 or leave it empty")
-        self.engine: Engine
+        self.engine: WorkerEngine | LocalEngine
         self.view: PackedView | None = None  # sampling processes have theirs
         if workers:
             self.engine = WorkerEngine(self.own, workers, settings.token_budget // workers, settings.max_rows)
@@ -39,7 +39,7 @@ class SamplingEngine:
             decoder = view.decoder if view else self.own
             forms = choose_forms(decoder, threads=1)
             self.engine = LocalEngine(decoder, settings.token_budget, settings.max_rows, forms=forms)
-        self.close = self.engine.close
+        self.limits, self.close = self.engine.limits, self.engine.close
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
         """As `Engine.generate`, with the weights as they are now, or, of a copy in another dtype, as they were at `refresh`."""

@@ -18,5 +18,5 @@ class StopReason(StrEnum):
 _MEANINGS = {
     StopReason.STOP: "The policy ended its turn itself, with an end-of-turn token.",
     StopReason.LENGTH: "The answer reached max_tokens and was cut off.",
-    StopReason.ABORTED: "Sampling was given up: the caller left, or a grammar could not go on.",
+    StopReason.ABORTED: "Sampling was given up: the caller left, a grammar could not go on, or a tool was broken.",
 }

@@ -19,7 +19,7 @@ from ponder.recipe.strict import Strict
 
 RowName = Literal["math", "choice", "instructions", "function_calls", "code"]  # those that rows of files may be for
 CheckName = Literal[RowName, "reasoning_gym", "format", "length"]
-VerifierName = Literal[CheckName, "python"]
+VerifierName = Literal[CheckName, "python", "environment"]
 
 
 class Check(Strict):

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from ponder.recipe.benchmarks import Benchmarks
+from ponder.recipe.episodes import Episodes
 from ponder.recipe.sources import Source
 from ponder.recipe.stages import DemonstratingStage, SftStage, Stage
 from ponder.recipe.strict import Strict
@@ -165,6 +166,7 @@ class Recipe(Strict):
     )
     engine: EngineSettings = Field(EngineSettings(), description="what samples the answers")
     sandbox: SandboxSettings = Field(SandboxSettings(), description="where programs of code tasks are run")
+    episodes: Episodes = Field(Episodes(), description="bounds where tasks have tools or an environment")
     max_prompt_tokens: int | None = Field(
         None,
         ge=1,

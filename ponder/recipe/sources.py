@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from ponder.recipe.episodes import EnvironmentChoice, ToolChoice
 from ponder.recipe.reward import GymVerifier, Reward, RowVerifier
 from ponder.recipe.strict import Strict
 
@@ -24,6 +25,11 @@ class SourceBase(Strict):
     )
     reward: Reward = Field(
         "task", description="the task's own verifier, or a composition of verifiers (ponder.recipe.reward)"
+    )
+    tools: list[ToolChoice] = Field(
+        [],
+        description="what the model may call while it answers: python, calculator, {python: FILE.py:FUNCTION}. Turns, calls "
+        "and results are then one episode, whose last turn is the answer",
     )
 
 
@@ -101,4 +107,28 @@ class ProgramsSource(SourceBase):
         return self
 
 
-Source = Annotated[GymSource | FileSource | HubSource | ProgramsSource, Field(discriminator="kind")]
+class EnvironmentSource(SourceBase):
+    """Worlds in which a model acts by calls, and which say themselves how it went (docs/agents.md)."""
+
+    kind: Literal["environment"] = "environment"
+    environment: EnvironmentChoice = Field(
+        description="bookings, find_and_fix, hanoi, or a class of yours: {python: FILE.py:CLASS}"
+    )
+    settings: dict[str, Any] = Field({}, description="what the class is made with, such as {rooms: 4}")
+    path: str | list[str] | None = Field(
+        None,
+        description="files of rows, each of which `reset` is called with; empty: it is called with a seed, and every seed is a task",
+    )
+    size: int = Field(100_000, ge=1, description="how many tasks there are, where they are made from seeds")
+    seed: int = Field(0, ge=0, description="of the first of these; another one gives others")
+
+    @model_validator(mode="after")
+    def needs_no_more(self):
+        if self.tools:
+            raise ValueError("an environment's methods are its tools; leave `tools` out, or add methods to the class")
+        if self.prompt is not None:
+            raise ValueError("what an environment asks is what its `reset` returns; leave `prompt` out")
+        return self
+
+
+Source = Annotated[GymSource | FileSource | HubSource | ProgramsSource | EnvironmentSource, Field(discriminator="kind")]

@@ -51,6 +51,17 @@ SECTIONS: dict[str, dict[str, Metric]] = {
         "length/max": Metric("tokens", "the longest answer of the step"),
         "length/thinking": Metric("tokens", "of an answer, those that are its thought; the mean"),
     },
+    "How episodes went (RL, tasks with tools or an environment)": {
+        "episode/turns": Metric("count", "turns of the model in an episode; the mean"),
+        "episode/calls": Metric("count", "calls in an episode; the mean"),
+        "episode/failed_calls_share": Metric("share", "calls of which the model was told that they were wrong, of all", "down"),
+        "episode/recovered_share": Metric(
+            "share", "episodes that were found correct, of those in which a call had failed", "up"
+        ),
+        "episode/unfinished_share": Metric(
+            "share", "episodes that ended without an answer: out of turns, calls or tokens", "down"
+        ),
+    },
     "What is kept to be imitated (reject, distill)": {
         "demonstrations/kept": Metric("count", "right answers that were kept so far in the stage", "up"),
         "pass_rate/DOMAIN": Metric("share", "answers that were found correct, of those of the step to tasks of one domain", "up"),

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 # What a row may leave out, and what files of 0.1.0 do not have.
-OPTIONAL = ("learner_logprobs", "entropy", "spans", "stop_reason", "weights_version", "reward_parts")
+OPTIONAL = ("learner_logprobs", "entropy", "spans", "stop_reason", "weights_version", "reward_parts", "episode")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -51,6 +51,9 @@ def schema() -> "pyarrow.Schema":
             column("stop_reason", pa.string(), nullable=True),  # why the policy stopped
             column("weights_version", pa.int32(), nullable=True),  # updates of the stage before this was sampled
             column("reward_parts", pa.string(), nullable=True),  # JSON: {name of a part: its number}
+            column(
+                "episode", pa.string(), nullable=True
+            ),  # JSON: {"end", "turns", "calls", "failed_calls"}, with tools
         ]
     )
 
@@ -59,7 +62,7 @@ def write_rollouts(path: Path, rows: list[dict[str, Any]]) -> None:
     """Write one step's rollouts atomically.
 
     Each row holds the columns of `schema` and no others, those of `OPTIONAL` where there is something to say. Lists may be
-    numpy arrays; `reference`, `parts` and `reward_parts` are JSON text; a span is {"kind", "start", "end"}, end exclusive.
+    numpy arrays; `reference`, `parts`, `reward_parts` and `episode` are JSON text; a span is {"kind", "start", "end"}, end exclusive.
 
     Raises:
         SaveError: the disk is full.

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
 
+from ponder.agents.equipment import TOOLS, schemas_of
 from ponder.recipe.python_function import PythonFunction
 from ponder.recipe.reward import REWARD
 from ponder.recipe.schema import Recipe
-from ponder.recipe.sources import FileSource, GymSource, HubSource, ProgramsSource, Source
+from ponder.recipe.sources import EnvironmentSource, FileSource, GymSource, HubSource, ProgramsSource, Source
 from ponder.tasks.mixture import Mixture
 from ponder.tasks.repeats import Repeats, find_repeats
 from ponder.tasks.split import held_out_sample, part_of, refuse_overlap, split
@@ -57,7 +58,7 @@ def load_tasks(recipe: Recipe, keep: Callable[[Task], bool] | None = None) -> Ta
     trained: list[Iterable[Task]] = []
     generated: list[str] = []
     for name, source in recipe.sources.items():
-        tasks = _as_the_source_says(_read(name, source), source)
+        tasks = _as_the_source_says(name, _read(name, source), source)
         if not isinstance(tasks, LazyTasks) or tasks.at_hand:
             tasks = tasks if keep is None else _kept(name, tasks, keep)
             at_hand.append(tasks)
@@ -150,6 +151,12 @@ def _read(name: str, source: Source) -> Sequence[Task]:
                     domain,
                     source.prompt or "plain",
                 )
+            case EnvironmentSource():
+                from ponder.agents.environments.tasks import environment_tasks
+
+                return environment_tasks(
+                    source.environment, source.settings, source.path, source.size, source.seed, domain
+                )
     except ValueError as error:
         raise ValueError(f"sources.{name}: {error}") from None
 
@@ -164,21 +171,28 @@ def _metadata_of(source: Source) -> dict[str, Any]:
     metadata = {} if reward == "task" else {"reward": REWARD.dump_python(reward, mode="json")}
     if isinstance(verifier, PythonFunction):
         metadata["python"] = verifier.model_dump()
-    call_form = getattr(source, "call_form", "auto")
-    return metadata if call_form == "auto" else metadata | {"call_form": call_form}
+    if (call_form := getattr(source, "call_form", "auto")) != "auto":
+        metadata["call_form"] = call_form
+    if source.tools:
+        noted = [with_digests(tool) for tool in source.tools]
+        metadata[TOOLS] = [tool.model_dump() if isinstance(tool, PythonFunction) else tool for tool in noted]
+    return metadata
 
 
-def _as_the_source_says(tasks: Sequence[Task], source: Source) -> Sequence[Task]:
+def _as_the_source_says(name: str, tasks: Sequence[Task], source: Source) -> Sequence[Task]:
     """The tasks with what the recipe's source gives to all of them: metadata, and a system prompt."""
     metadata = _metadata_of(source)
     if not metadata and source.system is None:
         return tasks
+    schemas = tuple(schemas_of(source.tools))
 
     def add(task: Task) -> Task:
+        if schemas and task.tools:
+            raise ValueError(f"sources.{name}: its tasks bring tools of their own; leave `tools` out")
         messages = task.messages
         if source.system is not None and messages[0]["role"] != "system":
             messages = ({"role": "system", "content": source.system}, *messages)
-        return replace(task, messages=messages, metadata=task.metadata | metadata)
+        return replace(task, messages=messages, tools=task.tools or schemas, metadata=task.metadata | metadata)
 
     if isinstance(tasks, LazyTasks):
         return LazyTasks(len(tasks), lambda index: add(tasks[index]), tasks.source, tasks.at_hand)

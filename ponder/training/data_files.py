@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ponder.recipe.schema import Recipe
-from ponder.recipe.sources import FileSource
+from ponder.recipe.sources import EnvironmentSource, FileSource
 from ponder.tasks.file_tasks import files_of
 
 KEY = "data_files"  # in a run's lineage: the SHA-256 of each by its name
@@ -110,7 +110,7 @@ def _leads_somewhere(path: str) -> bool:
 def _paths(recipe: Recipe) -> Iterator[tuple[str | list[str], bool]]:
     """What the recipe names, and whether held-out tasks come from there."""
     for source in recipe.sources.values():
-        if isinstance(source, FileSource):
+        if isinstance(source, FileSource | EnvironmentSource) and source.path is not None:
             yield source.path, source.part != "train"
     for stage in recipe.stages:
         demonstrations = getattr(stage, "demonstrations", None)

@@ -1,4 +1,5 @@
-"""Files of the user's whose functions judge a run's tasks: which they are, and whether they have changed since."""
+"""Files of the user's whose functions judge a run's tasks, or are tools and environments of theirs: which they are, and whether they have
+changed since."""
 
 from typing import Any
 
@@ -11,12 +12,10 @@ KEY = "reward_files"  # in a run's lineage: the SHA-256 of each by its path
 
 def reward_files(recipe: Recipe) -> dict[str, str]:
     """The SHA-256 of each file by its path. ValueError for one that cannot be read."""
-    files = [
-        function.file
-        for source in recipe.sources.values()
-        for asked in (source.reward, getattr(source, "verifier", None))
-        for function in functions_of(asked)
-    ]
+    files = []
+    for source in recipe.sources.values():
+        asked = [source.reward, getattr(source, "verifier", None), getattr(source, "environment", None), *source.tools]
+        files += [function.file for one in asked for function in functions_of(one)]
     return {file: digest(file) for file in files}
 
 

@@ -1,5 +1,6 @@
 """From tasks to rollouts with verdicts: the engine samples, and each answer is verified while others are still sampled."""
 
+import asyncio
 import json
 import time
 from collections import Counter
@@ -10,14 +11,18 @@ from typing import Any
 
 import numpy as np
 
+from ponder.agents.equipment import Outfitter, plays_episode
+from ponder.agents.playing import EpisodeFacts, Played, ToPlay, play_all
 from ponder.chat.parser import ParsedOutput, parse_output
 from ponder.chat.renderer import Prompt, Renderer
+from ponder.engine.batch_streams import sample_together
 from ponder.engine.counting import key
 from ponder.engine.protocol import Completion, Engine, Request, SamplingParams
 from ponder.ledger import Ledger
 from ponder.tasks.task import Task
 from ponder.training.batch import Sample
 from ponder.training.gradients import TokenScores
+from ponder.verifiers.compose import done_with
 from ponder.verifiers.response import Response
 from ponder.verifiers.verdict import Verdict
 from ponder.verifiers.verification import Verification, shown_reference
@@ -38,6 +43,7 @@ class Rollout:
     advantage: float | None = None
     scores: TokenScores | None = None  # how the learner saw it, where it learned from it
     weights_version: int | None = None  # updates of the stage before it was sampled
+    episode: EpisodeFacts | None = None  # where it had tools or an environment
 
     @property
     def truncated(self) -> bool:
@@ -81,6 +87,7 @@ class Rollout:
             "stop_reason": ledger.stop,
             "weights_version": self.weights_version,
             "reward_parts": None if self.reward is None else json.dumps(self.reward),
+            "episode": None if self.episode is None else json.dumps(asdict(self.episode)),
         }
 
 
@@ -108,6 +115,16 @@ class Collected:
         self.sampled_tokens += other.sampled_tokens
 
 
+@dataclass(frozen=True)
+class _Attempt:
+    """What was sampled, and the verdict to come."""
+
+    ledger: Ledger
+    parsed: ParsedOutput
+    verdict: Future[Verdict]
+    episode: EpisodeFacts | None = None
+
+
 def collect(
     engine: Engine,
     renderer: Renderer,
@@ -119,12 +136,14 @@ def collect(
     first_group: int = 0,
     drawn_before: Sequence[Task] = (),
     told: Callable[[], None] = lambda: None,
+    outfitter: Outfitter | None = None,
 ) -> Collected:
     """Sample `samples_per_prompt` answers to each task, and have them verified.
 
     The random numbers of an answer are a function of (seed_parts, task id, sample number) and the token's position; where
     a task comes again, or has been among `drawn_before` with the same seed_parts, its occurrence is one more part of it,
-    so that no answer is a copy. `told` is called as each answer comes.
+    so that no answer is a copy. `told` is called as each answer comes. Tasks with tools or an environment are episodes, for
+    which `outfitter` has the equipment.
     """
     started = time.perf_counter()
     occurrences = Counter(task.id for task in drawn_before)
@@ -136,34 +155,67 @@ def collect(
         prompts.append(renderer.render(task.messages, task.tools))
         for s in range(samples_per_prompt):
             requests.append(Request((g, s), tuple(prompts[g].ids), params, key(*seed_parts, task.id, s, *again)))
-    pending: dict[tuple[int, int], tuple[Completion, ParsedOutput, Future[Verdict]]] = {}
-    for completion in engine.generate(requests):
+    attempts: dict[tuple[int, int], _Attempt] = {}
+
+    def answered(completion: Completion) -> None:
         g, _ = completion.request.id
         parsed = parse_output(completion.ids, renderer, prompts[g].thinking_open)
-        verdict = verification.submit(tasks[g], response_of(completion, parsed))
-        pending[completion.request.id] = completion, parsed, verdict
+        ledger = Ledger.of_turn(prompts[g].ids, completion.ids, completion.logprobs, completion.finish_reason)
+        verdict = verification.submit(tasks[g], response_of(ledger, parsed))
+        attempts[completion.request.id] = _Attempt(ledger, parsed, verdict)
         told()
+
+    def played(place: tuple[int, int], episode: Played) -> None:
+        outcome = episode.outcome
+        if outcome is not None and outcome.failed:  # nothing was said of the answer, whoever was to verify it
+            verdict = done_with(outcome)
+        else:
+            verdict = verification.submit(tasks[place[0]], response_of(episode.ledger, episode.parsed, outcome))
+        attempts[place] = _Attempt(episode.ledger, episode.parsed, verdict, episode.facts)
+        told()
+
+    episodes = [request for request in requests if plays_episode(tasks[request.id[0]])]
+    if not episodes:
+        for completion in engine.generate(requests):
+            answered(completion)
+    else:
+        assert outfitter is not None, "tasks with tools or environments need an outfitter"
+        asked = [ToPlay(tasks[r.id[0]], prompts[r.id[0]], r.seed) for r in episodes]
+        others = [request for request in requests if not plays_episode(tasks[request.id[0]])]
+        asyncio.run(
+            sample_together(
+                engine,
+                engine.limits,
+                others,
+                answered,
+                lambda streams: play_all(
+                    streams, renderer, outfitter, asked, params, lambda n, one: played(episodes[n].id, one)
+                ),
+            )
+        )
     sampled = time.perf_counter()
     rollouts = [
         Rollout(
             tasks[g],
             first_group + g,
             s,
-            Ledger.of_turn(prompts[g].ids, completion.ids, completion.logprobs, completion.finish_reason),
-            parsed,
-            verdict.result(),
+            attempt.ledger,
+            attempt.parsed,
+            attempt.verdict.result(),
+            episode=attempt.episode,
         )
-        for (g, s), (completion, parsed, verdict) in sorted(pending.items())
+        for (g, s), attempt in sorted(attempts.items())
     ]
     return Collected(rollouts, sampled - started, time.perf_counter() - sampled)
 
 
-def response_of(completion: Completion, parsed: ParsedOutput) -> Response:
+def response_of(ledger: Ledger, parsed: ParsedOutput, outcome: Verdict | None = None) -> Response:
     return Response(
         reasoning=parsed.reasoning,
         content=parsed.content,
         thinking_closed=parsed.thinking_closed,
-        truncated=completion.finish_reason == "length",
+        truncated=ledger.truncated,
         tool_calls=tuple({"name": call.name, "arguments": call.arguments} for call in parsed.tool_calls),
-        tokens=len(completion.ids),
+        tokens=len(ledger.response_ids),
+        outcome=outcome,
     )

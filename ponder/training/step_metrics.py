@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import get_args
 
+from ponder.agents.episode import UNFINISHED
 from ponder.training.advantages import total
 from ponder.training.error_budget import part_metrics
 from ponder.training.rewards import by_group, has_variance
@@ -37,7 +38,23 @@ def summarise(rollouts: Sequence[Rollout]) -> dict[str, float]:
     for domain in sorted({r.task.domain for r in rollouts}):
         rewards = [total(r.reward) for r in rollouts if r.task.domain == domain and r.reward is not None]
         metrics[f"reward/{domain}"] = _mean(rewards)
-    return metrics | part_metrics(rollouts)
+    return metrics | part_metrics(rollouts) | _episode_metrics([r for r in rollouts if r.episode is not None])
+
+
+def _episode_metrics(rollouts: Sequence[Rollout]) -> dict[str, float]:
+    """Of rollouts that are episodes; nothing where there are none."""
+    if not rollouts:
+        return {}
+    facts = [r.episode for r in rollouts]
+    calls = sum(f.calls for f in facts)
+    stumbled = [r for r in rollouts if r.episode.failed_calls and not r.verdict.failed]
+    return {
+        "episode/turns": _mean([f.turns for f in facts]),
+        "episode/calls": calls / len(facts),
+        "episode/failed_calls_share": sum(f.failed_calls for f in facts) / calls if calls else math.nan,
+        "episode/recovered_share": _mean([r.verdict.status == "correct" for r in stumbled]),
+        "episode/unfinished_share": sum(f.end in UNFINISHED for f in facts) / len(facts),
+    }
 
 
 def _std(values: Sequence[float]) -> float:

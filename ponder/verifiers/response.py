@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ponder.chat.messages import flat_text
+from ponder.verifiers.verdict import Verdict
 
 OPENS, ENDS = "<think>", "</think>"
 
@@ -17,7 +18,7 @@ class Response:
     `content` is what follows the thinking; `thinking_closed` is False when the thinking never ended (then there is
     no content); `truncated` when the token limit cut the response off. `tool_calls` are the calls that the parser found,
     each `{"name": str, "arguments": dict}`. `tokens` is the length of the whole response, thinking included, where
-    it is known.
+    it is known. `outcome` is what the environment of an episode says of how it went.
     """
 
     reasoning: str
@@ -26,6 +27,7 @@ class Response:
     truncated: bool
     tool_calls: tuple[dict, ...] = ()
     tokens: int | None = None
+    outcome: Verdict | None = None
 
 
 def split_response(text: str, truncated: bool = False) -> Response:

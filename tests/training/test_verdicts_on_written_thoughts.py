@@ -4,7 +4,7 @@ import pytest
 
 from ponder.chat.parser import parse_output
 from ponder.chat.renderer import Renderer
-from ponder.engine.protocol import Completion
+from ponder.ledger import Ledger
 from ponder.tasks.task import Task
 from ponder.training.rollouts import response_of
 from ponder.verifiers.verification import Verification
@@ -42,8 +42,8 @@ def test_a_verdict_on_what_such_a_model_writes(renderer, verification, answer, r
     prompt = renderer.render(task.messages)
     ids = [*renderer.encode_written(answer), renderer.turn_end]
     parsed = parse_output(ids, renderer, prompt.thinking_open)
-    completion = Completion(None, ids, [0.0] * len(ids), "stop")
-    verdict = verification.submit(task, response_of(completion, parsed)).result()
+    ledger = Ledger.of_turn(prompt.ids, ids, [0.0] * len(ids), "stop")
+    verdict = verification.submit(task, response_of(ledger, parsed)).result()
     assert verdict.status == status
     assert reason in verdict.reason
 
@@ -52,7 +52,8 @@ def test_a_cold_start_teaches_what_the_gate_asks_for(renderer, verification):
     demonstration = {"role": "assistant", "reasoning_content": "2 + 2 = 4", "content": "\\boxed{4}"}
     ids, mask = renderer.training_example([ASK, demonstration])
     learned = [token for token, kept in zip(ids, mask, strict=True) if kept]
-    parsed = parse_output(learned, renderer, renderer.render([ASK]).thinking_open)
+    prompt = renderer.render([ASK])
+    parsed = parse_output(learned, renderer, prompt.thinking_open)
     task = Task((ASK,), "test", "math", "4", metadata={"reward": FORM})
-    completion = Completion(None, learned, [0.0] * len(learned), "stop")
-    assert verification.submit(task, response_of(completion, parsed)).result().status == "correct"
+    ledger = Ledger.of_turn(prompt.ids, learned, [0.0] * len(learned), "stop")
+    assert verification.submit(task, response_of(ledger, parsed)).result().status == "correct"

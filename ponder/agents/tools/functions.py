@@ -46,17 +46,30 @@ class FunctionTool:
             },
         }
 
-    async def call(self, arguments: dict[str, Any]) -> Any:
+    def bound(self, arguments: dict[str, Any]) -> Callable[[], Any]:
+        """The call with these arguments, still to be made; what it raises is a ToolError. Raises ToolError for arguments
+        that do not fit."""
         try:
             given = self._arguments.model_validate(arguments)
         except ValidationError as error:
             raise ToolError("; ".join(_told(problem) for problem in error.errors())) from error
-        named = {name: getattr(given, name) for name in given.model_fields_set}
+        return partial(self._made, {name: getattr(given, name) for name in given.model_fields_set})
+
+    async def call(self, arguments: dict[str, Any]) -> Any:
+        made = self.bound(arguments)
+        if not inspect.iscoroutinefunction(self.function):
+            return await in_thread(made)
         try:
-            if inspect.iscoroutinefunction(self.function):
-                return await self.function(**named)
-            return await in_thread(partial(self.function, **named))
+            return await made()
         except (ToolError, ToolBroken, asyncio.CancelledError):
+            raise
+        except Exception as error:
+            raise ToolError(f"{type(error).__name__}: {error}") from error
+
+    def _made(self, named: dict[str, Any]) -> Any:
+        try:
+            return self.function(**named)
+        except (ToolError, ToolBroken):
             raise
         except Exception as error:
             raise ToolError(f"{type(error).__name__}: {error}") from error

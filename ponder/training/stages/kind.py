@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from ponder.agents.equipment import Outfitter
 from ponder.chat.renderer import Renderer
 from ponder.engine.build import SamplingEngine
 from ponder.model.config import ModelConfig
@@ -28,6 +29,7 @@ class StageParts:
     renderer: Renderer
     engine: SamplingEngine
     verification: Verification
+    outfitter: Outfitter
 
 
 class Trainer(Protocol):

@@ -83,7 +83,7 @@ class ReinforcementTrainer:
     def __init__(self, stage: RlStage, parts: StageParts, learner: Learner):
         self.stage, self.learner = stage, learner
         self.recipe, self.run, self.pool, self.renderer = parts.recipe, parts.run, parts.pool, parts.renderer
-        self.engine, self.verification = parts.engine, parts.verification
+        self.engine, self.verification, self.outfitter = parts.engine, parts.verification, parts.outfitter
         self.objective = resolve(stage.objective)
         self.params = rl_sampling(stage.max_tokens, parts.renderer.stop_ids)
         of_engine = parts.recipe.engine.token_budget // max(1, parts.engine.workers)
@@ -177,6 +177,7 @@ class ReinforcementTrainer:
             (self.recipe.seed, self.stage.name, number),
             first_group=len(drawn.tasks),
             drawn_before=drawn.tasks,
+            outfitter=self.outfitter,
         )
         drawn.cursor, drawn.too_long = more.cursor, drawn.too_long + more.too_long
         drawn.tasks += more.tasks

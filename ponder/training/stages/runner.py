@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from functools import cached_property, partial
 from pathlib import Path
 
+from ponder.agents.equipment import Outfitter
 from ponder.chat.renderer import Renderer
 from ponder.engine.build import SamplingEngine
 from ponder.engine.protocol import SamplingParams
@@ -44,7 +45,7 @@ from ponder.training.prompts import prompt_ids
 from ponder.training.replicas import Replicas
 from ponder.training.rollouts import Rollout, collect
 from ponder.training.stages.kind import StageKind, StageParts, Trainer
-from ponder.training.stages.verifying import deadline_s, verification_for
+from ponder.training.stages.verifying import deadline_s, sandbox_for, verification_for
 from ponder.training.view import View
 
 # For evaluations of stages that ask for no verdicts.
@@ -85,6 +86,7 @@ class Training:
                 self.accumulator = Replicas(self.decoder, self.engine.workers - 1)  # this process learns too
                 opened.callback(self.accumulator.close)
             self.verification = opened.enter_context(verification_for(self.recipe, self.stages))
+            self.outfitter = Outfitter(opened.enter_context(sandbox_for(self.recipe)), self.recipe.episodes)
             opened.enter_context(self._stop_signals())
             opened.enter_context(self.view)
             if progress.stage == BIRTH and self.recipe.held_out.at_start:
@@ -179,7 +181,9 @@ class Training:
         raise paused
 
     def _trainer(self, stage: StageKind) -> Trainer:
-        parts = StageParts(self.recipe, self.run, self.pool, self.renderer, self.engine, self.verification)
+        parts = StageParts(
+            self.recipe, self.run, self.pool, self.renderer, self.engine, self.verification, self.outfitter
+        )
         if not stage.updates:
             return stage.trainer(parts, None)
         settings, reference = stage.settings, self._first_weights(stage) if stage.needs_reference else None
@@ -279,7 +283,7 @@ class Training:
     ) -> list[Rollout]:
         seed_parts = (self.recipe.seed, "held_out")
         parts = (self.engine, self.renderer, self.verification, tasks, samples, params, seed_parts)
-        return collect(*parts, told=told).rollouts
+        return collect(*parts, told=told, outfitter=self.outfitter).rollouts
 
     @cached_property
     def _without_updates(self) -> set[str]:

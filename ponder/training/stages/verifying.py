@@ -1,10 +1,12 @@
-"""The Verification that all stages of a run share."""
+"""The Verification that all stages of a run share, and the sandbox of their tools."""
 
 from collections.abc import Sequence
 
 from ponder.recipe.schema import Recipe
 from ponder.recipe.stages import RlStage
+from ponder.sandbox.client import Sandbox
 from ponder.training.stages.kind import StageKind
+from ponder.verifiers.code.runs import open_sandbox
 from ponder.verifiers.verification import Verification
 
 DEFAULT_DEADLINE_S = RlStage.model_fields["verify_timeout"].default  # where no stage asks for verdicts
@@ -17,3 +19,8 @@ def verification_for(recipe: Recipe, stages: Sequence[StageKind]) -> Verificatio
 def deadline_s(stages: Sequence[StageKind]) -> float:
     """Of a verdict: one Verification serves all stages, with the longest time that one of them allows."""
     return max((stage.verify_timeout or 0.0 for stage in stages), default=0.0) or DEFAULT_DEADLINE_S
+
+
+def sandbox_for(recipe: Recipe) -> Sandbox:
+    """Of tools and environments, each episode with a session of its own; the first program starts it."""
+    return open_sandbox(recipe.sandbox, sessions=recipe.episodes.at_a_time)

@@ -26,6 +26,19 @@ KEPT_SOURCE = 20_000  # characters; longer programs hardly come twice, and would
 KEPT_TESTS = 512
 
 
+def open_sandbox(settings: SandboxSettings, sessions: int = 16) -> Sandbox:
+    """The sandbox that a recipe asks for; `sessions`: of Python that may be open at a time."""
+    return Sandbox(
+        settings.urls,
+        workers=settings.workers,
+        memory_mb=settings.memory_mb,
+        timeout_s=settings.timeout_s,
+        isolation=settings.isolation,
+        sessions=sessions,
+        token=os.environ.get(TOKEN) or None,
+    )
+
+
 @dataclass(frozen=True)
 class _Tests:
     """A task's tests, made ready once for all programs; `number` is theirs alone."""
@@ -135,14 +148,7 @@ class CodeRuns:
             if self._closed:
                 raise RuntimeError("this verification is closed")
             if self._sandbox is None:
-                self._sandbox = Sandbox(
-                    self._settings.urls,
-                    workers=self._settings.workers,
-                    memory_mb=self._settings.memory_mb,
-                    timeout_s=self._settings.timeout_s,
-                    isolation=self._settings.isolation,
-                    token=os.environ.get(TOKEN) or None,
-                )
+                self._sandbox = open_sandbox(self._settings)
             return self._sandbox
 
     def _tests_of(self, task: Task) -> _Tests:
