@@ -33,7 +33,8 @@ class Sandbox:
         token: str | None = None,
     ):
         self._urls, self._token = list(urls), token
-        self._workers, self._memory_mb, self._timeout_s, self._isolation = workers, memory_mb, timeout_s, isolation
+        self._workers, self._memory_mb, self._isolation = workers, memory_mb, isolation
+        self.timeout_s = timeout_s  # of a test, or a session's cell, at most
         self._most_sessions = sessions
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -122,7 +123,7 @@ class Sandbox:
             Settings(
                 workers=self._workers,
                 memory_mb=self._memory_mb,
-                timeout_s=self._timeout_s,
+                timeout_s=self.timeout_s,
                 isolation=self._isolation,
                 sessions=self._most_sessions,
                 queue_limit=1 << 30,  # whoever submits holds the futures: there is nobody to turn away
