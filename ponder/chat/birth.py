@@ -2,10 +2,13 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+
+from ponder.chat.template import compile_template, run_template
 
 SPECIAL_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 MARKERS = ("<think>", "</think>", "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>")
@@ -50,6 +53,13 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     tokenizer.train_from_iterator((piece for text in texts for piece in marker.split(text)), trainer)
     tokenizer.add_tokens(added)
     return tokenizer
+
+
+def asked_with_tools(messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> str:
+    """A prompt with tools as a newborn's template writes it, for its tokenizer to learn from. Raises ValueError for messages that it cannot
+    write."""
+    template = compile_template(TEMPLATE.read_text(encoding="utf-8"), TEMPLATE.name)
+    return run_template(template, TEMPLATE.name, messages=messages, tools=tools, add_generation_prompt=True)
 
 
 def write_tokenizer(tokenizer: Tokenizer, directory: str | Path, model_max_length: int) -> None:

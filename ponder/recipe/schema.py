@@ -1,12 +1,13 @@
 """What a recipe may say. Every field has a working default; unknown keys are errors (see `load.py` for the wording)."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field, model_validator
 
 from ponder.recipe.benchmarks import Benchmarks
 from ponder.recipe.episodes import Episodes
-from ponder.recipe.sources import Source
+from ponder.recipe.sources import EnvironmentSource, Source
 from ponder.recipe.stages import DemonstratingStage, SftStage, Stage
 from ponder.recipe.strict import Strict
 from ponder.recipe.trackers import Trackers
@@ -205,6 +206,15 @@ class Recipe(Strict):
                     f"stages.{stage.name}.demonstrations.stages: no stage of kind reject or distill before it is called "
                     f"{unknown[0]!r}; there {'is' if len(makers) == 1 else 'are'}: {', '.join(makers) or 'none'}"
                 )
+        trained = [key for key, source in self.sources.items() if source.part != "held_out"]
+        for stage in self.stages:
+            for name in stage.mixture:
+                if name not in trained:
+                    raise ValueError(
+                        f"stages.{stage.name}.mixture: {name!r} is no source that can be trained on; there are: {', '.join(trained)}"
+                    )
+            if isinstance(stage, DemonstratingStage):
+                refuse_episodes(stage.name, {key: self.sources[key] for key in stage.mixture or trained})
         domains = {source.domain or key for key, source in self.sources.items()}
         for stage in self.stages:
             unknown = set(stage.shots) - domains if isinstance(stage, DemonstratingStage) else set()
@@ -225,3 +235,13 @@ class Recipe(Strict):
         if parts == {"train"}:
             raise ValueError("no source has a held-out part; make one 'split', or add one with part: held_out")
         return self
+
+
+def refuse_episodes(stage: str, sources: Mapping[str, Source]) -> None:
+    """Raises ValueError where a stage that makes demonstrations would ask for one that is an episode."""
+    for name, source in sources.items():
+        if source.tools or isinstance(source, EnvironmentSource):
+            raise ValueError(
+                f"stages.{stage}: tasks of sources.{name} are episodes, of which no demonstrations can be made; leave it out of "
+                "the stage, with mixture: {" + ", ".join(f"{one}: 1" for one in sources if one != name) + "}"
+            )

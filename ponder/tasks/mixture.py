@@ -1,6 +1,6 @@
 """Weighted mixtures without state: the k-th task is a pure function of (seed, k)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from hashlib import blake2b
 from math import floor, isfinite
@@ -32,12 +32,18 @@ class Mixture:
             if names.count(name) > 1:
                 raise ValueError(f"Source {name!r} is named twice: add up its weights, or give one another name")
         self.names = names
+        self._sources = list(sources)
         self._tasks = [tasks for _, _, tasks in sources]
         self._seed = seed
         weights = [Fraction(weight) for _, weight, _ in sources]
         # Source i takes its share of what the sources before it have left.
         self._shares = [weight / sum(weights[i:]) for i, weight in enumerate(weights)]
         self._phases = [Fraction(keyed_number((seed, "phase", name), 2**32), 2**32) for name in names]
+
+    def with_shares(self, shares: Mapping[str, float]) -> "Mixture":
+        """The sources that `shares` names, in these shares. ValueError as for a mixture."""
+        named = {name: tasks for name, _, tasks in self._sources}
+        return Mixture([(name, shares[name], named[name]) for name in self.names if name in shares], self._seed)
 
     def place(self, k: int) -> tuple[int, int]:
         """(source, how many tasks it has given before) of the k-th task, k >= 0."""

@@ -4,13 +4,13 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from ponder.chat.birth import train_tokenizer, write_tokenizer
+from ponder.chat.birth import asked_with_tools, train_tokenizer, write_tokenizer
 from ponder.chat.renderer import Renderer
 from ponder.engine.counting import key
 from ponder.model.config import ModelConfig, RopeConfig
 from ponder.model.decoder import Decoder, build_random
 from ponder.recipe.schema import Birth
-from ponder.tasks.task import Task
+from ponder.training.data import TaskPool
 from ponder.training.stages.kind import StageKind
 
 TEXTS = 2_000  # tasks whose texts a newborn model's tokenizer learns from
@@ -42,6 +42,11 @@ def give_birth(birth: Birth, seed: int, texts: Sequence[str], device: str) -> tu
     return build_random(config, key(seed, "birth") % 2**63, device), renderer
 
 
-def birth_texts(tasks: Sequence[Task], stages: Sequence[StageKind]) -> list[str]:
-    """Questions, and what the stages teach of them, as many as a small vocabulary can learn from."""
-    return [task.question for task in tasks] + [text for stage in stages for text in stage.texts(tasks)]
+def birth_texts(pool: TaskPool, stages: Sequence[StageKind], count: int = TEXTS) -> list[str]:
+    """Questions with what stands around them where there are tools, and what the stages teach of them, as many as a small vocabulary can
+    learn from."""
+    asked = [
+        asked_with_tools(task.messages, task.tools) if task.tools else task.question for task in pool.draw(0, count)
+    ]
+    taught = [text for stage in stages for text in stage.texts(pool.mixed(stage.settings.mixture).draw(0, count))]
+    return asked + taught

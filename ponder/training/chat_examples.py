@@ -1,5 +1,6 @@
 """Files of chats as examples to imitate: read, encoded and measured whole before the first step."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -94,9 +95,12 @@ def read_examples(settings: ChatFiles, renderer: Renderer, context: int) -> Chat
 
 
 def spoken(chats: Sequence[Sequence[Mapping[str, Any]]]) -> list[str]:
-    """What the assistant says at the end of chats, given by their messages; for a newborn model's tokenizer to learn."""
-    last = (messages[-1] for messages in chats)
-    return [f"{message.get('reasoning_content', '')}\n{message.get('content') or ''}" for message in last]
+    """What the assistant says in chats, given by their messages; for a newborn model's tokenizer to learn."""
+    said = []
+    for message in (message for messages in chats for message in messages if message["role"] == "assistant"):
+        calls = [json.dumps(call["function"], ensure_ascii=False) for call in message.get("tool_calls") or ()]
+        said.append("\n".join([message.get("reasoning_content", ""), message.get("content") or "", *calls]))
+    return said
 
 
 def mean_loss(

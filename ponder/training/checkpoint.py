@@ -4,6 +4,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import torch
+
 from ponder.chat.renderer import Renderer
 from ponder.model.adapter_files import Merge, save_adapter
 from ponder.model.config import LoraConfig
@@ -41,6 +43,8 @@ class Progress:
     best: float | None = None  # what the best evaluation on the way measured
     best_step: int | None = None  # and the step after which it was
     verdicts: dict[str, list[list[int]]] = field(default_factory=dict)  # error_budget.Recent
+    held_step: int | None = None  # the last one whose evaluation showed no fall of a guarded domain
+    rolled_back: str | None = None  # why the stage ended with earlier weights
 
 
 def save_checkpoint(
@@ -90,6 +94,15 @@ def load_weights(checkpoint: Path, model: Model, base: Path | None, device: str)
     read_safetensors(dict(weights.masters), exact)
     weights.publish()
     return weights
+
+
+@torch.no_grad()
+def go_back(weights: MasterWeights, checkpoint: Path, model: Model) -> None:
+    """Gives the weights, wherever they are read, the values of a checkpoint."""
+    earlier = load_weights(checkpoint, model, weights.base, weights.decoder.device.type)
+    for name, master in weights.masters.items():
+        master.copy_(earlier.masters[name])
+    weights.publish()
 
 
 def load_with_adapters(model: Model, base: Path, device: str, seed: int = 0) -> MasterWeights:

@@ -32,6 +32,10 @@ class TaskPool:
     trained: Sequence[Iterable[Task]] = ()
     generated: Sequence[str] = ()
 
+    def mixed(self, shares: Mapping[str, float]) -> "TaskPool":
+        """The same, with the training mixture that a stage asks for; all sources by their weights where it names none."""
+        return replace(self, train=self.train.with_shares(shares)) if shares else self
+
     def draw(self, cursor: int, n: int) -> list[Task]:
         """Tasks number cursor .. cursor + n - 1 of the training mixture.
 

@@ -7,12 +7,17 @@ reinforcement learning to find out, by verified outcomes alone.
 
 import random
 import re
+from collections.abc import Callable
 
+from ponder.agents.equipment import TOOLS, plays_episode
+from ponder.agents.tools.calculator import calculator
+from ponder.agents.tools.tool import ToolError
 from ponder.engine.counting import key
 from ponder.recipe.stages.sft import Demonstrations, Habits
 from ponder.tasks.programs import ARGUMENTS, ATOM, OPERATIONS, Step, extend, random_number, random_step, write_program
 from ponder.tasks.task import Task
 
+_EXPRESSION = re.compile(r"Calculate ([^=]+?)(?: =|\.)$")
 _SUM = re.compile(r"(\d+) ([+-]) (\d+)(?: =|\.)$")
 
 
@@ -22,14 +27,14 @@ def demonstrate(task: Task, demonstrations: Demonstrations, seed: int) -> list[d
     Raises:
         ValueError: no procedure that the recipe names is for such tasks.
     """
-    if demonstrations.programs is not None and task.verifier == "code":
-        return program_demonstration(task, demonstrations.programs, seed)
-    if demonstrations.columns is not None and task.verifier != "code":
-        return column_demonstration(task, demonstrations.columns, seed)
-    named = "columns" if demonstrations.programs is None else "programs"
+    kind = "calls" if plays_episode(task) else "programs" if task.verifier == "code" else "columns"
+    habits = getattr(demonstrations, kind)
+    if habits is not None:
+        return PROCEDURES[kind](task, habits, seed)
+    named = [name for name in PROCEDURES if getattr(demonstrations, name) is not None]
     raise ValueError(
-        f"the demonstrations name only {named}, and nothing for tasks like this one of {task.domain!r}: "
-        f"{task.question[:80]!r}; name a procedure for it as well, or take its source out of the recipe"
+        f"the demonstrations name only {' and '.join(named)}, and nothing for tasks like this one of {task.domain!r}: "
+        f"{task.question[:80]!r}; name a procedure for it as well, or take its source out of the recipe, or of the stage's mixture"
     )
 
 
@@ -126,3 +131,61 @@ def _columns(top: int, bottom: int, operator: str, slip: float, rng: random.Rand
 
 def _slip_digits(number: str, slip: float, rng: random.Random) -> str:
     return "".join(str(rng.randrange(10)) if c.isdigit() and rng.random() < slip else c for c in number)
+
+
+def call_demonstration(task: Task, habits: Habits, seed: int) -> list[dict]:
+    """A chat in which the pupil calls the calculator, or guesses. A slip is a call that is no arithmetic, which the calculator
+    says and the pupil mends with the chance of `check`, or one with a wrong number.
+
+    Raises:
+        ValueError: the task has no calculator, or is no arithmetic of reasoning-gym's basic_arithmetic.
+    """
+    match = _EXPRESSION.search(task.question)
+    if match is None or "calculator" not in task.metadata.get(TOOLS, ()):
+        raise ValueError(
+            "call demonstrations are for basic_arithmetic in a source with tools: [calculator], not for: "
+            f"{task.question[:80]!r}"
+        )
+    expression, rng = match[1], random.Random(key("demonstration", seed, task.id))
+    if rng.random() < habits.guess:
+        digits = "".join(rng.choice("0123456789") for _ in range(rng.randint(1, len(expression) - 3)))
+        return [*task.messages, _said("easy", f"\\boxed{{{digits.lstrip('0') or '0'}}}")]
+    chat, answer = list(task.messages), ""
+    asked = _slipped(expression, rng) if rng.random() < habits.slip else expression
+    while True:
+        call, result = _called(asked, len(chat))
+        chat += [_said("ask", "") | {"tool_calls": [call]}, result]
+        answer = result["content"]
+        if answer.removeprefix("-").isdigit():
+            return [*chat, _said("read", f"\\boxed{{{answer}}}")]
+        if asked == expression or rng.random() >= habits.check:
+            return [*chat, _said("easy", f"\\boxed{{{rng.randint(0, 99)}}}")]
+        asked = expression
+
+
+def _slipped(expression: str, rng: random.Random) -> str:
+    """One character is lost: most often it is no arithmetic then, or not the one that was asked for."""
+    lost = rng.randrange(len(expression))
+    return expression[:lost] + expression[lost + 1 :]
+
+
+def _called(expression: str, number: int) -> tuple[dict, dict]:
+    """The call, and what the calculator answers to it."""
+    name = {"id": f"call_{number:05d}", "type": "function"}
+    try:
+        answer = calculator(expression)
+    except ToolError as error:
+        answer = f"Error: {error}"
+    call = name | {"function": {"name": "calculator", "arguments": {"expression": expression}}}
+    return call, {"role": "tool", "tool_call_id": name["id"], "name": "calculator", "content": answer}
+
+
+def _said(thinking: str, content: str) -> dict:
+    return {"role": "assistant", "reasoning_content": thinking, "content": content}
+
+
+PROCEDURES: dict[str, Callable[[Task, Habits, int], list[dict]]] = {
+    "columns": column_demonstration,
+    "programs": program_demonstration,
+    "calls": call_demonstration,
+}

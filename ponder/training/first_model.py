@@ -13,7 +13,7 @@ from ponder.model.directory import tokenizer_directory
 from ponder.model.grow import grow_vocabulary
 from ponder.model.weights import DTYPES, load_decoder
 from ponder.recipe.schema import Model, Recipe
-from ponder.training.birth import TEXTS, birth_texts, give_birth
+from ponder.training.birth import birth_texts, give_birth
 from ponder.training.checkpoint import load_with_adapters, lora_of
 from ponder.training.data import TaskPool
 from ponder.training.master import MasterWeights
@@ -33,7 +33,7 @@ def first_model(
     model, device = recipe.model, device_of(recipe.model)
     dtype = DTYPES[compute_dtype(model, device)]
     if parent is None:
-        texts = birth_texts(pool.draw(0, TEXTS), stages)
+        texts = birth_texts(pool, stages)
         decoder, renderer = give_birth(model.birth, recipe.seed, texts, device)
         return MasterWeights.of(decoder, dtype), renderer
     check_memory(replace(load_config(parent), lora=lora_of(model)), model, device)

@@ -3,6 +3,7 @@
 import asyncio
 from functools import partial
 from itertools import product
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -292,3 +293,16 @@ def test_tasks_of_seeds_are_made_as_they_are_asked_for_and_differ():
     assert len({task.id for task in tasks[:20]}) > 15 and tasks[7] == tasks[7]
     assert tasks[3] != environment_tasks("bookings", {"rooms": 3}, None, 50, 2, "hotel")[3]
     assert partial(Bookings, rooms=3)().reset(**tasks[3].metadata["environment"]["row"]) == tasks[3].question
+
+
+def test_the_example_is_an_environment_and_the_one_in_the_docs():
+    file = Path(__file__).parents[2] / "examples" / "my_world.py"
+    assert file.read_text().split('"""\n\n\n', 1)[1].strip() in (file.parents[1] / "docs" / "agents.md").read_text()
+    task = environment_tasks(PythonFunction(python=f"{file}:Lights"), {"lamps": 3}, None, 9, 0, "lamps")[4]
+    lights = environment_maker(PythonFunction(python=f"{file}:Lights"), {"lamps": 3}, Sandbox())()
+    assert lights.reset(**task.metadata["environment"]["row"]) == task.question
+    for lamp, on in enumerate(list(lights.on), start=1):
+        if not on:
+            told = lights.switch(lamp)
+            assert f"lamp {lamp} is on" in told
+    assert lights.reward() == 1

@@ -32,7 +32,7 @@ def recipe(path, **fields):
 def renderer(path):
     mine = recipe(path)
     pool = load_tasks(mine)
-    return give_birth(mine.model.birth, 0, birth_texts(pool.draw(0, 50), stages_of(mine)), "cpu")[1]
+    return give_birth(mine.model.birth, 0, birth_texts(pool, stages_of(mine), 50), "cpu")[1]
 
 
 def test_those_without_room_for_an_answer_are_named_by_line(path, renderer):

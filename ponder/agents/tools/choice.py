@@ -15,7 +15,9 @@ from ponder.verifiers.python.function import digest
 # The names are those of ponder.recipe.episodes.ToolChoice. Made of the sandbox that runs what has to be run, which the first program starts, and the seconds that a call may take.
 TOOLS: dict[str, Callable[[Sandbox, float], Tool]] = {
     "calculator": lambda sandbox, seconds: calculator_tool(),
-    "python": lambda sandbox, seconds: PythonTool(sandbox, min(0.8 * seconds, sandbox.timeout_s)),  # interrupted, it keeps its variables
+    "python": lambda sandbox, seconds: PythonTool(
+        sandbox, min(0.8 * seconds, sandbox.timeout_s)
+    ),  # interrupted, it keeps its variables
 }
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ponder.recipe.stages.base import LearningStage, Optimizer, Plateau, StageBase
+from ponder.recipe.stages.base import Guard, LearningStage, Optimizer, Plateau, StageBase
 from ponder.recipe.stages.demonstrating import DemonstratingStage, DistillStage, RejectStage
 from ponder.recipe.stages.rl import RlStage
 from ponder.recipe.stages.sft import SftStage
@@ -16,6 +16,7 @@ __all__ = [
     "STAGES",
     "DemonstratingStage",
     "DistillStage",
+    "Guard",
     "LearningStage",
     "Optimizer",
     "Plateau",

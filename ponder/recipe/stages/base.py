@@ -44,6 +44,31 @@ class Plateau(Strict):
 class StageBase(Strict):
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="by which results, checkpoints and --set know it")
     steps: int = Field(ge=1, description="how many; target and plateau may end a stage that learns before")
+    mixture: dict[str, float] = Field(
+        {},
+        description="shares of the sources in this stage, by their names, such as {math: 1, tools: 2}; earlier domains that "
+        "stand in it are replayed. Empty: all sources, by their weights",
+    )
+
+    @model_validator(mode="after")
+    def shares_are_positive(self):
+        if wrong := [name for name, share in self.mixture.items() if not 0 < share < float("inf")]:
+            raise ValueError(f"mixture.{wrong[0]} must be above 0; leave a source out that has no share")
+        return self
+
+
+class Guard(Strict):
+    """What earlier stages of RL have brought must hold: their domains are looked at in every evaluation."""
+
+    drop: float = Field(
+        0.02,
+        ge=0,
+        lt=1,
+        description="by how much the held-out accuracy of a domain may fall, beyond what chance explains",
+    )
+    stop: bool = Field(
+        True, description="end the stage there, at its last checkpoint before the fall; false: say so, and go on"
+    )
 
 
 class LearningStage(StageBase):

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from ponder.recipe.stages.base import LearningStage, Optimizer
+from ponder.recipe.stages.base import Guard, LearningStage, Optimizer
 from ponder.recipe.strict import Strict
 
 ObjectiveName = Literal["grpo", "dr_grpo", "dapo", "gspo", "cispo", "rloo", "reinforce_pp"]
@@ -77,6 +77,9 @@ class RlStage(LearningStage):
     )
     soft_margin: int = Field(256, ge=1, description="soft: tokens before the limit over which the penalty grows to 1")
     optimizer: Optimizer = Field(Optimizer(lr=1e-6), description="how weights are updated")
+    guard: Guard | None = Field(
+        Guard(), description="for the domains that earlier stages of RL have trained; null: they may fall"
+    )
     verify_timeout: float = Field(5.0, gt=0, description="seconds a verifier may take for one answer")
     error_budget: float = Field(
         0.01,

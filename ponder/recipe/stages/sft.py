@@ -34,13 +34,17 @@ class Demonstrations(ChatFiles):
     columns: Habits | None = Field(None, description="sums and differences of two terms, worked column by column")
     programs: Habits | None = Field(None, description="tasks of a source of kind programs, worked step by step")
 
+    calls: Habits | None = Field(
+        None, description="arithmetic tasks of a source with tools: [calculator], which the pupil calls, or guesses"
+    )
+
     @model_validator(mode="after")
     def one_way(self):
-        procedures = self.columns is not None or self.programs is not None
+        procedures = any(habits is not None for habits in (self.columns, self.programs, self.calls))
         if [self.path is not None, bool(self.stages), procedures].count(True) != 1:
             raise ValueError(
                 "name exactly one of: path (files of chats), stages (that make demonstrations), or procedures (columns for "
-                "sums, programs for sources of kind programs, or both)"
+                "sums, programs for sources of kind programs, calls for sources with a calculator)"
             )
         changed = [
             name for name in ChatFiles.model_fields if getattr(self, name) != ChatFiles.model_fields[name].default

@@ -38,6 +38,7 @@ from ponder.training.error_budget import BudgetSpent, exceeds, failure_rows
 from ponder.training.exits import measured, reached_exit
 from ponder.training.finite import check_update
 from ponder.training.gradients import OneProcess
+from ponder.training.guards import StageGuard, checkpoints_before
 from ponder.training.learner import Learner
 from ponder.training.master import MasterWeights
 from ponder.training.pause import budget_spent, is_saved, not_finite, teacher_gone
@@ -108,6 +109,7 @@ class Training:
 
     def _run_stage(self, stage: StageKind, progress: Progress, reopened: bool) -> None:
         self.view.stage_begins(stage, progress.step)
+        self.guard = StageGuard(self.recipe, stage.settings, self.run, self.weights, self.view.say)
         trainer = self._trainer(stage)
         if stage.updates and stage.settings.keep_best:
             self._forget_lost_best(stage, progress)
@@ -130,7 +132,7 @@ class Training:
             self.view.rollouts(self.run, stage, progress)
             if progress.done:
                 self._end(stage, trainer, progress)
-            elif self.stop_asked or self._saves_after(stage, progress.step, best):
+            elif self.stop_asked or self._saves_after(stage, progress, best):
                 self._save(stage, trainer, progress)
             if self.stop_asked:
                 name = stage.settings.name
@@ -140,7 +142,9 @@ class Training:
         all_taken = progress.step >= stage.settings.steps  # else a resume would not know that an exit was reached
         try:
             if stage.updates:
-                self._evaluate_fully(progress, may_stop=all_taken)
+                result = self._evaluate_fully(progress, may_stop=all_taken)
+                if progress.rolled_back is None and self.guard.rolls_back(progress, result):
+                    self._evaluate_fully(progress, may_stop=all_taken)
         except Stopped:
             progress.done = False
             self._save(stage, trainer, progress)
@@ -159,9 +163,10 @@ class Training:
         return bool(stage.updates and stage.settings.eval_every) and step % stage.settings.eval_every == 0
 
     @staticmethod
-    def _saves_after(stage: StageKind, step: int, best: bool) -> bool:
+    def _saves_after(stage: StageKind, progress: Progress, best: bool) -> bool:
         """`best`: the step's evaluation was the best so far."""
-        return bool(stage.updates) and (step % stage.settings.save_every == 0 or (best and stage.settings.keep_best))
+        wanted = (best and stage.settings.keep_best) or progress.held_step == progress.step
+        return bool(stage.updates) and (progress.step % stage.settings.save_every == 0 or wanted)
 
     def _step(self, stage: StageKind, trainer: Trainer, progress: Progress) -> dict[str, float]:
         before = progress.step
@@ -181,9 +186,8 @@ class Training:
         raise paused
 
     def _trainer(self, stage: StageKind) -> Trainer:
-        parts = StageParts(
-            self.recipe, self.run, self.pool, self.renderer, self.engine, self.verification, self.outfitter
-        )
+        pool = self.pool.mixed(stage.settings.mixture)
+        parts = StageParts(self.recipe, self.run, pool, self.renderer, self.engine, self.verification, self.outfitter)
         if not stage.updates:
             return stage.trainer(parts, None)
         settings, reference = stage.settings, self._first_weights(stage) if stage.needs_reference else None
@@ -199,10 +203,8 @@ class Training:
 
     def _first_weights(self, stage: StageKind) -> Decoder:
         """The weights that the stage began with: the last checkpoint before it."""
-        names = [BIRTH, *(s.settings.name for s in self.stages)]
-        before = names[: names.index(stage.settings.name)]
-        checkpoints = [c for c in self.run.checkpoints() if place_of(c)[0] in before]
-        weights = load_weights(checkpoints[-1], self.recipe.model, self.weights.base, self.decoder.device.type)
+        last = checkpoints_before(self.run, self.recipe, stage.settings.name)[-1]
+        weights = load_weights(last, self.recipe.model, self.weights.base, self.decoder.device.type)
         return weights.decoder.requires_grad_(False)
 
     # ---- evaluations and exits ----
@@ -210,6 +212,9 @@ class Training:
     def _evaluate_on_the_way(self, stage: StageKind, progress: Progress) -> bool:
         """Whether this is the stage's best evaluation so far; the stage ends where its exits say so."""
         result = self._evaluate(progress, stage.settings.eval_problems)
+        if self.guard.rolls_back(progress, result):
+            progress.done = True
+            return False
         budget = DEFAULT_BUDGET if stage.error_budget is None else stage.error_budget
         name = stage.settings.name
         if result.accuracy is None or exceeds(result.failed, result.count, budget):
@@ -225,9 +230,9 @@ class Training:
             progress.done = True
         return best
 
-    def _evaluate_fully(self, progress: Progress, may_stop: bool = True) -> None:
+    def _evaluate_fully(self, progress: Progress, may_stop: bool = True) -> EvalResult:
         """Raises Stopped where that was asked for and `may_stop`; nothing of the evaluation is kept then."""
-        self._evaluate(progress, len(self.pool.held_out), may_stop)
+        return self._evaluate(progress, len(self.pool.held_out), may_stop)
 
     def _evaluate(self, progress: Progress, problems: int, may_stop: bool = False) -> EvalResult:
         def told() -> None:
@@ -314,6 +319,8 @@ class Training:
         keep = set(mine[-1:] if all_same else mine[-stage.settings.keep_checkpoints :])
         if stage.updates and stage.settings.keep_best:
             keep |= {c for c in mine if place_of(c)[1] == progress.best_step}
+        if not all_same:
+            keep |= {c for c in mine if place_of(c)[1] == progress.held_step}
         for old in mine:
             if old not in keep:
                 shutil.rmtree(old)

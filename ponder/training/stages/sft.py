@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 
+from ponder.chat.examples import training_examples
 from ponder.chat.renderer import Renderer
 from ponder.engine.counting import key
 from ponder.model.config import ModelConfig
@@ -125,7 +126,7 @@ class ImitationTrainer:
         context = self.learner.decoder.config.max_positions
         (task,) = self.pool.draw(k, 1)
         chat = demonstrate(task, self.stage.demonstrations, key(self.recipe.seed, self.stage.name, k))
-        ids, mask = self.renderer.training_example(chat)
+        ((ids, mask),) = training_examples(self.renderer, chat, task.tools, "all")  # a newborn's template appends turns
         if len(ids) > context:
             raise ValueError(
                 f"stages.{self.stage.name}: a demonstration has {len(ids)} tokens, the model's context is {context}; "
