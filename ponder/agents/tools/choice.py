@@ -1,4 +1,4 @@
-"""Tools by what people write at the command line: python, calculator, or FILE.py:function."""
+"""Tools by what people write at the command line: python, calculator, search:FOLDER, or FILE.py:FUNCTION."""
 
 import importlib.util
 from collections.abc import Callable, Sequence
@@ -7,6 +7,7 @@ from pathlib import Path
 from ponder.agents.tools.calculator import calculator_tool
 from ponder.agents.tools.functions import FunctionTool
 from ponder.agents.tools.python import PythonTool
+from ponder.agents.tools.search import SearchTool
 from ponder.agents.tools.tool import Tool
 from ponder.sandbox.client import Sandbox
 
@@ -20,19 +21,26 @@ TOOLS: dict[str, Callable[[Sandbox, float], Tool]] = {
 def choose_tools(names: Sequence[str], sandbox: Sandbox, seconds: float) -> list[Tool]:
     """Raises ValueError: one that there is not, a file or function that is not there or can be no tool, two of one name."""
     tools = [_tool(name.strip(), sandbox, seconds) for name in names]
+    refuse_twins(tools)
+    return tools
+
+
+def refuse_twins(tools: Sequence[Tool]) -> None:
+    """Raises ValueError: two tools of one name, so that a call could mean either."""
     found = [tool.name for tool in tools]
     if twice := [name for name in found if found.count(name) > 1]:
         raise ValueError(f"two tools have the name {twice[0]}: leave one of them out")
-    return tools
 
 
 def _tool(name: str, sandbox: Sandbox, seconds: float) -> Tool:
     if name in TOOLS:
         return TOOLS[name](sandbox, seconds)
     path, colon, function = name.rpartition(":")
+    if name.startswith("search:"):
+        return SearchTool(name.removeprefix("search:"))
     if not colon or not path.endswith(".py"):
         raise ValueError(
-            f"there is no tool {name!r}; there are {', '.join(TOOLS)}, and your own functions as FILE.py:FUNCTION"
+            f"there is no tool {name!r}; there are {', '.join(TOOLS)}, search:FOLDER, and your own functions as FILE.py:FUNCTION"
         )
     return FunctionTool(_function(Path(path).expanduser(), function))
 
