@@ -1,6 +1,7 @@
 """One MCP server, from its start to its end, in one event loop."""
 
 import asyncio
+import logging
 from contextlib import AsyncExitStack
 
 from mcp import Client, MCPError
@@ -13,6 +14,7 @@ from mcp_types import (
     Implementation,
     Tool,
 )
+from pydantic import ValidationError
 
 from ponder import __version__
 from ponder.agents.tools.mcp.bounds import MOST_BYTES, MOST_PAGES, MOST_TOOLS
@@ -25,6 +27,9 @@ from ponder.runs.wording import printable
 LAST_WORDS_SECONDS = 1.0  # that a call waits to hear how its server ended
 _RESERVED = range(-32768, -31999)  # codes that JSON-RPC and MCP give a meaning; all others are the server's own
 _OF_THE_CALL = (INVALID_PARAMS, URL_ELICITATION_REQUIRED, -32002)  # the last: a resource that there is not
+
+# The package logs with tracebacks what is told here in a sentence; who wants to see it configures logging.
+logging.getLogger("mcp").addHandler(logging.NullHandler())
 
 
 class Connection:
@@ -57,7 +62,10 @@ class Connection:
             return
         failure = self.failure if self._task.done() else f"nothing was heard of it for {seconds:g} s"
         await self.close()
-        raise ValueError(f"MCP server {self.name} does not start: {failure}")
+        where = (
+            "does not start" if self._server.url is None else f"cannot be reached at {self._server.url.split('?')[0]}"
+        )
+        raise ValueError(f"MCP server {self.name} {where}: {failure}")
 
     async def call(self, tool: str, arguments: dict) -> CallToolResult:
         """Cancelling gives the call up, and the server is told so.
@@ -116,7 +124,7 @@ class Connection:
             failure = "it was given up"
         finally:
             self._client = None
-            if self._stdio is not None and self._stdio.ended.is_set() and not self._closing.is_set():
+            if self._stdio is not None and self._stdio.ended_itself:
                 failure = self._stdio.how_it_ended()
             self.failure = printable(failure)
 
@@ -161,5 +169,8 @@ def _in_words(error: BaseException) -> str:
         return f"there is no {error.filename}"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or type(error).__name__}: {error.strerror}"
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        return f"it does not speak the protocol: {'.'.join(map(str, first['loc']))}: {first['msg']}"[:500]
     words = " ".join(str(error).split())[:500]
     return words if isinstance(error, MCPError | ValueError) and words else f"{type(error).__name__}: {words}"

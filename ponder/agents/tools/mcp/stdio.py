@@ -38,6 +38,7 @@ class StdioTransport:
 
     Attributes:
         ended: set when its output has ended
+        ended_itself: before it was told to
     """
 
     def __init__(self, server: McpServer):
@@ -46,6 +47,7 @@ class StdioTransport:
         self._tasks: list[asyncio.Task[None]] = []
         self._said = b""
         self.ended = asyncio.Event()
+        self.ended_itself = False
 
     async def __aenter__(self) -> Messages:
         """Raises OSError and ValueError for a program that cannot be started."""
@@ -70,6 +72,7 @@ class StdioTransport:
 
     async def __aexit__(self, *_: object) -> None:
         assert self._process is not None
+        self.ended_itself = self.ended.is_set()
         with anyio.CancelScope(shield=True):
             if self._process.stdin is not None:
                 self._process.stdin.close()
