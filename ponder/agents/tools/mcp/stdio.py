@@ -153,6 +153,7 @@ async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[Line]:
             length += len(part)
             if length > MOST_BYTES:
                 tail = (tail + bytes(held[-_ENDS:]) + part if not tail else tail + part)[-_ENDS:]
+                held += part[: max(_ENDS - len(held), 0)]
                 del held[_ENDS:]
             else:
                 held += part
