@@ -1,5 +1,6 @@
 """ponder agent."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,10 +14,16 @@ def agent(
     tools: Annotated[
         str,
         typer.Option(
-            help="python (in the sandbox), calculator, or functions of your own as FILE.py:FUNCTION, with commas between them. "
-            "Functions of your own run in this process, with all that you may do"
+            help="python (in the sandbox), calculator, search:FOLDER, or functions of your own as FILE.py:FUNCTION, with commas "
+            "between them. Functions of your own run in this process, with all that you may do"
         ),
     ] = "python,calculator",
+    mcp: Annotated[
+        Path | None,
+        typer.Option(
+            help="a JSON file that names MCP servers, whose tools are added. Its programs run with all that you may do"
+        ),
+    ] = None,
     think: Annotated[bool, typer.Option("--think/--no-think", help="whether to think")] = True,
     budget: Annotated[int | None, typer.Option(min=1, help="most tokens of thought in a turn")] = None,
     system: Annotated[str, typer.Option(help="system prompt")] = "",
@@ -41,5 +48,5 @@ def agent(
 
     named = tuple(name for name in tools.split(",") if name.strip())
     limits = EpisodeLimits(turns, calls, CallLimits(seconds=call_seconds))
-    options = AgentOptions(named, system, think, budget, max_tokens, seed, exact, json, limits)
+    options = AgentOptions(named, mcp, system, think, budget, max_tokens, seed, exact, json, limits)
     raise typer.Exit(run_agent(where, task, options))

@@ -2,17 +2,22 @@
 
 import asyncio
 import json
+import os
 import secrets
 import sys
 from collections.abc import Sequence
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ponder.agents.calling import CallResult
 from ponder.agents.episode import EpisodeEnd, EpisodeLimits, EpisodeRun
-from ponder.agents.tools.choice import choose_tools
+from ponder.agents.tools.choice import choose_tools, refuse_twins
+from ponder.agents.tools.mcp.servers import McpServers
+from ponder.agents.tools.mcp.settings import read_servers
+from ponder.agents.tools.search import SearchTool
+from ponder.agents.tools.tool import Tool
 from ponder.agents.turn.plan import Piece
 from ponder.agents.turn.planning import plan_turn
 from ponder.chat.thinking import ThinkingPolicy
@@ -29,9 +34,11 @@ SHOWN = 500  # characters of a call or a result; the model sees all of it
 
 @dataclass(frozen=True)
 class AgentOptions:
-    """What `ponder agent` is told. `max_tokens`: of the whole episode, results included; None: what the context leaves."""
+    """What `ponder agent` is told. `mcp`: the file of MCP servers. `max_tokens`: of the whole episode, results included; None: what the
+    context leaves."""
 
     tools: tuple[str, ...] = ("python", "calculator")
+    mcp: Path | None = None
     system: str = ""
     thinking: bool = True
     budget: int | None = None
@@ -46,13 +53,12 @@ def run_agent(where: str | Path, task: str, options: AgentOptions) -> int:
     """The exit code: 0 where the model answered, else 1.
 
     Raises:
-        ValueError: a model or a tool that there is not, a task that the context does not hold.
+        ValueError: a model, a tool or an MCP server that there is not, a task that the context does not hold.
         OSError: the hub's model could not be fetched.
     """
     screen = Screen(sys.stdout, sys.stderr)
-    seconds = options.limits.call.seconds
-    with Sandbox(timeout_s=seconds) as sandbox:
-        tools = choose_tools(options.tools, sandbox, seconds)  # before minutes of loading
+    with ExitStack() as open_tools:
+        tools = _tools(options, open_tools, screen)  # before minutes of loading
         checkpoint = find_checkpoint(where).directory
         screen.live(f"Loading {where}...")
         gateway = open_gateway(checkpoint, "it", EngineChoice(exact=options.exact))
@@ -79,7 +85,25 @@ def run_agent(where: str | Path, task: str, options: AgentOptions) -> int:
     return 0 if episode.end is EpisodeEnd.ANSWERED else 1
 
 
-def _episode(gateway: Gateway, task: str, tools: Sequence[Any], params: Any, options: AgentOptions) -> EpisodeRun:
+def _tools(options: AgentOptions, stack: ExitStack, screen: Screen) -> list[Tool]:
+    """What holds processes is closed with the stack."""
+    seconds = options.limits.call.seconds
+    settings = read_servers(options.mcp, os.environ) if options.mcp is not None else {}
+    tools = choose_tools(options.tools, stack.enter_context(Sandbox(timeout_s=seconds)), seconds)
+    notes = [tool.folder.told() for tool in tools if isinstance(tool, SearchTool)]
+    if settings:
+        screen.live("Starting MCP servers...")
+        servers = stack.enter_context(McpServers(settings))
+        tools += servers.tools()
+        notes += servers.told().splitlines()
+    refuse_twins(tools)
+    if not options.as_json:
+        for note in notes:
+            screen.notice(note)
+    return tools
+
+
+def _episode(gateway: Gateway, task: str, tools: Sequence[Tool], params: Any, options: AgentOptions) -> EpisodeRun:
     messages = [{"role": "system", "content": options.system}] if options.system else []
     plan = plan_turn(
         gateway.renderer,

@@ -20,6 +20,8 @@ OPTIONAL = {
     "wandb": ("runs shown in Weights & Biases", "wandb"),
     "mlflow": ("runs shown in MLflow", "mlflow"),
     "transformers": ("releases, which are tried in it", "release"),
+    "mcp": ("tools of MCP servers for agents", "tools"),
+    "bm25s": ("search over a folder for agents", "tools"),
 }
 
 

@@ -64,9 +64,9 @@ def changed_fields(before: Recipe, after: Recipe, progress: Progress) -> dict[st
 
 
 def reopens(recipe: Recipe, progress: Progress) -> bool:
-    """Whether the stage that the run is in had ended, and by what the recipe says now has not."""
+    """Whether the stage that the run is in had ended, and by what the recipe says now has not. One that its guard has ended stays so."""
     stage = next((stage for stage in recipe.stages if stage.name == progress.stage), None)
-    if stage is None or not progress.done or progress.step >= stage.steps:
+    if stage is None or not progress.done or progress.step >= stage.steps or progress.rolled_back is not None:
         return False
     return not progress.accuracies or reached_exit(stage, progress.accuracies) is None
 

@@ -11,6 +11,7 @@ from ponder.agents.episode import EpisodeLimits
 from ponder.clients import agent
 from ponder.clients.agent import AgentOptions, run_agent
 from ponder.server.answer.gateway import Gateway
+from tests.agents.mcp_shared import bare_server
 from tests.agents.test_episode import called, turns
 from tests.shared.fixtures import checkpoint, renderer  # noqa: F401 (fixtures)
 from tests.shared.scripted import Scripted
@@ -77,13 +78,14 @@ def test_json_for_scripts_and_an_end_without_an_answer(says, capsys):
     [
         (
             "abacus",
-            "there is no tool 'abacus'; there are calculator, python, and your own functions as FILE.py:FUNCTION",
+            "there is no tool 'abacus'; there are calculator, python, search:FOLDER, and your own functions as FILE.py:FUNCTION",
         ),
         ("{}/none.py:f", "none.py: there is no such file"),
-        ("{}/mine.py:f", "mine.py has no function f"),
+        ("{}/mine.py:f", "mine.py has no function or class f"),
         ("{}/mine.py:mute", "tool mute: argument text has no type"),
         ("{}/broken.py:f", "broken.py cannot be imported: SyntaxError"),
         ("python,python", "two tools have the name python"),
+        ("search:{}/none", "search: .*none: there is no such folder"),
     ],
 )
 def test_tools_that_there_are_not(checkpoint, tmp_path, tools, message):  # noqa: F811
@@ -91,6 +93,33 @@ def test_tools_that_there_are_not(checkpoint, tmp_path, tools, message):  # noqa
     (tmp_path / "broken.py").write_text("def f(:")
     with pytest.raises(ValueError, match=message):
         run_agent(checkpoint, "1 + 2", AgentOptions(tools=tuple(tools.format(tmp_path).split(","))))
+
+
+def servers_file(path, **server) -> str:
+    path.write_text(json.dumps({"mcpServers": {"s": server}}))
+    return path
+
+
+def test_tools_of_mcp_servers_and_search_are_named_at_the_start_and_called(says, capsys, tmp_path):
+    pytest.importorskip("mcp", reason="needs the package mcp: the extra `tools`")
+    pytest.importorskip("bm25s", reason="needs the package bm25s: the extra `tools`")
+    server = bare_server({"name": "read"}, {"name": "write"}, results={"read": {"content": [{"type": "text", "text": "\x1b[31mred"}]}})  # fmt: skip
+    file = servers_file(tmp_path / "servers.json", command=server.command, args=server.args, includeTools=["read"])
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.txt").write_text("Badgers sleep in winter.")
+    calls = called("s__read") + "\n" + called("search", query="badgers")
+    assert says(calls, "Done.", tools=(f"search:{tmp_path}/notes",), mcp=file) == 0
+    notes = capsys.readouterr().err.splitlines()
+    assert notes[0] == f"search: {tmp_path}/notes: 1 text files in 1 passages"
+    assert notes[1] == "MCP server s: 1 of 2 tools (read)"
+    assert any(line.startswith("<- \u241b[31mred  (") for line in notes)
+    assert "<- a.txt:1" in notes and any(line.startswith("Badgers sleep in winter.  (") for line in notes)
+
+
+def test_a_file_of_mcp_servers_that_is_none_is_refused_before_anything_is_loaded(checkpoint, tmp_path):  # noqa: F811
+    file = servers_file(tmp_path / "servers.json", comand="x")
+    with pytest.raises(ValueError, match=r"mcpServers\.s\.comand: there is no such field; did you mean `command`"):
+        run_agent(tmp_path / "no-model", "1 + 2", AgentOptions(mcp=file))
 
 
 def test_the_command_itself(checkpoint):  # noqa: F811

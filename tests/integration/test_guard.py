@@ -39,7 +39,7 @@ def train(directory, **second):
         RL | {"name": "first", "mixture": {"even": 1}},
         RL | {"name": "second", "mixture": {"odd": 1}} | second,
     ]
-    held_out = {"problems": 60, "fraction": 0.5}
+    held_out = {"problems": 40, "fraction": 0.5}
     recipe = RECIPE | {"sources": sources, "held_out": held_out, "stages": stages}
     return ponder("train", write_recipe(directory, recipe), "--run", "run", cwd=directory)
 

@@ -12,9 +12,9 @@ from pydantic import (
     model_validator,
 )
 
+from ponder.chat.json_schema import check_schema
 from ponder.server.requests.fields import Body, Sampling, ThinkingFields
 from ponder.server.requests.parts import with_text_parts
-from ponder.server.requests.schemas import check_schema
 
 TOOL_NAME = r"^[a-zA-Z0-9_.-]{1,128}$"  # OpenAI's are up to 64 characters, Anthropic's 128
 SCHEMA_KEYS = frozenset({"type", "properties", "$ref", "anyOf", "allOf", "oneOf", "enum", "const"})

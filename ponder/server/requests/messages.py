@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from ponder.chat.json_schema import check_schema
 from ponder.server.requests.chat import TOOL_NAME, ChatRequest
 from ponder.server.requests.errors import ApiError, invalid
 from ponder.server.requests.fields import Body, Ignored
-from ponder.server.requests.schemas import check_schema
 
 Blocks = Annotated[list[dict[str, Any]], Field(max_length=10_000, fail_fast=True)]
 BETWEEN = "\n"  # blocks of text: system prompts and documents are cut into blocks where one thought ends

@@ -1,4 +1,4 @@
-"""Whether what a client calls a JSON schema can be one: enough to refuse nonsense before it reaches a prompt."""
+"""Whether what a client or a tool server calls a JSON schema can be one: enough to refuse nonsense before it reaches a prompt."""
 
 from typing import Any
 
