@@ -3,9 +3,11 @@
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from jinja2 import Template
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from ponder.chat.template import compile_template, run_template
@@ -58,8 +60,12 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
 def asked_with_tools(messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> str:
     """A prompt with tools as a newborn's template writes it, for its tokenizer to learn from. Raises ValueError for messages that it cannot
     write."""
-    template = compile_template(TEMPLATE.read_text(encoding="utf-8"), TEMPLATE.name)
-    return run_template(template, TEMPLATE.name, messages=messages, tools=tools, add_generation_prompt=True)
+    return run_template(_template(), TEMPLATE.name, messages=messages, tools=tools, add_generation_prompt=True)
+
+
+@cache
+def _template() -> Template:
+    return compile_template(TEMPLATE.read_text(encoding="utf-8"), TEMPLATE.name)
 
 
 def write_tokenizer(tokenizer: Tokenizer, directory: str | Path, model_max_length: int) -> None:
