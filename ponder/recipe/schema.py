@@ -5,6 +5,8 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from ponder.recipe.benchmarks import Benchmarks
+from ponder.recipe.judge import JudgeServer
+from ponder.recipe.judges import check_judges
 from ponder.recipe.sources import Source
 from ponder.recipe.stages import DemonstratingStage, SftStage, Stage
 from ponder.recipe.strict import Strict
@@ -165,6 +167,9 @@ class Recipe(Strict):
     )
     engine: EngineSettings = Field(EngineSettings(), description="what samples the answers")
     sandbox: SandboxSettings = Field(SandboxSettings(), description="where programs of code tasks are run")
+    judges: dict[str, JudgeServer] = Field(
+        {}, description="models that grade answers, each under a name of yours, for rewards and verifiers to name"
+    )
     max_prompt_tokens: int | None = Field(
         None,
         ge=1,
@@ -203,6 +208,7 @@ class Recipe(Strict):
                     f"stages.{stage.name}.demonstrations.stages: no stage of kind reject or distill before it is called "
                     f"{unknown[0]!r}; there {'is' if len(makers) == 1 else 'are'}: {', '.join(makers) or 'none'}"
                 )
+        check_judges(self.judges, self.sources)
         domains = {source.domain or key for key, source in self.sources.items()}
         for stage in self.stages:
             unknown = set(stage.shots) - domains if isinstance(stage, DemonstratingStage) else set()

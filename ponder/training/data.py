@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
 
+from ponder.recipe.judge import JudgedBy
 from ponder.recipe.python_function import PythonFunction
 from ponder.recipe.reward import REWARD
 from ponder.recipe.schema import Recipe
@@ -155,7 +156,12 @@ def _read(name: str, source: Source) -> Sequence[Task]:
 
 
 def _verifier(source: GymSource | FileSource | HubSource) -> str | None:
-    return "python" if isinstance(source.verifier, PythonFunction) else source.verifier
+    match source.verifier:
+        case PythonFunction():
+            return "python"
+        case JudgedBy():
+            return "judge"
+    return source.verifier
 
 
 def _metadata_of(source: Source) -> dict[str, Any]:
@@ -164,6 +170,8 @@ def _metadata_of(source: Source) -> dict[str, Any]:
     metadata = {} if reward == "task" else {"reward": REWARD.dump_python(reward, mode="json")}
     if isinstance(verifier, PythonFunction):
         metadata["python"] = verifier.model_dump()
+    elif isinstance(verifier, JudgedBy):
+        metadata["judge"] = verifier.model_dump()
     call_form = getattr(source, "call_form", "auto")
     return metadata if call_form == "auto" else metadata | {"call_form": call_form}
 

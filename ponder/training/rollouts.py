@@ -119,12 +119,13 @@ def collect(
     first_group: int = 0,
     drawn_before: Sequence[Task] = (),
     told: Callable[[], None] = lambda: None,
+    draw: int | None = None,
 ) -> Collected:
     """Sample `samples_per_prompt` answers to each task, and have them verified.
 
     The random numbers of an answer are a function of (seed_parts, task id, sample number) and the token's position; where
     a task comes again, or has been among `drawn_before` with the same seed_parts, its occurrence is one more part of it,
-    so that no answer is a copy. `told` is called as each answer comes.
+    so that no answer is a copy. `told` is called as each answer comes. `draw`: the key of what graders draw at random.
     """
     started = time.perf_counter()
     occurrences = Counter(task.id for task in drawn_before)
@@ -140,7 +141,7 @@ def collect(
     for completion in engine.generate(requests):
         g, _ = completion.request.id
         parsed = parse_output(completion.ids, renderer, prompts[g].thinking_open)
-        verdict = verification.submit(tasks[g], response_of(completion, parsed))
+        verdict = verification.submit(tasks[g], response_of(completion, parsed), draw)
         pending[completion.request.id] = completion, parsed, verdict
         told()
     sampled = time.perf_counter()
