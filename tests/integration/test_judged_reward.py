@@ -19,7 +19,7 @@ TRIAL = "I do not know."
 
 def recipe(directory: Path, url: str) -> Path:
     sums = RECIPE["sources"]["sums"] | {"reward": {"sum": [{"weight": 3, "of": "task"}, {"weight": 1, "of": JUDGED}]}}
-    rl = RL | {"steps": 2, "prompts_per_step": 4, "samples_per_prompt": 4, "refill_prompts": 0, "eval_every": 0}
+    rl = RL | {"steps": 2, "prompts_per_step": 3, "samples_per_prompt": 4, "refill_prompts": 0, "eval_every": 0}
     stages = [COLD | {"steps": 20}, rl | {"save_every": 1, "error_budget": 0.0}]
     held_out = {"problems": 2, "fraction": 0.3, "at_start": False}
     judges = {"critic": {"url": url, "model": "m"}}
@@ -47,18 +47,19 @@ def test_a_judge_trains_pauses_a_run_where_it_fails_and_is_not_asked_twice(fake_
     run = tmp_path / "run"
     done = ponder("train", recipe(tmp_path, broken.url), "--run", run)
     assert done.returncode == 3, done.stdout + done.stderr
-    assert "the verifier critic failed on 16 of 16 answers" in " ".join(done.stdout.split())
+    assert "Paused. math step 1: the verifier critic failed on" in " ".join(done.stdout.split())
     assert "critic: it does not end with a JSON object: 'out of order'" in Run.open(run).failures()[0]["reason"]
 
     done = ponder("resume", run, "--set", f"judges.critic.url={good.url}", "--set", "judges.critic.model=better")
     assert done.returncode == 0, done.stdout + done.stderr
     rows = [row for row in Run.open(run).metrics() if row["stage"] == "math"]
-    assert [(row["verifier/critic/verdicts"], row["verifier/critic/error"]) for row in rows] == [(16, 0.0)] * 2
+    assert [row["step"] for row in rows] == [1, 2]
+    assert all(row["verifier/critic/verdicts"] > 0 and row["verifier/critic/error"] == 0.0 for row in rows)
     assert all(0.0 < row["part/critic"] < 1.0 for row in rows)
     asked = [tuple(asked_items(one)) for one in good.asked if parts_of(one)["answer"] != TRIAL]
     assert {len(items) for items in asked} >= {4}, "held-out answers are judged by all items"
     assert 2 <= len(set(asked)) <= 3, "each step by its own"
-    assert {parts_of(one)["question"] for one in good.asked} and len(good.asked) < 2 * 16 + 2 + 2
+    assert len(good.asked) <= 2 * 12 + 2 + 1, "two steps, two held out, a trial"
 
     # The steps once more, from where they began: what was answered is on disk, and nothing else differs.
     again = tmp_path / "again"
