@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping, Sequence
 from math import nextafter
 
-from ponder.engine.counting import key
 from ponder.recipe.judge import JudgedBy, RubricItem
 from ponder.tasks.task import Task
 from ponder.verifiers.judge_model.answers import BEST
@@ -39,6 +38,8 @@ def items_asked(rubric: Sequence[RubricItem], drop: float, draw: int | None) -> 
     would be left out, the one stays that was nearest to staying."""
     if draw is None or not drop:
         return list(rubric)
+    from ponder.engine.counting import key  # NumPy comes with it, which worker processes of verifiers do without
+
     drawn = {item.name: key(draw, "rubric", item.name) / 2**64 for item in rubric}
     kept = [item for item in rubric if drawn[item.name] >= drop]
     return kept or [max(rubric, key=lambda item: drawn[item.name])]
