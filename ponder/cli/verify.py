@@ -19,7 +19,7 @@ def verify(
         str | None,
         typer.Option(
             help="math, choice, instructions, function_calls, code, reasoning_gym, format or length, or a function of "
-            "your own as FILE.py:FUNCTION; with --audit, only this one"
+            "your own as FILE.py:FUNCTION, or a judge and its rubric as FILE.yaml; with --audit, only this one"
         ),
     ] = None,
     audit: Annotated[
@@ -32,11 +32,17 @@ def verify(
     everything: Annotated[
         bool, typer.Option("--all", help="of labelled rows, show those that agree as well, after those that do not")
     ] = False,
+    answers: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="keep what a judge answers here; what is there is not asked again"),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON, one verdict a line")] = False,
 ) -> None:
     """Judge the responses in a file, or audit the verifiers. Exit code 1 where a label says otherwise or a verifier failed."""
     if audit == (file is not None):
         raise ValueError("give either a file of rows with --verifier NAME, or --audit")
+    if answers is not None and not (verifier or "").endswith((".yaml", ".yml")):
+        raise ValueError("--answers keeps what a judge answers: name one with --verifier my_judge.yaml")
     if file is None:
         from ponder.verifiers.audit.command import audit_verifiers
 
@@ -46,7 +52,7 @@ def verify(
 
         if verifier is None:
             raise ValueError(f"say which verifier is to judge {file}: --verifier math, for instance")
-        judged = verify_file(file, verifier, response, reference, rows, json, deadline, everything)
+        judged = verify_file(file, verifier, response, reference, rows, json, deadline, everything, answers)
         good = all(item.agrees for item in judged)
     if not good:
         raise typer.Exit(1)

@@ -103,7 +103,7 @@ class OpenAiHttp:
             async with asyncio.timeout_at(deadline):
                 response = await self._client.send(request, stream=True)
             try:
-                async with aclosing(_blocks(response, deadline, url)) as blocks:
+                async with aclosing(_blocks(response, deadline, url, self.patience.most_bytes or MOST_BYTES)) as blocks:
                     if response.status_code != 200:
                         raise _refusal(response, await _beginning(blocks), url, self.profile.model)
                     async with aclosing(_chunks(response, blocks, url)) as chunks:
@@ -153,7 +153,7 @@ def _json_of(body: dict[str, Any]) -> bytes:
         raise ValueError(f"what is to be asked cannot be written as JSON: {error}") from None
 
 
-async def _blocks(response: httpx.Response, deadline: float, url: str) -> AsyncIterator[bytes]:
+async def _blocks(response: httpx.Response, deadline: float, url: str, most_bytes: int) -> AsyncIterator[bytes]:
     """The body as it comes, up to the deadline; TimeoutError then. The time its reader takes counts."""
     encoding = response.headers.get("content-encoding", "identity")
     if encoding != "identity":
@@ -166,8 +166,8 @@ async def _blocks(response: httpx.Response, deadline: float, url: str) -> AsyncI
             if block is None:
                 return
             total += len(block)
-            if total > MOST_BYTES:
-                raise OpenAiFailure(f"{url} sends more than {MOST_BYTES >> 20} MiB: that is no answer")
+            if total > most_bytes:
+                raise OpenAiFailure(f"{url} sends more than {most_bytes >> 20} MiB: that is no answer")
             yield block
 
 

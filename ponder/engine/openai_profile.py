@@ -51,6 +51,7 @@ class Patience:
     attempts: int = 6
     backoff_s: float = 0.5  # before the second attempt; doubled for each further one
     retry_s: float = 120.0  # all waiting between the attempts together, what Retry-After asks for included
+    most_bytes: int | None = None  # of one answer; empty: those of long answers with many log-probabilities
 
 
 def read_key(path: Path) -> str:

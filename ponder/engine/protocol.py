@@ -2,9 +2,10 @@
 
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor  # who asks other servers needs no torch
 
 FinishReason = Literal["stop", "length", "aborted"]
 MAX_TOP_LOGPROBS = 20
@@ -90,7 +91,7 @@ class TokenMask(Protocol):
         """The grammar is complete and cannot go on: only stop ids may come."""
         ...
 
-    def allowed(self) -> Tensor:
+    def allowed(self) -> "Tensor":
         """# [vocab], bool, on the CPU. Stop ids are among them exactly where the grammar may end.
 
         Raises:

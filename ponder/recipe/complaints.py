@@ -145,14 +145,14 @@ def _suggestion(loc: tuple, schema: type[BaseModel]) -> str:
 
 def _model_at(model: type[BaseModel], loc: tuple) -> type[BaseModel] | None:
     """Follow a pydantic location through the schema's JSON form, which knows unions, lists and mappings alike."""
-    from ponder.recipe import reward, sources, stages, trackers
+    from ponder.recipe import judge, reward, sources, stages, trackers
 
     tags = {"gym": sources.GymSource, "hub": sources.HubSource}
     tags |= dict.fromkeys(("files", "jsonl"), sources.FileSource)
     tags |= {"programs": sources.ProgramsSource, **stages.STAGES}
     tags |= {"wandb": trackers.Wandb, "mlflow": trackers.Mlflow}
     tags |= {"<check>": reward.Check, "<gate>": reward.Gate, "<product>": reward.Product, "<sum>": reward.WeightedSum}
-    tags["<python>"] = reward.PythonFunction
+    tags |= {"<python>": reward.PythonFunction, "<judge>": judge.JudgedBy}
     current: type[BaseModel] | None = model
     for key in loc:
         if current is not None and key in current.model_fields:

@@ -6,7 +6,8 @@
 
     reward: {python: my_rewards.py:score}
 
-`task` is the task's own verifier, `python` a function of the user's (ponder.recipe.python_function). A gate gives 0 unless all of its checks are `correct`, and else the verdict of `then`.
+`task` is the task's own verifier, `python` a function of the user's (ponder.recipe.python_function), `judge` a model that
+grades (ponder.recipe.judge). A gate gives 0 unless all of its checks are `correct`, and else the verdict of `then`.
 Gate correctness on form, rather than add the two: where form adds to the score, long wrong answers in good form win.
 """
 
@@ -14,12 +15,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, TypeAdapter, model_validator
 
+from ponder.recipe.judge import JudgedBy
 from ponder.recipe.python_function import PythonFunction
 from ponder.recipe.strict import Strict
 
 RowName = Literal["math", "choice", "instructions", "function_calls", "code"]  # those that rows of files may be for
 CheckName = Literal[RowName, "reasoning_gym", "format", "length"]
-VerifierName = Literal[CheckName, "python", "environment"]
+VerifierName = Literal[CheckName, "python", "environment", "judge"]
 
 
 class Check(Strict):
@@ -68,7 +70,7 @@ def _form(value: Any) -> str:
     if isinstance(value, str):
         return "<name>"
     fields = value if isinstance(value, dict) else getattr(value, "__dict__", {})
-    for field in ("gate", "product", "sum", "python"):
+    for field in ("gate", "product", "sum", "python", "judge"):
         if field in fields:
             return f"<{field}>"
     return "<check>"
@@ -78,6 +80,7 @@ Reward = Annotated[
     Annotated[Literal["task", "format"], Tag("<name>")]
     | Annotated[Check, Tag("<check>")]
     | Annotated[PythonFunction, Tag("<python>")]
+    | Annotated[JudgedBy, Tag("<judge>")]
     | Annotated[Gate, Tag("<gate>")]
     | Annotated[Product, Tag("<product>")]
     | Annotated[WeightedSum, Tag("<sum>")],
@@ -89,12 +92,17 @@ REWARD: TypeAdapter = TypeAdapter(Reward)
 
 
 def _named(value: Any) -> str:
+    if isinstance(value, JudgedBy) or (isinstance(value, dict) and "judge" in value):
+        return "<judge>"
     return "<python>" if isinstance(value, dict | PythonFunction) else "<name>"
 
 
-# What the rows of a source are judged by: a verifier's name, or a function.
+# What the rows of a source are judged by: a verifier's name, a function, or a model that grades.
 RowVerifier = Annotated[
-    Annotated[RowName, Tag("<name>")] | Annotated[PythonFunction, Tag("<python>")], Discriminator(_named)
+    Annotated[RowName, Tag("<name>")]
+    | Annotated[PythonFunction, Tag("<python>")]
+    | Annotated[JudgedBy, Tag("<judge>")],
+    Discriminator(_named),
 ]
 GymVerifier = Annotated[
     Annotated[Literal["math", "reasoning_gym"], Tag("<name>")] | Annotated[PythonFunction, Tag("<python>")],
@@ -104,16 +112,19 @@ GymVerifier = Annotated[
 
 def functions_of(reward: Any) -> list[PythonFunction]:
     """All functions of the user's that a reward asks, or a source's verifier."""
+    return [leaf for leaf in leaves_of(reward) if isinstance(leaf, PythonFunction)]
+
+
+def leaves_of(reward: Any) -> list[Any]:
+    """The parts of a reward that are no compositions, or a source's verifier as the only one."""
     match reward:
-        case PythonFunction():
-            return [reward]
         case Gate(gate=checks, then=then):
-            return [function for part in (*checks, then) for function in functions_of(part)]
+            return [leaf for part in (*checks, then) for leaf in leaves_of(part)]
         case Product(product=factors):
-            return [function for part in factors for function in functions_of(part)]
+            return [leaf for part in factors for leaf in leaves_of(part)]
         case WeightedSum(sum=shares):
-            return [function for share in shares for function in functions_of(share.of)]
-    return []
+            return [leaf for share in shares for leaf in leaves_of(share.of)]
+    return [reward]
 
 
 LENGTH_BOUNDS = (

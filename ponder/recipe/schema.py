@@ -7,6 +7,8 @@ from pydantic import Field, model_validator
 
 from ponder.recipe.benchmarks import Benchmarks
 from ponder.recipe.episodes import Episodes
+from ponder.recipe.judge import JudgeServer
+from ponder.recipe.judges import check_judges
 from ponder.recipe.sources import EnvironmentSource, Source
 from ponder.recipe.stages import DemonstratingStage, SftStage, Stage
 from ponder.recipe.strict import Strict
@@ -168,6 +170,9 @@ class Recipe(Strict):
     engine: EngineSettings = Field(EngineSettings(), description="what samples the answers")
     sandbox: SandboxSettings = Field(SandboxSettings(), description="where programs of code tasks are run")
     episodes: Episodes = Field(Episodes(), description="bounds where tasks have tools or an environment")
+    judges: dict[str, JudgeServer] = Field(
+        {}, description="models that grade answers, each under a name of yours, for rewards and verifiers to name"
+    )
     max_prompt_tokens: int | None = Field(
         None,
         ge=1,
@@ -215,6 +220,7 @@ class Recipe(Strict):
                     )
             if isinstance(stage, DemonstratingStage):
                 refuse_episodes(stage.name, {key: self.sources[key] for key in stage.mixture or trained})
+        check_judges(self.judges, self.sources)
         domains = {source.domain or key for key, source in self.sources.items()}
         for stage in self.stages:
             unknown = set(stage.shots) - domains if isinstance(stage, DemonstratingStage) else set()

@@ -7,6 +7,7 @@
     rollouts/<stage>/step-000012.parquet every rollout
     evals/<stage>-000060.json            held-out evaluations
     verifier_errors.jsonl                answers that a verifier failed on, if any
+    judge_answers.jsonl                  what models that grade have answered, if any
     checkpoints/<stage>-000060/          written by training
     report.json, report.html, curves.png
 

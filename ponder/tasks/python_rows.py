@@ -1,4 +1,5 @@
-"""From a row of a data set to a task that a function of the user's judges: the question, and whatever else the row holds.
+"""From a row of a data set to a task that a function of the user's judges, or a model: the question, and whatever else the
+row holds.
 
 The function gets the row's other fields as `task["row"]`, so the reference may be left out: many a reward needs none.
 """
@@ -24,6 +25,7 @@ class PythonRowReader:
     domain: str
     prompt: str
     fields: Mapping[str, str]
+    verifier: str = "python"
 
     def task(self, row: Mapping[str, Any], place: str) -> Task:
         """The row's task; ValueError that begins with `place` where the row has no question, or lacks a field that was
@@ -41,7 +43,7 @@ class PythonRowReader:
         return Task(
             messages=ask_messages(row[field], self.prompt, field, place),
             domain=self.domain,
-            verifier="python",
+            verifier=self.verifier,
             reference=_plain(row.get(answer)),
             source=self.source,
             metadata={"row": rest} if rest else {},
@@ -50,7 +52,7 @@ class PythonRowReader:
 
 
 def python_row_reader(
-    fields: Mapping[str, str] | None, *, source: str, domain: str | None, prompt: str | None
+    fields: Mapping[str, str] | None, *, source: str, domain: str | None, prompt: str | None, verifier: str = "python"
 ) -> PythonRowReader:
     """A reader for rows of one source. ValueError for a mapping or a prompt that there is not."""
     fields = {role: name for role, name in (fields or {}).items() if role != "verifier"}
@@ -59,7 +61,7 @@ def python_row_reader(
             raise ValueError(f"Field mapping of {source}: {unknown_name('key', role, ROLES)}")
     prompt = prompt or "plain"
     check_prompt(prompt)
-    return PythonRowReader(source, domain or "python", prompt, fields)
+    return PythonRowReader(source, domain or verifier, prompt, fields, verifier)
 
 
 def _plain(value: Any) -> Any:

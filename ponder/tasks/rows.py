@@ -67,14 +67,14 @@ def reader_for(
     verifier: str | None,
 ) -> RowReader | CodeRowReader | RuleRowReader | PythonRowReader:
     """A reader for rows like `first_row`: of programming tasks where the verifier is "code", of what rules judge where
-    it is one of theirs, of anything for a function of the user's own ("python"), else of questions with answers (`row_reader`). ValueError."""
+    it is one of theirs, of anything for a function of the user's own ("python") or a model that grades ("judge"), else of questions with answers (`row_reader`). ValueError."""
     named = (fields or {}).get("verifier")
     if verifier is None and (named is None or not has_field(first_row, named)):
         verifier = named
     if verifier == "code":
         return code_row_reader(fields, source=source, domain=domain, prompt=prompt)
-    if verifier == "python":
-        return python_row_reader(fields, source=source, domain=domain, prompt=prompt)
+    if verifier in ("python", "judge"):
+        return python_row_reader(fields, source=source, domain=domain, prompt=prompt, verifier=verifier)
     if verifier in PROMPT_FIELDS:
         return rule_row_reader(fields, verifier, source=source, domain=domain, prompt=prompt)
     return row_reader(first_row, fields, place=place, source=source, domain=domain, prompt=prompt, verifier=verifier)

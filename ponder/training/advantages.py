@@ -42,15 +42,33 @@ def batch_whitened(groups: Groups) -> list[list[float]]:
     return [[(r - mean) / (std + 1e-6) for r in rewards] for rewards in totals]
 
 
-def parts_apart(groups: Groups) -> list[list[float]]:
-    """Each part standardised within its group, the sums of these whitened over the step, so that no part drowns another.
-    GDPO: Liu et al. 2026, arXiv:2601.05242."""
-    summed = []
-    for group in groups:
-        names = sorted({name for reward in group for name in reward})
-        by_part = [_standardised([reward.get(name, 0.0) for reward in group]) for name in names]
-        summed.append([{"sum": sum(values)} for values in zip(*by_part, strict=True)])
-    return batch_whitened(summed)
+def parts_apart(
+    groups: Groups, weights: Sequence[Mapping[str, float]] = (), domains: Sequence[str] = ()
+) -> list[list[float]]:
+    """Each part standardised within its group, these summed by weight, the sums whitened over the step's samples of the same
+    domain, so that no scale drowns another. In a domain whose rewards have a single part it is `group_mean_std`.
+    GDPO: Liu et al. 2026, arXiv:2601.05242.
+
+    Args:
+        weights: of the parts, by name, for each group; a part without one, and all where these are left out, weigh 1
+        domains: of each group; all are one where these are left out
+    """
+    weights, domains = weights or [{}] * len(groups), domains or [""] * len(groups)
+    advantages: list[list[float]] = [[] for _ in groups]
+    for domain in sorted(set(domains)):
+        own = [number for number, of in enumerate(domains) if of == domain]
+        names = sorted({name for number in own for reward in groups[number] for name in reward})
+        single = len(names) == 1
+        sums = [_weighted_sums(groups[n], names, {} if single else weights[n]) for n in own]
+        whitened = sums if single else batch_whitened([[{"sum": value} for value in values] for values in sums])
+        for number, values in zip(own, whitened, strict=True):
+            advantages[number] = values
+    return advantages
+
+
+def _weighted_sums(group: Sequence[Reward], names: Sequence[str], weights: Mapping[str, float]) -> list[float]:
+    by_part = [[weights.get(n, 1.0) * a for a in _standardised([r.get(n, 0.0) for r in group])] for n in names]
+    return [sum(values) for values in zip(*by_part, strict=True)]
 
 
 ADVANTAGES: dict[str, Advantage] = {

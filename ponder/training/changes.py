@@ -12,6 +12,7 @@ from ponder.training.exits import reached_exit
 # Settings that what has been learned so far does not depend on, or that one changes because training went wrong.
 CHANGEABLE = (
     "sandbox.*",
+    "judges.*",
     "engine.*",
     "trackers",
     "benchmarks",

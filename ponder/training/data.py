@@ -6,6 +6,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from ponder.agents.equipment import TOOLS, schemas_of
+from ponder.recipe.judge import JudgedBy
 from ponder.recipe.python_function import PythonFunction
 from ponder.recipe.reward import REWARD
 from ponder.recipe.schema import Recipe
@@ -166,7 +167,12 @@ def _read(name: str, source: Source) -> Sequence[Task]:
 
 
 def _verifier(source: GymSource | FileSource | HubSource) -> str | None:
-    return "python" if isinstance(source.verifier, PythonFunction) else source.verifier
+    match source.verifier:
+        case PythonFunction():
+            return "python"
+        case JudgedBy():
+            return "judge"
+    return source.verifier
 
 
 def _metadata_of(source: Source) -> dict[str, Any]:
@@ -175,6 +181,8 @@ def _metadata_of(source: Source) -> dict[str, Any]:
     metadata = {} if reward == "task" else {"reward": REWARD.dump_python(reward, mode="json")}
     if isinstance(verifier, PythonFunction):
         metadata["python"] = verifier.model_dump()
+    elif isinstance(verifier, JudgedBy):
+        metadata["judge"] = verifier.model_dump()
     if (call_form := getattr(source, "call_form", "auto")) != "auto":
         metadata["call_form"] = call_form
     if source.tools:

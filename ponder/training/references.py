@@ -9,7 +9,7 @@ from itertools import islice
 from ponder.tasks.faults import listed_faults
 from ponder.tasks.task import Task
 from ponder.training.data import spread
-from ponder.verifiers.compose import asks_own_verifier
+from ponder.verifiers.compose import asked_of, asks_own_verifier
 from ponder.verifiers.response import Response
 from ponder.verifiers.table import VERIFIERS
 from ponder.verifiers.verdict import Verdict
@@ -52,7 +52,7 @@ def check_references(verification: Verification, tasks: Iterable[Task]) -> None:
         key = blake2b(compared.encode("utf-8", "surrogatepass"), digest_size=16).digest()
         if asks_own_verifier(task):
             references.setdefault(key, _Reference(task, [])).places.append(where)
-        if "reward" in task.metadata and VERIFIERS[task.verifier].judges_anything:
+        if "reward" in task.metadata and all(VERIFIERS[one.verifier].judges_anything for one in asked_of(task)):
             composed.append(_Reference(task, [where]))
     costly = [one for one in references.values() if VERIFIERS[one.task.verifier].costly]
     others = (one for one in references.values() if not VERIFIERS[one.task.verifier].costly)

@@ -34,15 +34,26 @@ def _reward(rollout: Rollout, stage: RlStage) -> dict[str, float] | None:
 
 def score_parts(verdict: Verdict) -> dict[str, float]:
     """A verdict's score: the weighted parts of a sum under their verifiers' names, else one part, "score"."""
+    return {name: value for name, (value, _) in _weighted_parts(verdict).items()}
+
+
+def part_weights(verdict: Verdict) -> dict[str, float]:
+    """How much each part of `score_parts` counts."""
+    return {name: weight for name, (_, weight) in _weighted_parts(verdict).items()}
+
+
+def _weighted_parts(verdict: Verdict) -> dict[str, tuple[float, float]]:
+    """{name: (weighted value, weight)}"""
     assert verdict.score is not None
     if not verdict.parts or any(part.weight is None for part in verdict.parts):
         inner = verdict.parts[-1].verdict if verdict.parts else None
         if inner is not None and inner.parts and inner.score == verdict.score:  # what a gate lets through
-            return score_parts(inner)
-        return {"score": verdict.score}
-    parts: dict[str, float] = {}
+            return _weighted_parts(inner)
+        return {"score": (verdict.score, 1.0)}
+    parts: dict[str, tuple[float, float]] = {}
     for part in verdict.parts:
-        parts[part.name] = parts.get(part.name, 0.0) + part.weight * (part.verdict.score or 0.0)
+        value, weight = parts.get(part.name, (0.0, 0.0))
+        parts[part.name] = value + part.weight * (part.verdict.score or 0.0), weight + part.weight
     return parts
 
 
@@ -57,7 +68,12 @@ def set_advantages(rollouts: Sequence[Rollout], objective: Objective) -> None:
     groups = [group for group in groups if group]
     if not groups:
         return
-    advantages = objective.advantage([[r.reward for r in group] for group in groups])
+    rewards = [[r.reward for r in group] for group in groups]
+    if objective.advantage is parts_apart:
+        weights = [{name: w for r in group for name, w in part_weights(r.verdict).items()} for group in groups]
+        advantages = parts_apart(rewards, weights, [group[0].task.domain for group in groups])
+    else:
+        advantages = objective.advantage(rewards)
     for group, values in zip(groups, advantages, strict=True):
         for rollout, advantage in zip(group, values, strict=True):
             rollout.advantage = advantage

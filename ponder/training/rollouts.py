@@ -137,13 +137,15 @@ def collect(
     drawn_before: Sequence[Task] = (),
     told: Callable[[], None] = lambda: None,
     outfitter: Outfitter | None = None,
+    draw: int | None = None,
 ) -> Collected:
     """Sample `samples_per_prompt` answers to each task, and have them verified.
 
     The random numbers of an answer are a function of (seed_parts, task id, sample number) and the token's position; where
     a task comes again, or has been among `drawn_before` with the same seed_parts, its occurrence is one more part of it,
     so that no answer is a copy. `told` is called as each answer comes. Tasks with tools or an environment are episodes, for
-    which `outfitter` has the equipment.
+    which `outfitter` has the equipment. `draw`: the
+    key of what graders draw at random.
     """
     started = time.perf_counter()
     occurrences = Counter(task.id for task in drawn_before)
@@ -161,7 +163,7 @@ def collect(
         g, _ = completion.request.id
         parsed = parse_output(completion.ids, renderer, prompts[g].thinking_open)
         ledger = Ledger.of_turn(prompts[g].ids, completion.ids, completion.logprobs, completion.finish_reason)
-        verdict = verification.submit(tasks[g], response_of(ledger, parsed))
+        verdict = verification.submit(tasks[g], response_of(ledger, parsed), draw)
         attempts[completion.request.id] = _Attempt(ledger, parsed, verdict)
         told()
 
@@ -170,7 +172,7 @@ def collect(
         if outcome is not None and outcome.failed:  # nothing was said of the answer, whoever was to verify it
             verdict = done_with(outcome)
         else:
-            verdict = verification.submit(tasks[place[0]], response_of(episode.ledger, episode.parsed, outcome))
+            verdict = verification.submit(tasks[place[0]], response_of(episode.ledger, episode.parsed, outcome), draw)
         attempts[place] = _Attempt(episode.ledger, episode.parsed, verdict, episode.facts)
         told()
 

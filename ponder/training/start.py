@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ponder.chat.renderer import Renderer
+from ponder.recipe.judges import judged_by
 from ponder.recipe.load import dump_recipe, load_recipe, with_model
 from ponder.recipe.schema import Model, Recipe
 from ponder.runs.atomic import NOTHING_YET, SaveError
@@ -136,9 +137,10 @@ def resume(path: Path, view: View, overrides: Sequence[str] = ()) -> Run:
         files, data = changed_files(run.lineage, recipe), data_files.changed_data(run.lineage, recipe)
         if data_files.concerns_held_out(data, recipe, Path(started_in or ".")):
             forget_evaluations(progress)
-        if reward_files(recipe) or benchmarks:
+        others = reward_files(recipe) or any(map(judged_by, recipe.sources.values()))
+        if others or benchmarks:
             with verification_for(recipe, stages) as verification:
-                verification.prepare(first_tasks(stages, pool) if reward_files(recipe) else [])
+                verification.prepare(first_tasks(stages, pool) if others else [])
                 verification.prepare(tasks_of(benchmarks))
         last = last_processor(run.lineage)
         if last and last != processor():

@@ -7,8 +7,9 @@ from math import nextafter, prod
 from threading import Lock
 from typing import Any
 
+from ponder.recipe.judge import JudgedBy
 from ponder.recipe.python_function import PythonFunction
-from ponder.recipe.reward import REWARD, Check, Gate, Product, WeightedSum
+from ponder.recipe.reward import REWARD, Check, Gate, Product, WeightedSum, leaves_of
 from ponder.tasks.task import Task
 from ponder.verifiers.verdict import Part, Verdict
 
@@ -24,7 +25,7 @@ def compose(task: Task, submit: Submit) -> Future[Verdict]:
     """
     reward = _reward_of(task)
     whole = _start(reward, task, submit)
-    if reward == "task" or not isinstance(reward, str | Check | PythonFunction):
+    if reward == "task" or not isinstance(reward, str | Check | PythonFunction | JudgedBy):
         return whole
     # One verifier in place of the task's own: its verdict is a part, so that it is counted under its own name.
     return _when_all([whole], lambda verdicts: replace(verdicts[0], parts=(Part(_name(reward), verdicts[0]),)))
@@ -35,28 +36,16 @@ def asked_of(task: Task) -> list[Task]:
 
     ValueError for a reward of no known form.
     """
-    return [_as_seen(leaf, task) for leaf in _leaves(_reward_of(task))]
+    return [_as_seen(leaf, task) for leaf in leaves_of(_reward_of(task))]
 
 
 def asks_own_verifier(task: Task) -> bool:
     """Whether the task's own verifier has a say in its reward, or the reward stands in its place."""
-    return "task" in _leaves(_reward_of(task))
+    return "task" in leaves_of(_reward_of(task))
 
 
 def _reward_of(task: Task) -> Any:
     return REWARD.validate_python(task.metadata.get("reward", "task"))
-
-
-def _leaves(reward: Any) -> list[Any]:
-    """The parts of a reward that are no compositions."""
-    match reward:
-        case Gate(gate=checks, then=then):
-            return [leaf for part in (*checks, then) for leaf in _leaves(part)]
-        case Product(product=factors):
-            return [leaf for part in factors for leaf in _leaves(part)]
-        case WeightedSum(sum=shares):
-            return [leaf for share in shares for leaf in _leaves(share.of)]
-    return [reward]
 
 
 def _as_seen(leaf: Any, task: Task) -> Task:
@@ -70,6 +59,8 @@ def _as_seen(leaf: Any, task: Task) -> Task:
             return replace(task, verifier=name, reference=reference)
         case PythonFunction():
             return replace(task, verifier="python", metadata=task.metadata | {"python": leaf.model_dump()})
+        case JudgedBy():
+            return replace(task, verifier="judge", metadata=task.metadata | {"judge": leaf.model_dump()})
     raise AssertionError(leaf)
 
 
@@ -149,6 +140,8 @@ def _name(reward: Any) -> str:
             return name
         case PythonFunction():
             return reward.title
+        case JudgedBy(judge=name):
+            return name
         case Gate():
             return "gate"
         case Product():

@@ -1,7 +1,19 @@
 """The verifiers by name."""
 
 from ponder.tasks.suggest import unknown_name
-from ponder.verifiers import choice, code, environment, format, function_calls, gym, instructions, length, math, python
+from ponder.verifiers import (
+    choice,
+    code,
+    environment,
+    format,
+    function_calls,
+    gym,
+    instructions,
+    judge_model,
+    length,
+    math,
+    python,
+)
 from ponder.verifiers.verifier import Verifier
 
 # The names are those of ponder.recipe.reward.VerifierName.
@@ -16,6 +28,7 @@ VERIFIERS: dict[str, Verifier] = {
     "length": length.VERIFIER,
     "python": python.VERIFIER,
     "environment": environment.VERIFIER,
+    "judge": judge_model.VERIFIER,
 }
 
 

@@ -4,9 +4,12 @@ import asyncio
 import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
+from dataclasses import replace
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from ponder.recipe.judge import JudgeServer
 from ponder.recipe.schema import SandboxSettings
 from ponder.sandbox.levels import IsolationError
 from ponder.tasks.suggest import unknown_name
@@ -29,7 +32,8 @@ class Verification:
     graders: programs in a sandbox, for instance.
 
     Processes and graders start with the first response that needs them. Use it as a context manager, or call `close`.
-    `graders` are further verifiers, by the name under which tasks ask for them; they are closed with it.
+    `graders` are further verifiers, by the name under which tasks ask for them; they are closed with it. `judges` are the
+    models that tasks of the judge verifier name, and `answers` the file that keeps what they answer.
     """
 
     def __init__(
@@ -38,13 +42,15 @@ class Verification:
         deadline_s: float = 5.0,
         sandbox: SandboxSettings | None = None,
         graders: Mapping[str, Grader] | None = None,
+        judges: Mapping[str, JudgeServer] | None = None,
+        answers: Path | None = None,
     ):
         """ValueError for a grader that has the name of a verifier."""
         for name in graders or ():
             if name in VERIFIERS:
                 raise ValueError(f"a grader cannot be called {name!r}: that is a verifier of Ponder's own")
         self.pool = WorkerPool(workers, deadline_s)
-        self._setup = Setup(workers, deadline_s, sandbox or SandboxSettings())
+        self._setup = Setup(workers, deadline_s, sandbox or SandboxSettings(), judges or {}, answers)
         self._own = dict(graders or {})
         self._graders: dict[str, Grader] = dict(self._own)
         self._lock = Lock()
@@ -54,18 +60,19 @@ class Verification:
         """The verdict, for callers with an event loop; many may wait at the same time."""
         return await asyncio.wrap_future(self.submit(task, response))
 
-    def submit(self, task: Task, response: Response) -> Future[Verdict]:
+    def submit(self, task: Task, response: Response, draw: int | None = None) -> Future[Verdict]:
         """The future verdict, without waiting for it. A failing verifier is an `error` verdict.
 
+        `draw` is the counted key of what graders draw at random (`Submission`).
         A task with a "reward" in its metadata gets the verdict that this composes (ponder.recipe.reward). ValueError
         for an unknown verifier name, and (IsolationError) where this machine cannot isolate programs.
         """
         self._check_name(task.verifier)
         if task.metadata.get("reward", "task") == "task":
-            return self._submit(task, response)
+            return self._submit(task, response, draw)
         if verdict := self._without_answer(task, response):
             return done_with(verdict)
-        return compose(task, lambda part: self._submit(part, response))
+        return compose(task, lambda part: self._submit(part, response, draw))
 
     def verify_all(self, pairs: Iterable[tuple[Task, Response]]) -> list[Verdict]:
         """Verdicts in the order of the pairs."""
@@ -118,12 +125,12 @@ class Verification:
         if name not in VERIFIERS and name not in self._own:
             raise ValueError(unknown_name("verifier", name, [*VERIFIERS, *self._own]))
 
-    def _submit(self, task: Task, response: Response) -> Future[Verdict]:
+    def _submit(self, task: Task, response: Response, draw: int | None) -> Future[Verdict]:
         """The future verdict of one verifier."""
         try:
             decided = self._without_answer(task, response) or self._decide(task, response)
             if isinstance(decided, Submission):
-                return _lawful(task.verifier, self.grader(task.verifier).submit(decided))
+                return _lawful(task.verifier, self.grader(task.verifier).submit(replace(decided, draw=draw)))
         except IsolationError:
             raise
         except Exception as error:  # law 3: whatever goes wrong in a verifier is not the response's fault

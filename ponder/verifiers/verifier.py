@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
+from ponder.recipe.judge import JudgeServer
 from ponder.recipe.schema import SandboxSettings
 from ponder.tasks.task import Task
 from ponder.verifiers.response import Response
@@ -27,11 +29,13 @@ class Job:
 
 @dataclass(frozen=True)
 class Submission:
-    """A response left to a grader. `parsed` is what the verifier has read of it, such as its program."""
+    """A response left to a grader. `parsed` is what the verifier has read of it, such as its program. `draw`: the counted
+    key of all that the grader draws at random, one for a step of training; None where nothing is to be drawn."""
 
     task: Task
     response: Response
     parsed: str = ""
+    draw: int | None = None
 
 
 class Grader(Protocol):
@@ -57,11 +61,14 @@ class Grader(Protocol):
 
 @dataclass(frozen=True)
 class Setup:
-    """What graders are made with: worker processes at a time, seconds of processor time a verdict, and the sandbox."""
+    """What graders are made with: worker processes at a time, seconds of processor time a verdict, the sandbox, models that
+    grade, and the file that keeps what these have answered (None: memory alone)."""
 
     workers: int
     deadline_s: float
     sandbox: SandboxSettings
+    judges: Mapping[str, JudgeServer] = field(default_factory=dict)
+    answers: Path | None = None
 
 
 Decision = Verdict | Job | Submission

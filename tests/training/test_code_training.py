@@ -107,7 +107,7 @@ def test_verification_overlaps_sampling(monkeypatch):
     events, futures = [], []
 
     class SlowVerification:
-        def submit(self, task, response):
+        def submit(self, task, response, draw=None):
             events.append("submit")
             futures.append(Future())
             return futures[-1]

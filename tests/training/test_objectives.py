@@ -222,8 +222,30 @@ def test_parts_apart_lets_no_part_drown_another():
     (added,), (apart,) = group_mean([group]), parts_apart([group])
     assert added[0] > 0.4 and added[3] < -0.4
     assert apart[0] == pytest.approx(apart[3], abs=1e-2) and apart[1] > 0.5 and apart[2] < -0.5
-    one = [[{"score": r} for r in group] for group in ([1.0, 0.0, 0.0], [1.0, 0.0])]
-    assert [a > 0 for group in parts_apart(one) for a in group] == [True, False, False, True, False]
+
+
+def test_parts_apart_of_a_single_part_is_grpo_exactly():
+    one = [[{"score": r} for r in group] for group in ([1.0, 0.0, 0.3], [0.2, 0.0], [0.5, 0.5])]
+    assert parts_apart(one, [{"score": 0.25}] * 3, ["math", "chat", "math"]) == group_mean_std(one)
+
+
+def test_parts_apart_adds_parts_up_by_their_weights():
+    """The scale of a part says nothing, and its weight all."""
+    group = [{"a": 0.75, "b": 0.0}, {"a": 0.0, "b": 0.25}, {"a": 0.75, "b": 0.25}, {"a": 0.0, "b": 0.0}]
+    (heavy,) = parts_apart([group], [{"a": 0.75, "b": 0.25}])
+    (equal,) = parts_apart([group])
+    assert heavy[0] == pytest.approx(0.5 * heavy[2], rel=1e-4) and heavy[1] == pytest.approx(-heavy[0], rel=1e-4)
+    assert equal[:2] == pytest.approx([0.0, 0.0], abs=1e-4)
+
+
+def test_parts_apart_are_whitened_over_their_own_domain():
+    """What another domain's rewards are like changes nothing."""
+    mine = [[{"a": 1.0, "b": 0.2}, {"a": 0.0, "b": 0.1}], [{"a": 0.0, "b": 0.7}, {"a": 1.0, "b": 0.0}]]
+    other = [[{"x": 5.0, "y": 0.0}, {"x": 5.0, "y": 0.0}, {"x": 4.0, "y": 1.0}]]
+    both = parts_apart([mine[0], *other, mine[1]], domains=["chat", "math", "chat"])
+    assert [both[0], both[2]] == parts_apart(mine)
+    values = [a for group in parts_apart(mine) for a in group]
+    assert sum(values) == pytest.approx(0.0) and sum(a * a for a in values) / 3 == pytest.approx(1.0, rel=1e-3)
 
 
 def test_the_unbiased_kl_is_weighted_by_learner_over_sampler_whatever_the_trust_region():

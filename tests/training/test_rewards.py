@@ -19,6 +19,7 @@ from ponder.training.rewards import (
     by_group,
     has_variance,
     overlong_penalty,
+    part_weights,
     score_parts,
     set_advantages,
     set_rewards,
@@ -163,6 +164,7 @@ def test_the_parts_of_a_sum_stay_apart_behind_a_gate_too():
     whole = Verdict("wrong", 0.25, "", parts=sums)
     gated = Verdict("wrong", 0.25, "", parts=(Part("format", Verdict("correct", 1.0, "")), Part("sum", whole)))
     assert score_parts(whole) == score_parts(gated) == {"math": 0.0, "length": 0.25}
+    assert part_weights(whole) == part_weights(gated) == {"math": 0.75, "length": 0.25}
     shut = Verdict("wrong", 0.0, "", parts=(Part("format", Verdict("wrong", 0.0, "")),))
     assert score_parts(shut) == {"score": 0.0}
 

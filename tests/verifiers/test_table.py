@@ -63,7 +63,7 @@ def test_nobody_else_asks_which_verifier_it_is():
         ('match one.task.verifier:\n  case "length" | "x": pass', True),
         ('match reason:\n  case "length": pass', False),
         ('verifier = "code"', False),
-        ('if verifier == "judge": pass', False),
+        ('if verifier == "critic": pass', False),
     ],
 )
 def test_what_a_switch_looks_like(source, is_one):

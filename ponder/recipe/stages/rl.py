@@ -19,7 +19,9 @@ class Objective(Strict):
 
     name: ObjectiveName = Field("dapo", description="the loss whose choices the fields below replace")
     advantage: Literal["group_mean_std", "group_mean", "leave_one_out", "batch_whitened", "parts_apart"] | None = Field(
-        None, description="how rewards become advantages; parts_apart standardises each part of a reward by itself"
+        None,
+        description="how rewards become advantages; parts_apart standardises each part of a "
+        "reward by itself, adds them up by weight, and whitens the sums over the domain (GDPO)",
     )
     aggregate: Literal["token", "sequence", "sum", "constant"] | None = Field(
         None,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import psutil
 
 from ponder.chat.renderer import Renderer
+from ponder.engine.counting import key
 from ponder.engine.protocol import rl_sampling
 from ponder.model.config import ModelConfig
 from ponder.recipe.stages import RlStage
@@ -178,6 +179,7 @@ class ReinforcementTrainer:
             first_group=len(drawn.tasks),
             drawn_before=drawn.tasks,
             outfitter=self.outfitter,
+            draw=key(self.recipe.seed, self.stage.name, number),
         )
         drawn.cursor, drawn.too_long = more.cursor, drawn.too_long + more.too_long
         drawn.tasks += more.tasks

@@ -46,7 +46,7 @@ from ponder.training.prompts import prompt_ids
 from ponder.training.replicas import Replicas
 from ponder.training.rollouts import Rollout, collect
 from ponder.training.stages.kind import StageKind, StageParts, Trainer
-from ponder.training.stages.verifying import deadline_s, sandbox_for, verification_for
+from ponder.training.stages.verifying import JUDGE_ANSWERS, deadline_s, sandbox_for, verification_for
 from ponder.training.view import View
 
 # For evaluations of stages that ask for no verdicts.
@@ -86,7 +86,8 @@ class Training:
             if self.engine.workers > 1:
                 self.accumulator = Replicas(self.decoder, self.engine.workers - 1)  # this process learns too
                 opened.callback(self.accumulator.close)
-            self.verification = opened.enter_context(verification_for(self.recipe, self.stages))
+            run_answers = self.run.path / JUDGE_ANSWERS
+            self.verification = opened.enter_context(verification_for(self.recipe, self.stages, run_answers))
             self.outfitter = Outfitter(opened.enter_context(sandbox_for(self.recipe)), self.recipe.episodes)
             opened.enter_context(self._stop_signals())
             opened.enter_context(self.view)

@@ -1,6 +1,7 @@
 """The Verification that all stages of a run share, and the sandbox of their tools."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from ponder.recipe.schema import Recipe
 from ponder.recipe.stages import RlStage
@@ -9,11 +10,14 @@ from ponder.training.stages.kind import StageKind
 from ponder.verifiers.code.runs import open_sandbox
 from ponder.verifiers.verification import Verification
 
+JUDGE_ANSWERS = "judge_answers.jsonl"  # in a run's directory
 DEFAULT_DEADLINE_S = RlStage.model_fields["verify_timeout"].default  # where no stage asks for verdicts
 
 
-def verification_for(recipe: Recipe, stages: Sequence[StageKind]) -> Verification:
-    return Verification(deadline_s=deadline_s(stages), sandbox=recipe.sandbox)
+def verification_for(recipe: Recipe, stages: Sequence[StageKind], answers: Path | None = None) -> Verification:
+    """`answers`: the file that keeps what models that grade have answered; None: memory alone."""
+    deadline = deadline_s(stages)
+    return Verification(deadline_s=deadline, sandbox=recipe.sandbox, judges=recipe.judges, answers=answers)
 
 
 def deadline_s(stages: Sequence[StageKind]) -> float:

@@ -1,6 +1,7 @@
 """Verdicts on many labelled pairs, one after the other, and what they amount to: agreement, faults, speed."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -41,15 +42,25 @@ class Measure:
 
 
 def verify_pairs(
-    verification: Verification, pairs: Iterable[LabelledPair], progress: Callable[[Judged], object]
+    verification: Verification,
+    pairs: Iterable[LabelledPair],
+    progress: Callable[[Judged], object],
+    at_a_time: int = 1,
 ) -> list[Judged]:
-    """A verdict on each pair, timed alone; `progress` is called with each."""
-    judged = []
-    for pair in pairs:
-        started = time.perf_counter()
-        verdict = verification.submit(pair.task, pair.response).result()
-        judged.append(Judged(pair, verdict, time.perf_counter() - started))
+    """A verdict on each pair, timed alone unless several are judged at a time; `progress` is called with each."""
+    judged, waiting = [], deque()
+
+    def finish() -> None:
+        pair, started, verdict = waiting.popleft()
+        judged.append(Judged(pair, verdict.result(), time.perf_counter() - started))
         progress(judged[-1])
+
+    for pair in pairs:
+        waiting.append((pair, time.perf_counter(), verification.submit(pair.task, pair.response)))
+        if len(waiting) == at_a_time:
+            finish()
+    while waiting:
+        finish()
     return judged
 
 

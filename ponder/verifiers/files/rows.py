@@ -6,6 +6,7 @@
     code              response, reference: {tests: [...]}
     reasoning_gym     response, reference, metadata: {family, settings, entry}
     FILE.py:FUNCTION  response, if wanted reference, prompt               (the function sees all fields as task["row"])
+    FILE.yaml         response, if wanted reference, prompt               (a judge and its rubric)
 
 `response` is what ponder.verifiers.response.as_response reads; `response_parts`, [[text, times], ...], spells a long one.
 """
@@ -21,6 +22,8 @@ from ponder.recipe.python_function import FORM
 from ponder.tasks.files import read_file
 from ponder.tasks.task import Task
 from ponder.verifiers.api import task_of
+from ponder.verifiers.judge_model.file import ENDINGS as JUDGE_FILES
+from ponder.verifiers.judge_model.file import read_judge
 from ponder.verifiers.response import Response, as_response
 from ponder.verifiers.table import VERIFIERS
 
@@ -44,7 +47,7 @@ class LabelledPair:
 def read_pairs(
     path: Path, verifier: str, response: str = "response", reference: str = "reference"
 ) -> list[LabelledPair]:
-    """All rows of a file, for a verifier by name or a function as FILE.py:FUNCTION; `response` and `reference` name their
+    """All rows of a file, for a verifier by name, a function as FILE.py:FUNCTION or a judge as FILE.yaml; `response` and `reference` name their
     fields. ValueError that names the file and the line."""
     return list(_pairs(path, verifier, response, reference))
 
@@ -75,7 +78,8 @@ def _of_table(row: dict[str, Any]) -> dict[str, Any]:
 def pair_of(row: Mapping[str, Any], verifier: str, response: str, reference: str, place: str) -> LabelledPair:
     """One row, which stands at `place` ("line 3"). ValueError for what it lacks."""
     function = verifier if FORM.fullmatch(verifier) else None
-    verifier = verifier if function is None else "python"
+    judge = read_judge(verifier)[1] if verifier.endswith(JUDGE_FILES) else None
+    verifier = "python" if function is not None else verifier if judge is None else "judge"
     for name, kind in (("metadata", dict), ("tools", list), ("functions", list), ("response_parts", list)):
         if row.get(name) is not None and not isinstance(row[name], kind):
             raise ValueError(
@@ -94,9 +98,10 @@ def pair_of(row: Mapping[str, Any], verifier: str, response: str, reference: str
         raise ValueError(f'label must be true, false or "any", not {label!r}')
     metadata = dict(row.get("metadata") or {}) | ({"choices": row["choices"]} if "choices" in row else {})
     task = task_of(verifier, expected, tuple(row.get("tools") or row.get("functions") or ()), metadata)
-    if function is not None:
+    if function is not None or judge is not None:
         question = row["prompt"] if isinstance(row.get("prompt"), str) else ""
-        seen = {"python": function, "row": {key: value for key, value in row.items() if key != response}}
+        asked = {"python": function} if judge is None else {"judge": judge.model_dump()}
+        seen = asked | {"row": {key: value for key, value in row.items() if key != response}}
         task = replace(task, messages=({"role": "user", "content": question},), metadata=metadata | seen)
     name = str(row.get("id", place.rpartition(" ")[2]))
     return LabelledPair(name, task, as_response(text), label, row.get("why", ""), place)

@@ -14,6 +14,9 @@ from rich.text import Text
 from ponder.recipe.python_function import FORM
 from ponder.verifiers.audit.measure import Judged, measure, verify_pairs
 from ponder.verifiers.files.rows import LabelledPair, read_pairs, shown
+from ponder.verifiers.judge_model.file import ENDINGS as JUDGE_FILES
+from ponder.verifiers.judge_model.file import NAME as JUDGE
+from ponder.verifiers.judge_model.file import read_judge
 from ponder.verifiers.table import known_verifier
 from ponder.verifiers.verification import Verification
 
@@ -31,20 +34,25 @@ def verify_file(
     as_json: bool,
     deadline_s: float,
     everything: bool = False,
+    answers: Path | None = None,
 ) -> list[Judged]:
-    """Judges and prints: of labelled rows those that disagree, unless `everything` is asked for. ValueError for an unknown verifier, and for what the file lacks, before anything is judged."""
+    """Judges and prints: of labelled rows those that disagree, unless `everything` is asked for. `answers`: the file that keeps what a judge answers. ValueError for an unknown verifier, and for what the file lacks, before anything is judged."""
     is_function = FORM.fullmatch(verifier) is not None
     if verifier.endswith(".py"):
         raise ValueError(f"name the function in it too: --verifier {verifier}:score, for instance")
-    if not is_function:
+    judges, at_a_time = {}, 1
+    if verifier.endswith(JUDGE_FILES):
+        judges[JUDGE] = read_judge(verifier)[0]
+        at_a_time = judges[JUDGE].concurrent
+    elif not is_function:
         known_verifier(verifier)
     pairs = read_pairs(path, verifier, response, reference)
     if not pairs:
         raise ValueError(f"{path} holds no rows")
-    with Verification(deadline_s=deadline_s) as verification:
-        if is_function:
-            verification.prepare([pairs[0].task])
-        judged = verify_all(verification, pairs, f"verifying {path.name}")
+    with Verification(deadline_s=deadline_s, judges=judges, answers=answers) as verification:
+        if is_function or judges:
+            verification.prepare(pair.task for pair in (pairs if judges else pairs[:1]))
+        judged = verify_all(verification, pairs, f"verifying {path.name}", at_a_time)
     if as_json:
         for item in judged:
             sys.stdout.write(json.dumps(as_row(item)) + "\n")
@@ -53,7 +61,9 @@ def verify_file(
     return judged
 
 
-def verify_all(verification: Verification, pairs: Sequence[LabelledPair], what: str) -> list[Judged]:
+def verify_all(
+    verification: Verification, pairs: Sequence[LabelledPair], what: str, at_a_time: int = 1
+) -> list[Judged]:
     """Verdicts on all pairs, with a bar on standard error."""
     bar = Progress(
         TextColumn("{task.description}", markup=False),
@@ -65,7 +75,7 @@ def verify_all(verification: Verification, pairs: Sequence[LabelledPair], what: 
     )
     with bar:
         shown_bar = bar.add_task(what, total=len(pairs))
-        return verify_pairs(verification, pairs, lambda _: bar.update(shown_bar, advance=1))
+        return verify_pairs(verification, pairs, lambda _: bar.update(shown_bar, advance=1), at_a_time)
 
 
 def as_row(item: Judged) -> dict:
