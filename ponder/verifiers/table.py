@@ -1,7 +1,7 @@
 """The verifiers by name."""
 
 from ponder.tasks.suggest import unknown_name
-from ponder.verifiers import choice, code, format, function_calls, gym, instructions, length, math, python
+from ponder.verifiers import choice, code, format, function_calls, gym, instructions, length, math, python, reward_model
 from ponder.verifiers.verifier import Verifier
 
 # The names are those of ponder.recipe.reward.VerifierName.
@@ -15,6 +15,7 @@ VERIFIERS: dict[str, Verifier] = {
     "format": format.VERIFIER,
     "length": length.VERIFIER,
     "python": python.VERIFIER,
+    "reward_model": reward_model.VERIFIER,
 }
 
 
