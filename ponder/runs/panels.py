@@ -206,7 +206,7 @@ def calibration_panel(judged: list[dict[str, Any]]) -> Panel:
     errors = ", ".join(f"{name} {100 * part['calibration']['expected_error']:.1f}" for name, part in parts.items())
     return Panel(
         "Calibration of the reward model",
-        f"share that is right (95% intervals) by its own probability; expected error in points: {errors}",
+        f"share that is right by its own probability; expected error, points: {errors}",
         draw,
     )
 
@@ -257,7 +257,13 @@ def _trend(
         if rows[index]["stage"] != rows[index - 1]["stage"]:
             axes.axvline(x[index - 1], color=COLOURS["rule"], lw=1.2, zorder=0.5)
     axes.set_xlim(0, x[-1] if len(x) > 1 else x[-1] + 1)
-    steps = "RL steps" if "reward/mean" in rows[0] else "steps" if KEPT in rows[0] else "supervised steps"
+    steps = (
+        "RL steps"
+        if "reward/mean" in rows[0]
+        else "steps"
+        if {KEPT, PREFERRED} & rows[0].keys()
+        else "supervised steps"
+    )
     axes.set_xlabel(steps, loc="right", size=11)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))

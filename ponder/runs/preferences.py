@@ -51,6 +51,12 @@ def table_rows(model: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     return lines
 
 
+def judged_in_a_line(model: dict[str, Any]) -> str:
+    """For a headline: "Reward model: right on 71% of the validation pairs, on 58% of the test pairs"."""
+    shares = [f"on {percent(part['accuracy'])} of the {name} pairs" for name, part in model["parts"].items()]
+    return f"Reward model: right {', '.join(shares)}" if shares else "A reward model that was judged on no pairs"
+
+
 def sentences(model: dict[str, Any]) -> list[str]:
     """Calibration and length, in words."""
     said = []
@@ -59,9 +65,9 @@ def sentences(model: dict[str, Any]) -> list[str]:
         shorter, longer = (length[key] for key in ("chosen_shorter", "chosen_longer"))
         said.append(
             f"{name}: the probability that it gives a preference is off by {100 * error:.1f} points on average (expected calibration "
-            f"error). Score and length correlate with {_number(length['correlation'])}, their differences within pairs with "
-            f"{_number(length['correlation_in_pairs'])}; where the preferred answer is the shorter one {_share(shorter)} are right, where "
-            f"it is the longer one {_share(longer)}."
+            f"error). Correlation of score and length: {_number(length['correlation'])}, of their differences within pairs: "
+            f"{_number(length['correlation_in_pairs'])}. Right where the preferred answer is the shorter one: {_share(shorter)}, where "
+            f"it is the longer one: {_share(longer)}."
         )
     return said
 
@@ -71,10 +77,10 @@ def _row(name: str, found: dict[str, Any]) -> tuple[str, str, str, str]:
 
 
 def _number(correlation: float | None) -> str:
-    return "nothing to tell" if correlation is None else f"{correlation:+.2f}"
+    return "none to tell" if correlation is None else f"{correlation:+.2f}"
 
 
 def _share(found: dict[str, Any]) -> str:
     if found["accuracy"] is None:
-        return "(there are no such pairs) none"
+        return "there are no such pairs"
     return f"{percent(found['accuracy'])} ({span(found['interval'])}, {found['pairs']:,} pairs)"

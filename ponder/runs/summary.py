@@ -7,7 +7,7 @@ from ponder.runs.benchmarks import by_benchmark, trained_on
 from ponder.runs.lineage import born_here
 from ponder.runs.metrics import Row
 from ponder.runs.places import BIRTH, place_of
-from ponder.runs.preferences import judged_pairs
+from ponder.runs.preferences import judged_in_a_line, judged_pairs
 from ponder.runs.results import EvalResult
 from ponder.runs.rollouts import count_rollouts
 from ponder.runs.run import Run
@@ -75,6 +75,8 @@ def recipe_name(run: Run) -> str:
 def headline(report: dict[str, Any]) -> str:
     """One line that says what training did: "Held-out accuracy: 2% at birth, 41% after cold start, 93% after math"."""
     measured = [stage for stage in report["stages"] if stage["accuracy"] is not None]
+    if not measured and report.get("reward_models"):
+        return judged_in_a_line(report["reward_models"][-1])
     if not measured:
         return f"{report['totals']['steps']} steps, no evaluation yet"
     parts = [f"{percent(stage['accuracy'])} {moment(stage['name'], report['born'])}" for stage in measured]
