@@ -105,3 +105,10 @@ def test_scores_of_a_shared_prompt_are_those_of_whole_sequences():
 def test_equal_scores_count_half():
     metrics = Preference(pairs=2, center=0.0).loss(torch.tensor([1.0, 1.0, 2.0, 1.0]), None)[1]
     assert metrics["preference/accuracy"] == 0.75
+
+
+def test_many_pairs_of_one_prompt_are_cut_to_the_budget():
+    prompt = list(range(10))
+    made = [s for n in range(20) for s in pair_samples(([*prompt, 11, n], [*prompt, 12, n]), n)]
+    sizes = [len(micro) for micro in micro_batches(made, 60)]
+    assert sum(sizes) == 40 and max(sizes) <= 8, "a pair takes 14 tokens with its prompt"
