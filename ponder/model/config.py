@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +16,10 @@ ARCHITECTURES: dict[str, Family] = {
     "Qwen2ForCausalLM": "qwen2",
     "Qwen3ForCausalLM": "qwen3",
     "LlamaForCausalLM": "llama",
+}
+# A score in the place of the output matrix: reward models.
+SCORING_ARCHITECTURES: dict[str, Family] = {
+    name.replace("ForCausalLM", "ForSequenceClassification"): family for name, family in ARCHITECTURES.items()
 }
 PRESETS = ("qwq-32b",)
 DTYPE_NAMES = ("float32", "bfloat16", "float16")
@@ -72,6 +76,7 @@ class ModelConfig:
         max_positions: the context window in tokens
         dtype: of the weights in the checkpoint
         lora: the adapters that learn, while all else stays; not a part of `config.json`
+        scores: a reward model: one number for a sequence (a sequence-classification head) in the place of the output matrix
     Raises:
         ValueError: numbers of heads that do not fit.
     """
@@ -96,6 +101,7 @@ class ModelConfig:
     eos_ids: tuple[int, ...] = ()
     pad_id: int | None = None
     lora: LoraConfig | None = None
+    scores: bool = False
 
     def __post_init__(self):
         if self.num_heads % self.num_kv_heads:
@@ -107,7 +113,8 @@ class ModelConfig:
 
     def to_hf(self) -> dict[str, Any]:
         """`config.json` that both transformers 4 and 5, and vLLM, read the same way."""
-        architecture = next(name for name, family in ARCHITECTURES.items() if family == self.family)
+        named = SCORING_ARCHITECTURES if self.scores else ARCHITECTURES
+        architecture = next(name for name, family in named.items() if family == self.family)
         eos = list(self.eos_ids)
         config: dict[str, Any] = {
             "architectures": [architecture],
@@ -132,6 +139,8 @@ class ModelConfig:
             "pad_token_id": self.pad_id,
             "use_cache": True,
         }
+        if self.scores:
+            config |= {"id2label": {"0": "LABEL_0"}, "label2id": {"LABEL_0": 0}}  # transformers counts labels by these
         if self.rope.kind != "default":
             config["rope_scaling"] = {k: v for k, v in config["rope_parameters"].items() if k != "rope_theta"}
         if self.family != "qwen2":
@@ -139,26 +148,55 @@ class ModelConfig:
         return config
 
 
-def from_hf(raw: Mapping[str, Any], where: str = "config.json") -> ModelConfig:
+def from_hf(raw: Mapping[str, Any], where: str = "config.json", scores: bool = False) -> ModelConfig:
     """Read a parsed `config.json`.
 
+    Args:
+        scores: whether a reward model is expected, or a model that writes
     Raises:
         ValueError: an architecture or feature that the decoder does not have, a missing field or one of another type,
-            named with `where`.
+            named with `where`; a reward model where none is expected, and the other way round.
     """
     fields = Fields(raw, where)
     architecture = (fields.texts("architectures") or ["none"])[0]
-    if architecture not in ARCHITECTURES:
-        raise ValueError(
-            f"{where}: architecture {architecture!r} is not supported; Ponder loads {', '.join(sorted(ARCHITECTURES))}"
-        )
-    family = ARCHITECTURES[architecture]
+    family = _family(architecture, where, scores)
+    if scores:
+        _check_one_label(fields)
     _refuse_unsupported(fields)
     try:
-        return _read(fields, family)
+        return replace(_read(fields, family), scores=scores)
     except ValueError as error:
         text = str(error)
         raise ValueError(text if text.startswith(where) else f"{where}: {text}") from None
+
+
+def _family(architecture: str, where: str, scores: bool) -> Family:
+    wanted, other = (ARCHITECTURES, SCORING_ARCHITECTURES)[:: -1 if scores else 1]
+    if architecture in wanted:
+        return wanted[architecture]
+    if architecture in other and scores:
+        raise ValueError(
+            f"{where}: {architecture} writes answers and has no head that scores them: a reward model is expected here "
+            f"({', '.join(sorted(wanted))}). A stage of kind reward_model makes one of it"
+        )
+    if architecture in other:
+        raise ValueError(
+            f"{where}: {architecture} is a reward model: it scores answers and writes none, so it can be the `base` of a stage of "
+            "kind reward_model, or judge answers (the verifier reward_model), and nothing else"
+        )
+    raise ValueError(
+        f"{where}: architecture {architecture!r} is not supported; Ponder loads {', '.join(sorted(wanted))}"
+    )
+
+
+def _check_one_label(fields: Fields) -> None:
+    """transformers counts labels by their names, and takes two where a config has none."""
+    named = fields.raw.get("id2label")
+    labels = len(named) if isinstance(named, dict) else fields.whole("num_labels", 2)
+    if labels != 1:
+        raise ValueError(
+            f"{fields.where}: it has {labels} labels, and a reward model gives one score: this is a classifier of another kind"
+        )
 
 
 def _read(fields: Fields, family: Family) -> ModelConfig:
@@ -187,8 +225,19 @@ def _read(fields: Fields, family: Family) -> ModelConfig:
     )
 
 
-def load_config(directory: str | Path) -> ModelConfig:
+def load_config(directory: str | Path, scores: bool = False) -> ModelConfig:
     """The config of a checkpoint directory, or of an adapter's base; ValueError as `from_hf`, and where the directory holds no model."""
+    raw, path = _read_config(directory)
+    return from_hf(raw, str(path), scores)
+
+
+def is_reward_model(directory: str | Path) -> bool:
+    """Whether the checkpoint's architecture is one that scores; ValueError where the directory holds no model."""
+    raw, path = _read_config(directory)
+    return (Fields(raw, str(path)).texts("architectures") or ["none"])[0] in SCORING_ARCHITECTURES
+
+
+def _read_config(directory: str | Path) -> tuple[dict[str, Any], Path]:
     directory = model_directory(directory)
     path = (base_of(directory) or directory) / "config.json"
     try:
@@ -197,7 +246,7 @@ def load_config(directory: str | Path) -> ModelConfig:
         raise ValueError(f"{path} is not valid JSON: {error}") from None
     if not isinstance(raw, dict):
         raise ValueError(f"{path} must hold a JSON object")
-    return from_hf(raw, str(path))
+    return raw, path
 
 
 def load_preset(name: str) -> ModelConfig:

@@ -158,7 +158,7 @@ def in_tiles(rowwise: Callable, tile: int | None, *streams: Tensor):
 
 class Decoder(nn.Module):
     """A decoder-only transformer (causal language model): token embeddings, layers, a last norm, and the output matrix
-    (lm_head), which may be the embeddings themselves (tied).
+    (lm_head), which may be the embeddings themselves (tied). A reward model has a score instead (model/scoring.py).
 
     >>> decoder = build_random(config, seed=0)                                   # ponder.model.config.ModelConfig
     >>> hidden = decoder(ids, attend.positions, attend, attend.width)            # ponder.model.attention.PackedCausal
@@ -171,7 +171,9 @@ class Decoder(nn.Module):
         self.embed = nn.Embedding(config.vocab_size, config.hidden_size)
         self.layers = nn.ModuleList(Block(config, layer) for layer in range(config.num_layers))
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        self.lm_head = None if config.tie_embeddings else nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        tied = config.tie_embeddings or config.scores
+        self.lm_head = None if tied else nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.score = nn.Linear(config.hidden_size, 1, bias=False) if config.scores else None  # of a reward model
         self.rotary = RotaryTable(config.rope, config.head_dim, config.max_positions)
         self.packed_head: nn.Module | None = None  # instead of the output matrix, where it is packed (engine/packed.py)
 

@@ -61,12 +61,14 @@ def checkpoint_layout(config: ModelConfig) -> dict[str, Rows]:
         layout[f"{theirs}.mlp.up_proj.weight"] = Rows(f"{ours}.mlp.gate_up_proj.weight", inner, (inner, hidden))
         layout[f"{theirs}.mlp.down_proj.weight"] = Rows(f"{ours}.mlp.down_proj.weight", 0, (hidden, inner))
     layout["model.norm.weight"] = Rows("norm.weight", 0, (hidden,))
-    if not config.tie_embeddings:
+    if config.scores:
+        layout["score.weight"] = Rows("score.weight", 0, (1, hidden))
+    elif not config.tie_embeddings:
         layout[HEAD] = Rows("lm_head.weight", 0, (config.vocab_size, hidden))
     return layout
 
 
-def open_checkpoint(directory: str | Path) -> tuple[ModelConfig, dict[str, Path]]:
+def open_checkpoint(directory: str | Path, scores: bool = False) -> tuple[ModelConfig, dict[str, Path]]:
     """The config of a checkpoint and the file of each of its tensors; no weights are read.
 
     A config that ties the embeddings beside a file with another output matrix (lm_head) is returned untied, with a
@@ -78,10 +80,10 @@ def open_checkpoint(directory: str | Path) -> tuple[ModelConfig, dict[str, Path]
     directory = model_directory(directory)
     if base := base_of(directory):
         raise ValueError(f"{directory} is an adapter of {base}, and no whole model: give a merged one")
-    config = load_config(directory)
+    config = load_config(directory, scores)
     files = _tensor_files(directory)
     _check_tensors(directory, config, files)
-    if config.tie_embeddings and _has_other_head(files):
+    if config.tie_embeddings and not scores and _has_other_head(files):
         warnings.warn(
             f"{directory}: config.json says tie_word_embeddings, but the file holds an lm_head of its own: it is loaded "
             "untied, as transformers 5 does, and what is saved from it says tie_word_embeddings: false",
@@ -92,7 +94,11 @@ def open_checkpoint(directory: str | Path) -> tuple[ModelConfig, dict[str, Path]
 
 
 def load_decoder(
-    directory: str | Path, dtype: str | None = None, device: str = "cpu", lora: LoraConfig | None = None
+    directory: str | Path,
+    dtype: str | None = None,
+    device: str = "cpu",
+    lora: LoraConfig | None = None,
+    scores: bool = False,
 ) -> Decoder:
     """Load a checkpoint; names, shapes and shards are checked before a byte of weights is read.
 
@@ -102,6 +108,7 @@ def load_decoder(
         directory: with config.json and safetensors; or an adapter (peft's format), which is merged into its base in float32
         dtype: "float32", "bfloat16" or "float16"; the checkpoint's own where None. `config.dtype` stays the checkpoint's
         lora: with adapters like these, which have no values yet (`lora.initialise_adapters`)
+        scores: whether it is a reward model
     Raises:
         ValueError: not a model, an unknown architecture, a missing shard, a missing, extra or misshapen tensor, a tensor
             that holds NaN or infinity, or more weights than memory.
@@ -113,7 +120,7 @@ def load_decoder(
         config = replace(load_config(base), lora=read_lora(directory)[0])
         merge = Merge(config, read_adapters(config, directory), DTYPES[dtype or config.dtype])
         directory = base
-    config, files = open_checkpoint(directory)
+    config, files = open_checkpoint(directory, scores)
     config = replace(config, lora=lora)
     decoder = build_empty(config).to(DTYPES[dtype or config.dtype])
     _check_fits(decoder, directory, device)
@@ -220,7 +227,8 @@ def _check_tensors(directory: Path, config: ModelConfig, files: dict[str, Path])
     layout = checkpoint_layout(config)
     # Copies of tied heads and rotary tables stand in some checkpoints; both are derived, so both may be passed over.
     head = Rows("lm_head.weight", 0, (config.vocab_size, config.hidden_size))
-    derived = {n for n in files if n.endswith("rotary_emb.inv_freq") or (config.tie_embeddings and n == HEAD)}
+    unused = config.tie_embeddings or config.scores  # some reward models still have the output matrix of their base
+    derived = {n for n in files if n.endswith("rotary_emb.inv_freq") or (unused and n == HEAD)}
     if missing := [name for name in layout if name not in files]:
         raise ValueError(f"{directory}: the checkpoint lacks {len(missing)} tensors, first {missing[0]!r}")
     if extra := sorted(set(files) - set(layout) - derived):

@@ -152,7 +152,7 @@ def _model_at(model: type[BaseModel], loc: tuple) -> type[BaseModel] | None:
     tags |= {"programs": sources.ProgramsSource, **stages.STAGES}
     tags |= {"wandb": trackers.Wandb, "mlflow": trackers.Mlflow}
     tags |= {"<check>": reward.Check, "<gate>": reward.Gate, "<product>": reward.Product, "<sum>": reward.WeightedSum}
-    tags |= {"<python>": reward.PythonFunction, "<judge>": judge.JudgedBy}
+    tags |= {"<python>": reward.PythonFunction, "<judge>": judge.JudgedBy, "<reward_model>": reward.ModelScore}
     current: type[BaseModel] | None = model
     for key in loc:
         if current is not None and key in current.model_fields:

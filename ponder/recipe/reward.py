@@ -6,14 +6,18 @@
 
     reward: {python: my_rewards.py:score}
 
+    reward: {reward_model: runs/taste/checkpoints/taste-000100/reward_model}
+
 `task` is the task's own verifier, `python` a function of the user's (ponder.recipe.python_function), `judge` a model that
-grades (ponder.recipe.judge). A gate gives 0 unless all of its checks are `correct`, and else the verdict of `then`.
+grades (ponder.recipe.judge), `reward_model` a model that scores (ponder.verifiers.reward_model). A gate gives 0 unless all of its checks are
+`correct`, and else the verdict of `then`.
 Gate correctness on form, rather than add the two: where form adds to the score, long wrong answers in good form win.
 """
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, TypeAdapter, model_validator
+from pydantic import Discriminator, Field, Tag, TypeAdapter, ValidationInfo, field_validator, model_validator
 
 from ponder.recipe.judge import JudgedBy
 from ponder.recipe.python_function import PythonFunction
@@ -21,7 +25,7 @@ from ponder.recipe.strict import Strict
 
 RowName = Literal["math", "choice", "instructions", "function_calls", "code"]  # those that rows of files may be for
 CheckName = Literal[RowName, "reasoning_gym", "format", "length"]
-VerifierName = Literal[CheckName, "python", "environment", "judge"]
+VerifierName = Literal[CheckName, "python", "environment", "judge", "reward_model"]
 
 
 class Check(Strict):
@@ -41,11 +45,31 @@ class Check(Strict):
         return self
 
 
+class ModelScore(Strict):
+    """The score of a reward model (docs/reward_models.md): no answer is `correct` by it, so it is no check of a gate."""
+
+    reward_model: str = Field(min_length=1, description="the directory of the reward model")
+
+    @field_validator("reward_model")
+    @classmethod
+    def lasting(cls, value: str, info: ValidationInfo) -> str:
+        """As an absolute path, so that a run can be resumed from anywhere."""
+        return value if info.context is None else str(Path(value).expanduser().absolute())
+
+
 class Gate(Strict):
     """0 unless every check of `gate` is correct; else what `then` says."""
 
     gate: list["Reward"] = Field(min_length=1, description="what must be correct")
     then: "Reward" = Field(description="what the score is then")
+
+    @model_validator(mode="after")
+    def checks_can_be_correct(self):
+        if any(isinstance(check, ModelScore) for check in self.gate):
+            raise ValueError(
+                "a reward model says of no answer that it is correct, so a gate of it would be shut for good: put it under `then`"
+            )
+        return self
 
 
 class Product(Strict):
@@ -70,7 +94,7 @@ def _form(value: Any) -> str:
     if isinstance(value, str):
         return "<name>"
     fields = value if isinstance(value, dict) else getattr(value, "__dict__", {})
-    for field in ("gate", "product", "sum", "python", "judge"):
+    for field in ("gate", "product", "sum", "python", "judge", "reward_model"):
         if field in fields:
             return f"<{field}>"
     return "<check>"
@@ -81,6 +105,7 @@ Reward = Annotated[
     | Annotated[Check, Tag("<check>")]
     | Annotated[PythonFunction, Tag("<python>")]
     | Annotated[JudgedBy, Tag("<judge>")]
+    | Annotated[ModelScore, Tag("<reward_model>")]
     | Annotated[Gate, Tag("<gate>")]
     | Annotated[Product, Tag("<product>")]
     | Annotated[WeightedSum, Tag("<sum>")],

@@ -10,7 +10,7 @@ from ponder.recipe.episodes import Episodes
 from ponder.recipe.judge import JudgeServer
 from ponder.recipe.judges import check_judges
 from ponder.recipe.sources import EnvironmentSource, Source
-from ponder.recipe.stages import DemonstratingStage, SftStage, Stage
+from ponder.recipe.stages import DemonstratingStage, LearningStage, RewardModelStage, SftStage, Stage
 from ponder.recipe.strict import Strict
 from ponder.recipe.trackers import Trackers
 
@@ -160,7 +160,9 @@ class Recipe(Strict):
         0, ge=0, description="of all random numbers: on a CPU the same seed gives the same run, bit for bit"
     )
     model: Model = Field(Model(), description="what is trained: a newborn model, or a checkpoint")
-    sources: dict[str, Source] = Field(min_length=1, description="where tasks come from, each under a name of yours")
+    sources: dict[str, Source] = Field(
+        {}, description="where tasks come from, each under a name of yours; only stages of kind reward_model need none"
+    )
     held_out: HeldOut = Field(HeldOut(), description="tasks that are never trained on, and how they are answered")
     benchmarks: Benchmarks = Field(
         [],
@@ -183,6 +185,20 @@ class Recipe(Strict):
     stages: list[Stage] = Field(min_length=1, description="what is done, one after the other")
 
     @model_validator(mode="after")
+    def tasks_are_there(self):
+        if self.sources:
+            return self
+        if any(not isinstance(stage, RewardModelStage) for stage in self.stages):
+            raise ValueError(
+                "sources: name at least one; only a recipe whose stages are all of kind reward_model needs none"
+            )
+        if self.model.path is None:
+            raise ValueError(
+                "model.path: a newborn's tokenizer learns from the texts of sources; name some, or a model"
+            )
+        return self
+
+    @model_validator(mode="after")
     def parts_fit(self):
         names = [stage.name for stage in self.stages]
         if doubled := {name for name in names if names.count(name) > 1}:
@@ -198,10 +214,13 @@ class Recipe(Strict):
                     raise ValueError(
                         f"benchmarks.{bench.name}.after: there is no stage {stage!r}; the stages are: {', '.join(names)}"
                     )
-                if isinstance(self.stages[names.index(stage)], DemonstratingStage):
+                if not isinstance(asked_after := self.stages[names.index(stage)], LearningStage):
+                    makes = isinstance(asked_after, DemonstratingStage)
+                    what = (
+                        "makes demonstrations and learns nothing" if makes else "trains a reward model beside the model"
+                    )
                     raise ValueError(
-                        f"benchmarks.{bench.name}.after: {stage!r} makes demonstrations and learns nothing, so the model is "
-                        "that of the stage before; name that one"
+                        f"benchmarks.{bench.name}.after: {stage!r} {what}, so the model is that of the stage before; name that one"
                     )
         for number, stage in enumerate(self.stages):
             made = stage.demonstrations.stages if isinstance(stage, SftStage) else []

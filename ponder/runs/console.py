@@ -8,8 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from ponder.runs.benchmarks import cell, notes, stage_titles
+from ponder.runs.preferences import sentences, table_rows
 from ponder.runs.summary import further_figures, missing_lines
-from ponder.runs.wording import duration, percent, printable, span
+from ponder.runs.wording import duration, percent, printable, span, title
 
 _FIXED_WIDTH = 7 + 12 + 16 + 8  # of the columns steps, time, accuracy and tokens
 _LONGEST_CELL = 120  # characters of a text in a table
@@ -69,7 +70,21 @@ def run_tables(report: dict[str, Any], width: int = 80) -> Group:
     training = training_table(report)
     missing = [Text(line) for line in missing_lines(report)]
     benchmarks = [] if not report["benchmarks"] else ["", *benchmark_lines(report)]
-    return Group(stage_table(report, width), *missing, *([] if training is None else ["", training]), *benchmarks)
+    preferences = [part for model in report["reward_models"] for part in preference_lines(model)]
+    training = [] if training is None else ["", training]
+    return Group(stage_table(report, width), *missing, *training, *benchmarks, *preferences)
+
+
+def preference_lines(model: dict[str, Any]) -> list[Table | Text | str]:
+    """A rich table of how a reward model judged held-out pairs, and its calibration and length bias in words."""
+    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    table.add_column(Text(f"reward model {title(model['stage'])}"), overflow="fold", min_width=8)
+    for heading in ("accuracy", "95%", "pairs"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for cells in table_rows(model):
+        table.add_row(*map(Text, cells))
+    said = [Text(line, style="dim") for line in [*sentences(model), f"It lies in {model['directory']}"]]
+    return ["", table, *said]
 
 
 def benchmark_lines(report: dict[str, Any]) -> list[Table | Text]:
@@ -77,8 +92,8 @@ def benchmark_lines(report: dict[str, Any]) -> list[Table | Text]:
     titles = stage_titles(report["benchmarks"])
     table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     table.add_column("benchmark (95%)", overflow="fold", min_width=8)
-    for title in titles.values():
-        table.add_column(Text(title), justify="right", overflow="fold")
+    for heading in titles.values():
+        table.add_column(Text(heading), justify="right", overflow="fold")
     for bench in report["benchmarks"]:
         by_stage = {stage["stage"]: stage for stage in bench["stages"]}
         label = f"{bench['name']}, {bench['average']} ({bench['protocol']})"

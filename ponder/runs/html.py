@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 from ponder.runs.html_parts import page, terms, text
 from ponder.runs.html_problems import problems_section
 from ponder.runs.html_style import SCRIPT, STYLE
-from ponder.runs.html_tables import benchmarks_section, failures_section, stage_table, training_table
+from ponder.runs.html_tables import (
+    benchmarks_section,
+    failures_section,
+    preferences_section,
+    stage_table,
+    training_table,
+)
 from ponder.runs.run import Run
 from ponder.runs.summary import best_line, headline
 from ponder.runs.wording import duration, percent
@@ -31,6 +37,7 @@ def render_html(run: Run, report: dict[str, Any], pictures: list[tuple["Panel", 
 </header>
 <section><h2>Stages</h2>{stage_table(report)}{training_table(report)}</section>
 {benchmarks_section(report)}
+{preferences_section(report)}
 <section><h2>Curves</h2><div class="curves">{curves}</div></section>
 {problems_section(run.evals(), report)}
 {failures_section(run, report)}
@@ -60,6 +67,14 @@ def _words(report: dict[str, Any]) -> dict[str, str]:
                 "imitate. Nothing is learned in it."
             }
             if any(stage["kind"] == "demonstrating" for stage in report["stages"])
+            else {}
+        ),
+        **(
+            {
+                "Reward model": "a model that gives an answer one number, learned from pairs of answers of which one is preferred. "
+                "Accuracy: the share of pairs whose preferred answer it gives the higher one."
+            }
+            if report["reward_models"]
             else {}
         ),
         "RL stage": "reinforcement learning: the model answers, a verifier checks, and what earned more than the "

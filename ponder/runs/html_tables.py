@@ -4,6 +4,7 @@ from typing import Any
 
 from ponder.runs.benchmarks import cell, comparison, notes, stage_titles
 from ponder.runs.html_parts import badge, text
+from ponder.runs.preferences import sentences, table_rows
 from ponder.runs.run import Run
 from ponder.runs.summary import further_figures, missing_lines
 from ponder.runs.wording import duration, percent, span, spread, title
@@ -88,6 +89,22 @@ def benchmarks_section(report: dict[str, Any]) -> str:
     )
 
 
+def preferences_section(report: dict[str, Any]) -> str:
+    """What the reward models are worth; nothing where the run has none."""
+    heads = "".join(f'<th scope="col">{name}</th>' for name in ("accuracy", "95% interval", "pairs"))
+    parts = ""
+    for model in report["reward_models"]:
+        lines = "".join(
+            f'<tr><th scope="row">{text(name)}</th>' + "".join(f"<td>{text(cell)}</td>" for cell in cells) + "</tr>"
+            for name, *cells in table_rows(model)
+        )
+        said = [*sentences(model), f"It lies in {model['directory']}."]
+        below = "".join(f'<p class="note">{text(line, longest=None)}</p>' for line in said)
+        first = f'<th scope="col">{text(title(model["stage"], report["born"]))}, step {model["step"]}</th>'
+        parts += f'<div class="scroll"><table><thead><tr>{first}{heads}</tr></thead><tbody>{lines}</tbody></table></div>{below}'
+    return f"<section><h2>Reward models on held-out pairs</h2>{parts}</section>" if parts else ""
+
+
 def failures_section(run: Run, report: dict[str, Any]) -> str:
     """Which verifiers failed how often, and the latest answers they failed on; nothing where none did."""
     samples = run.failures()[-_FAILURES_SHOWN:]
@@ -118,6 +135,7 @@ def _kind(stage: dict[str, Any], born: bool) -> str:
         "birth": "untrained" if born else "as it came",
         "demonstrating": "making demonstrations",
         "sft": "supervised",
+        "reward_model": "a reward model",
         "rl": "reinforcement learning",
     }[stage["kind"]]
 

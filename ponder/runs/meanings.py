@@ -67,6 +67,14 @@ SECTIONS: dict[str, dict[str, Metric]] = {
         "pass_rate/DOMAIN": Metric("share", "answers that were found correct, of those of the step to tasks of one domain", "up"),
         "demonstrations/unanswered": Metric("count", "questions of the step that the teacher's server had no answer to", "down"),
     },
+    "What the reward model tells apart (reward_model)": {
+        "preference/accuracy": Metric(
+            "share", "pairs of the step whose preferred answer had the higher score, before the update; equal scores count half", "up"
+        ),
+        "preference/margin": Metric("score", "by how much the preferred answer's score was higher; the mean over the step's pairs", "up"),
+        "preference/score": Metric("score", "mean score of all answers of the step; `center` keeps it around 0"),
+        "validation/accuracy": Metric("share", "the first on pairs that are never learned from", "up"),
+    },
     "What there was to learn from (RL)": {
         "groups/zero_variance_share": Metric(
             "share", "groups whose answers all earned the same, so that they teach nothing", "down"
@@ -79,11 +87,12 @@ SECTIONS: dict[str, dict[str, Metric]] = {
     "The update": {
         "loss": Metric(
             "nats",
-            "SFT: mean cross-entropy of a learned token of the demonstrations. RL: the value of the objective, which "
+            "SFT: mean cross-entropy of a learned token of the demonstrations. Reward model: mean -log of the probability that it gives "
+            "a pair's preference, 0.69 where it knows nothing. RL: the value of the objective, which "
             "says nothing about progress: its gradient is what counts",
         ),
         "validation/loss": Metric(
-            "nats", "SFT: the same on demonstrations that are not learned from. It rises where the stage overfits", "down"
+            "nats", "SFT, reward model: the same on what is not learned from. It rises where the stage overfits", "down"
         ),
         "grad_norm": Metric("norm", "of the whole gradient, before it is clipped to max_grad_norm"),
         "lr": Metric("rate", "the learning rate of the update"),
@@ -116,8 +125,8 @@ SECTIONS: dict[str, dict[str, Metric]] = {
         "mismatch/kl": Metric("nats", "the divergence that these differences make, for each token", "down"),
     },
     "How much and how fast": {
-        "tokens/total": Metric("tokens", "sampled (RL) or learned from (SFT) so far in the stage"),
-        "prompts/total": Metric("count", "prompts drawn (RL), or examples learned from (SFT), so far in the stage"),
+        "tokens/total": Metric("tokens", "sampled (RL) or learned from (SFT, reward model) so far in the stage"),
+        "prompts/total": Metric("count", "prompts drawn (RL), examples or pairs learned from (SFT, reward model), so far in the stage"),
         "prompts/too_long": Metric("count", "prompts left out of the step, since they leave no room for an answer", "down"),
         "time/sample_s": Metric("seconds", "sampling the answers", "down"),
         "time/verify_s": Metric("seconds", "waiting for verdicts after the last answer was sampled", "down"),

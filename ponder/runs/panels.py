@@ -6,6 +6,7 @@ Thin lines are single steps, thick ones their running mean; a line is named wher
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,6 +15,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from ponder.runs.lineage import born_here
 from ponder.runs.metrics import Row
 from ponder.runs.places import BIRTH
+from ponder.runs.preferences import judged_pairs
 from ponder.runs.results import EvalResult
 from ponder.runs.run import Run
 from ponder.runs.wording import percent, printable, spread, title
@@ -29,6 +31,7 @@ COLOURS = {  # report.html has a CSS variable for each, so that the page can tur
     "entropy": "#85609f",
 }
 KEPT = "demonstrations/kept"
+PREFERRED = "preference/accuracy"
 _DOMAINS_SHOWN = 4
 _PERCENT = FuncFormatter(lambda value, _: f"{100 * value:.0f}%")
 
@@ -47,12 +50,16 @@ def panels(run: Run) -> list[Panel]:
     rows, evals = run.metrics(), [result for result in run.evals() if result.accuracy is not None]
     rl = [row for row in rows if "reward/mean" in row]
     made = [row for row in rows if KEPT in row]
-    sft = [row for row in rows if "reward/mean" not in row and KEPT not in row]
+    preference = [row for row in rows if PREFERRED in row]
+    sft = [row for row in rows if not {"reward/mean", KEPT, PREFERRED} & row.keys()]
+    judged = judged_pairs(run)[-1:]
     candidates = [
         (bool(evals), accuracy_panel(rows, evals, title(BIRTH, born_here(run.lineage)))),
         (_has(rl, "reward/mean"), answers_panel(rl)),
         (_has(rl, "length/mean"), length_panel(rl)),
         (_has(rl, "entropy"), entropy_panel(rl)),
+        (bool(judged), calibration_panel(judged)),
+        (_has(preference, PREFERRED), preference_panel(preference)),
         (_has(made, KEPT), kept_panel(made)),
         (_has(sft, "loss"), loss_panel(sft)),
         (_has(sft, "grad_norm"), gradient_panel(sft)),
@@ -163,6 +170,47 @@ def kept_panel(rows: list[Row]) -> Panel:
     )
 
 
+def preference_panel(rows: list[Row]) -> Panel:
+    return Panel(
+        "Pairs of the reward model's training",
+        "share whose preferred answer had the higher score, before each update",
+        lambda axes: _single_trend(axes, rows, PREFERRED, COLOURS["learned"], "{:.0%}"),
+    )
+
+
+def calibration_panel(judged: list[dict[str, Any]]) -> Panel:
+    """`judged`: the reward model that is shown, as `preferences.judged_pairs` has it; or none."""
+    parts = judged[0]["parts"] if judged else {}
+    colours = dict(zip(parts, (COLOURS["learned"], COLOURS["length"]), strict=False))
+
+    def draw(axes: Axes) -> None:
+        axes.plot([0.5, 1], [0.5, 1], color=COLOURS["muted"], lw=1, ls="--")
+        ends = []
+        for name, part in parts.items():
+            bins = part["calibration"]["bins"]
+            predicted, observed = ([one[key] for one in bins] for key in ("predicted", "accuracy"))
+            low, high = ([one["interval"][end] for one in bins] for end in (0, 1))
+            below = [max(0.0, at - bound) for at, bound in zip(observed, low, strict=True)]
+            above = [max(0.0, bound - at) for at, bound in zip(observed, high, strict=True)]
+            axes.errorbar(
+                predicted, observed, [below, above], color=colours[name], lw=2, elinewidth=1, marker="o", ms=5
+            )
+            ends.append((observed[-1], name, colours[name], True))
+        axes.set_xlim(0.48, 1.02)
+        axes.set_ylim(0, 1.02)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(_PERCENT)
+        axes.set_xlabel("the reward model's probability of the answer that it prefers", loc="right", size=11)
+        _name_ends(axes, ends)
+
+    errors = ", ".join(f"{name} {100 * part['calibration']['expected_error']:.1f}" for name, part in parts.items())
+    return Panel(
+        "Calibration of the reward model",
+        f"share that is right by its own probability; expected error, points: {errors}",
+        draw,
+    )
+
+
 def loss_panel(rows: list[Row]) -> Panel:
     return Panel(
         "Loss of supervised stages",
@@ -209,7 +257,13 @@ def _trend(
         if rows[index]["stage"] != rows[index - 1]["stage"]:
             axes.axvline(x[index - 1], color=COLOURS["rule"], lw=1.2, zorder=0.5)
     axes.set_xlim(0, x[-1] if len(x) > 1 else x[-1] + 1)
-    steps = "RL steps" if "reward/mean" in rows[0] else "steps" if KEPT in rows[0] else "supervised steps"
+    steps = (
+        "RL steps"
+        if "reward/mean" in rows[0]
+        else "steps"
+        if {KEPT, PREFERRED} & rows[0].keys()
+        else "supervised steps"
+    )
     axes.set_xlabel(steps, loc="right", size=11)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))

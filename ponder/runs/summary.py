@@ -7,6 +7,7 @@ from ponder.runs.benchmarks import by_benchmark, trained_on
 from ponder.runs.lineage import born_here
 from ponder.runs.metrics import Row
 from ponder.runs.places import BIRTH, place_of
+from ponder.runs.preferences import judged_in_a_line, judged_pairs
 from ponder.runs.results import EvalResult
 from ponder.runs.rollouts import count_rollouts
 from ponder.runs.run import Run
@@ -24,7 +25,8 @@ def build_report(run: Run) -> dict[str, Any]:
     by stage: of how many verdicts, and how often with an error and a timeout. `best` is the checkpoint with the best
     evaluation of those that are kept, by mean score where parts of a score were given; None where none was evaluated.
     `trained_on`: sentences on problems of benchmarks that training rows hold, as they were found at the start. `benchmarks` has
-    each benchmark with its results by stage (`runs.benchmarks.by_benchmark`).
+    each benchmark with its results by stage (`runs.benchmarks.by_benchmark`); `reward_models` those that are kept
+    (`runs.preferences.judged_pairs`).
     """
     rows, evals, benchmarks = run.metrics(), run.evals(), run.benchmarks()
     names = list(dict.fromkeys([*(result.stage for result in evals if result.stage == BIRTH), *run.stages()]))
@@ -40,6 +42,7 @@ def build_report(run: Run) -> dict[str, Any]:
         "stages": stages,
         "benchmarks": by_benchmark(benchmarks, list(dict.fromkeys([BIRTH, *names])), born),
         "trained_on": trained_on(run.lineage),
+        "reward_models": judged_pairs(run),
         "rows": {printable(str(name)): count for name, count in run.lineage.get("rows", {}).items()},
         "best": _best(run, evals),
         "paused": run.lineage.get("paused"),
@@ -72,6 +75,8 @@ def recipe_name(run: Run) -> str:
 def headline(report: dict[str, Any]) -> str:
     """One line that says what training did: "Held-out accuracy: 2% at birth, 41% after cold start, 93% after math"."""
     measured = [stage for stage in report["stages"] if stage["accuracy"] is not None]
+    if not measured and report.get("reward_models"):
+        return judged_in_a_line(report["reward_models"][-1])
     if not measured:
         return f"{report['totals']['steps']} steps, no evaluation yet"
     parts = [f"{percent(stage['accuracy'])} {moment(stage['name'], report['born'])}" for stage in measured]
@@ -140,10 +145,12 @@ def _stage(name: str, rows: list[Row], evals: list[EvalResult], born: bool) -> d
 
 
 def _kind(name: str, rows: list[Row]) -> str:
-    """ "birth", "rl", "sft", or "demonstrating" of a stage that makes demonstrations; by what its rows hold."""
+    """ "birth", "rl", "sft", "reward_model", or "demonstrating" of a stage that makes demonstrations; by what its rows hold."""
     if name == BIRTH:
         return "birth"
     told = {metric for row in rows for metric in row}
+    if "preference/accuracy" in told:
+        return "reward_model"
     return "rl" if "reward/mean" in told else "demonstrating" if "demonstrations/kept" in told else "sft"
 
 

@@ -86,22 +86,34 @@ def chat_of(row: Row, place: str, fields: Mapping[str, str] | None = None, syste
     messages = [*_messages(row, place, fields)]
     if messages[-1]["role"] != "assistant":
         raise ValueError(f"{place}: the last message must be the assistant's, which is what is learned")
-    given = _value(row, fields, "system") or system
-    if given and messages[0]["role"] not in ("system", "developer"):
-        messages.insert(0, {"role": "system", "content": _text(given, f"{place}: system")})
-    tools = _parsed(_value(row, fields, "tools"), f"{place}: tools") or []
+    given = value_in(row, fields, "system") or system
+    if given:
+        messages = with_system(messages, given, place)
+    return Chat(tuple(messages), tools_in(row, fields, place), place)
+
+
+def with_system(messages: list[dict[str, Any]], system: Any, place: str) -> list[dict[str, Any]]:
+    """The messages behind a system prompt, where they have none of their own."""
+    if messages[0]["role"] in ("system", "developer"):
+        return messages
+    return [{"role": "system", "content": _text(system, f"{place}: system")}, *messages]
+
+
+def tools_in(row: Row, fields: Mapping[str, str], place: str) -> tuple[dict[str, Any], ...]:
+    """The functions that a row names, in OpenAI's form; it may hold them as JSON text."""
+    tools = _parsed(value_in(row, fields, "tools"), f"{place}: tools") or []
     if not isinstance(tools, list) or not all(isinstance(tool, Mapping) for tool in tools):
         raise ValueError(f"{place}: tools must be a list of functions, each an object")
-    return Chat(tuple(messages), tuple(map(_tool, tools)), place)
+    return tuple(map(_tool, tools))
 
 
 def _messages(row: Row, place: str, fields: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    listed = _value(row, fields, "messages", "messages", "conversations")
+    listed = value_in(row, fields, "messages", "messages", "conversations")
     if listed is not None:
         yield from _read_messages(listed, place)
         return
-    prompt = _value(row, fields, "prompt")
-    completion = _value(row, fields, "completion", *COMPLETIONS)
+    prompt = value_in(row, fields, "prompt")
+    completion = value_in(row, fields, "completion", *COMPLETIONS)
     if prompt is None or completion is None:
         named = [fields[role] for role in ("messages", "prompt", "completion") if role in fields]
         missing = next((name for name in named if field_or_none(row, name) is None), "messages")
@@ -110,15 +122,15 @@ def _messages(row: Row, place: str, fields: Mapping[str, str]) -> Iterator[dict[
             f"response; {what_there_is(row, missing) or f'field {missing!r} is empty'}. Say which: fields: {{messages: NAME}}, "
             "or {prompt: NAME, completion: NAME}"
         )
-    yield from _turns(prompt, "user", f"{place}: prompt")
-    said = list(_turns(completion, "assistant", f"{place}: completion"))
-    reasoning = _value(row, fields, "reasoning", *REASONING)
+    yield from turns_of(prompt, "user", f"{place}: prompt")
+    said = list(turns_of(completion, "assistant", f"{place}: completion"))
+    reasoning = value_in(row, fields, "reasoning", *REASONING)
     if reasoning:
         said[-1]["reasoning_content"] = _text(reasoning, f"{place}: reasoning")
     yield from said
 
 
-def _value(row: Row, fields: Mapping[str, str], role: str, *usual: str) -> Any:
+def value_in(row: Row, fields: Mapping[str, str], role: str, *usual: str) -> Any:
     """What stands in the field of this role: the one that `fields` names, or else the first of the usual ones that is
     there."""
     for name in (fields[role],) if role in fields else usual or (role,):
@@ -127,8 +139,8 @@ def _value(row: Row, fields: Mapping[str, str], role: str, *usual: str) -> Any:
     return None
 
 
-def _turns(value: Any, role: str, where: str) -> Iterator[dict[str, Any]]:
-    """The messages of one side of a pair: a text, a message or a list of these."""
+def turns_of(value: Any, role: str, where: str) -> Iterator[dict[str, Any]]:
+    """The messages of a field: a text, a message or a list of these."""
     if isinstance(value, str):
         yield {"role": role, "content": value}
     else:

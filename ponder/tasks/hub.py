@@ -1,10 +1,12 @@
 """Tasks from Hugging Face data sets: a name on the hub, or a local directory or file that `datasets` can read."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ponder.extras import how_to_install
 from ponder.tasks.faults import listed_faults
+from ponder.tasks.files import Placed
 from ponder.tasks.rows import reader_for
 from ponder.tasks.task import LazyTasks, Task
 
@@ -27,20 +29,7 @@ def hub_tasks(
     be loaded, and for what rows lack: all are looked at here, so that one without an answer or tests is refused now and
     not in the middle of training.
     """
-    try:
-        import datasets
-    except ImportError:
-        raise ValueError(f"Data set {name!r} needs the package `datasets`: {how_to_install('data')}") from None
-    try:
-        table = datasets.load_dataset(os.path.expanduser(name), config, split=split)
-    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-        which = f"configuration {config!r}, " if config else ""
-        remedy = "" if config or "onfig" not in str(error) else "; name one with config: NAME"
-        raise ValueError(f"Data set {name!r}, {which}split {split!r} cannot be loaded: {error}{remedy}") from error
-
-    source = f"hub:{name}" + (f"/{config}" if config else "") + f"[{split}]"
-    if len(table) == 0:
-        raise ValueError(f"{source}: the split holds no rows")
+    table, source = load_table(name, config, split)
     length = len(table) if limit is None else min(limit, len(table))
     reader = reader_for(
         table[0], fields, place=f"{source}, row 0", source=source, domain=domain, prompt=prompt, verifier=verifier
@@ -58,3 +47,29 @@ def hub_tasks(
     if faults:
         raise ValueError(listed_faults(faults, f"rows of {source} cannot be read"))
     return LazyTasks(length, make, source, at_hand=True)
+
+
+def hub_rows(name: str, config: str | None = None, split: str = "train", limit: int | None = None) -> Iterator[Placed]:
+    """(place, row) of the rows of one split, or the first `limit`. ValueError as `hub_tasks`."""
+    table, source = load_table(name, config, split)
+    for index in range(len(table) if limit is None else min(limit, len(table))):
+        yield f"{source}, row {index}", table[index]
+
+
+def load_table(name: str, config: str | None, split: str) -> tuple[Any, str]:
+    """The table of a split, and what it is called in messages to people. ValueError as `hub_tasks`."""
+    try:
+        import datasets
+    except ImportError:
+        raise ValueError(f"Data set {name!r} needs the package `datasets`: {how_to_install('data')}") from None
+    try:
+        table = datasets.load_dataset(os.path.expanduser(name), config, split=split)
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+        which = f"configuration {config!r}, " if config else ""
+        remedy = "" if config or "onfig" not in str(error) else "; name one with config: NAME"
+        raise ValueError(f"Data set {name!r}, {which}split {split!r} cannot be loaded: {error}{remedy}") from error
+
+    source = f"hub:{name}" + (f"/{config}" if config else "") + f"[{split}]"
+    if len(table) == 0:
+        raise ValueError(f"{source}: the split holds no rows")
+    return table, source

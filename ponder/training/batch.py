@@ -15,7 +15,8 @@ class Sample:
     """One sequence. `mask` is 1 on the tokens that are learned (sampled by the policy, or written by the demonstrator);
     `logprobs` holds the sampler's log-probability of exactly those tokens, in order (empty for demonstrations), and
     `old_logprobs` the learner's before the step's first update, where an objective asks for these too. `number` tells the
-    samples of a step apart, `group` says with which others its advantage was made."""
+    samples of a step apart, `group` says with which others its advantage was made. Samples with a `pair` are computed together with
+    the other of that number, which has the same prompt, and stand behind each other."""
 
     ids: list[int]
     mask: list[int]
@@ -24,6 +25,7 @@ class Sample:
     number: int = 0
     old_logprobs: list[float] | None = None
     group: int = 0
+    pair: int | None = None
 
     def __post_init__(self):
         assert len(self.ids) == len(self.mask) and not self.mask[0], "the first token is never predicted"
@@ -54,6 +56,7 @@ class MicroBatch:
     advantages: Tensor  # [learned]
     sample_of: Tensor  # [learned], number of the token's sample within this micro-batch
     old_logprobs: Tensor | None = None  # [learned], the learner's before the step's first update
+    ends: Tensor | None = None  # [samples], index of each sample's last token in the stream
 
 
 def divide(samples: Sequence[Sample], token_budget: int, shares: int) -> list[list[list[Sample]]]:
@@ -71,7 +74,9 @@ def divide(samples: Sequence[Sample], token_budget: int, shares: int) -> list[li
         if _busiest(best) * shares <= 1.1 * sum(map(_share_cost, best)):
             break
         fullest = max(best, key=_share_cost)
-        longest = max(fullest, key=lambda bundle: (len(bundle) > 1, _cost(bundle)))
+        longest = max(fullest, key=lambda bundle: (_divisible(bundle), _cost(bundle)))
+        if not _divisible(longest):
+            break
         parts = [part for i in range(shares) if (part := longest[i::shares])]
         bundles = [bundle for bundle in bundles if bundle is not longest] + parts
         tried = _dealt(bundles, shares)
@@ -135,7 +140,7 @@ def pack(samples: Sequence[Sample], device: torch.device) -> MicroBatch:
         for bundle in bundles:
             ids += bundle[0].prompt
             prompt_ends.append(len(ids) - 1)
-    learned, targets, logprobs, advantages, sample_of, old = [], [], [], [], [], []
+    learned, targets, logprobs, advantages, sample_of, ends, old = [], [], [], [], [], [], []
     numbered = [(b, sample) for b, bundle in enumerate(bundles) for sample in bundle]
     for number, (b, sample) in enumerate(numbered):
         skipped = sample.prompt_length if share else 0
@@ -147,6 +152,7 @@ def pack(samples: Sequence[Sample], device: torch.device) -> MicroBatch:
         logprobs += sample.logprobs or [0.0] * len(where)
         advantages += [sample.advantage] * len(where)
         sample_of += [number] * len(where)
+        ends.append(start + len(sample.ids) - 1)
         old += sample.old_logprobs or []
         ids += sample.ids[skipped:]
 
@@ -166,6 +172,7 @@ def pack(samples: Sequence[Sample], device: torch.device) -> MicroBatch:
         sampler_logprobs=tensor(logprobs, torch.float32),
         advantages=tensor(advantages, torch.float32),
         sample_of=tensor(sample_of, torch.int64),
+        ends=tensor(ends, torch.int64),
         old_logprobs=tensor(old, torch.float32) if old else None,
     )
 
@@ -181,16 +188,21 @@ def kept_weights(samples: Sequence[Sample]) -> int:
 
 
 def _bundles(samples: Sequence[Sample]) -> list[list[Sample]]:
-    by_prompt: dict[tuple[int, ...], list[Sample]] = {}
+    """Those that share a prompt; pairs are by themselves, whatever else has their prompt."""
+    by_prompt: dict[tuple[tuple[int, ...], int | None], list[Sample]] = {}
     for sample in samples:
-        by_prompt.setdefault(sample.prompt, []).append(sample)
+        by_prompt.setdefault((sample.prompt, sample.pair), []).append(sample)
     return list(by_prompt.values())
+
+
+def _divisible(bundle: list[Sample]) -> bool:
+    return len(bundle) > 1 and bundle[0].pair is None
 
 
 def _cut(bundle: list[Sample], token_budget: int) -> list[list[Sample]]:
     """A bundle in equal parts that keep to the budget, as far as single samples do: one prompt may be a step's only one
     (one-shot RLVR)."""
-    if _padded_tokens([bundle], len(bundle)) <= token_budget:
+    if not _divisible(bundle) or _padded_tokens([bundle], len(bundle)) <= token_budget:
         return [bundle]
     prompt = bundle[0].prompt_length
     answer = max(len(s.ids) for s in bundle) - prompt

@@ -1,6 +1,7 @@
 """Checkpoints: a Hugging Face model as it is (law 10), with the trainer's own state beside it (law 5)."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -54,9 +55,10 @@ def save_checkpoint(
     renderer: Renderer,
     model: Model,
     learner: Learner | None = None,
+    beside: Callable[[Path, Progress], None] | None = None,
 ) -> Path:
     """A checkpoint of where training stands. Where the model in it does not hold the masters exactly, these lie beside it, for a
-    resume."""
+    resume. `beside` writes what a stage has made beside the model."""
     dtype = model.save_dtype or weights.decoder.config.dtype
     adapters = model.lora is not None
     with run.checkpoint(progress.stage, progress.step) as directory:
@@ -74,6 +76,8 @@ def save_checkpoint(
             generation.write_text(json.dumps(generation_config(renderer), indent=2) + "\n", encoding="utf-8")
         if learner is not None:
             learner.save_state(directory / OPTIMIZER_FILE)
+        if beside is not None:
+            beside(directory, progress)
         (directory / STATE_FILE).write_text(json.dumps(asdict(progress)) + "\n", encoding="utf-8")
     return run.path / "checkpoints" / f"{progress.stage}-{progress.step:06d}"
 

@@ -22,10 +22,10 @@ from ponder.verifiers.python.function import with_digests
 class TaskPool:
     """`at_hand` are the sources that are tables, whole, before any split: all their tasks can be looked at.
     `repeats`: which of these tasks come more than once or contradict each other. `rows`: how many tasks each of them
-    has, by the source's name. `trained`: the part of these that is trained on. `generated`: names of the sources that make the
+    has, by the source's name. `train` is None of a recipe without sources. `trained`: the part of these that is trained on. `generated`: names of the sources that make the
     tasks that they train on as they are asked for."""
 
-    train: Mixture
+    train: Mixture | None
     held_out: list[Task]
     at_hand: Sequence[Sequence[Task]] = ()
     repeats: Repeats = field(default_factory=Repeats)
@@ -43,6 +43,9 @@ class TaskPool:
         Raises:
             ValueError: one of them is held out too (only sources with a `part` of their own can do that).
         """
+        if self.train is None:
+            assert not n, "there are no tasks"
+            return []
         tasks = self.train.draw(cursor, n)
         if not self._held_out_ids.isdisjoint(task.id for task in tasks):
             refuse_overlap(tasks, self.held_out)
@@ -59,6 +62,8 @@ def load_tasks(recipe: Recipe, keep: Callable[[Task], bool] | None = None) -> Ta
     Raises:
         ValueError: a source that cannot be read, too few held-out problems, or tasks on both sides; by source name.
     """
+    if not recipe.sources:
+        return TaskPool(None, [])
     train, held_out_sources, at_hand, rows = [], [], [], {}
     trained: list[Iterable[Task]] = []
     generated: list[str] = []

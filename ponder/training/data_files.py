@@ -82,6 +82,10 @@ def located(recipe: Recipe, started_in: Path | None) -> Recipe:
         demonstrations = getattr(stage, "demonstrations", None)
         if demonstrations is not None:
             stage = stage.model_copy(update={"demonstrations": _moved(demonstrations, "path", started_in)})
+        preferences = getattr(stage, "preferences", None)
+        if preferences is not None:
+            moved = _moved(_moved(preferences, "path", started_in), "test", started_in)
+            stage = stage.model_copy(update={"preferences": moved})
         stages.append(stage)
     return recipe.model_copy(update={"sources": sources, "stages": stages})
 
@@ -116,6 +120,10 @@ def _paths(recipe: Recipe) -> Iterator[tuple[str | list[str], bool]]:
         demonstrations = getattr(stage, "demonstrations", None)
         if demonstrations is not None and demonstrations.path:
             yield demonstrations.path, False
+        preferences = getattr(stage, "preferences", None)
+        for path in (preferences.path, preferences.test) if preferences is not None else ():
+            if path:
+                yield path, False
 
 
 def _name(file: Path, started_in: Path) -> str:

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor
 
+from ponder.model.decoder import Decoder
 from ponder.training.batch import MicroBatch, Sample
 from ponder.training.objectives import Objective, StepCounts, bounded_log_ratio, policy_loss
-from ponder.training.scoring import Scores
+from ponder.training.scoring import Scores, score
 
 
 class Goal(Protocol):
@@ -29,7 +30,11 @@ class Goal(Protocol):
         """Those of a step that go through forward and backward: one at least, and all that have a gradient."""
         ...
 
-    def loss(self, scores: Scores, batch: MicroBatch) -> tuple[Tensor, dict[str, Tensor]]:
+    def score(self, decoder: Decoder, batch: MicroBatch, recompute: bool = False) -> Any:
+        """How the learner sees a micro-batch, with gradient: `scoring.Scores` of its learned tokens, or what else `loss` takes."""
+        ...
+
+    def loss(self, scores: Any, batch: MicroBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """The micro-batch's part of the loss (a scalar with gradient) and of the metrics (scalars)."""
         ...
 
@@ -42,6 +47,7 @@ class Imitation:
 
     needs_reference = False
     scored = False
+    score = staticmethod(score)
 
     @classmethod
     def of(cls, samples: Sequence[Sample]) -> "Imitation":
@@ -68,6 +74,7 @@ class Reinforcement:
     computed_tokens: int  # learned tokens of those that are computed
 
     scored = True
+    score = staticmethod(score)
 
     @property
     def needs_reference(self) -> bool:

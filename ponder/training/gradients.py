@@ -97,13 +97,11 @@ def accumulate(
     total = Accumulated()
     for samples in micro:
         batch = pack(samples, decoder.device)
-        reference_logprobs = None
+        scores = goal.score(decoder, batch, recompute)
         if goal.needs_reference:
             assert reference is not None, "a goal with a KL needs the reference weights"
             with torch.no_grad():
-                reference_logprobs = score(reference, batch).logprobs
-        scores = score(decoder, batch, recompute)
-        scores.reference_logprobs = reference_logprobs
+                scores.reference_logprobs = score(reference, batch).logprobs
         loss, metrics = goal.loss(scores, batch)
         loss.backward()
         values = torch.stack([value.detach().double() for value in metrics.values()]).tolist()  # one way from a GPU

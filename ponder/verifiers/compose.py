@@ -9,7 +9,7 @@ from typing import Any
 
 from ponder.recipe.judge import JudgedBy
 from ponder.recipe.python_function import PythonFunction
-from ponder.recipe.reward import REWARD, Check, Gate, Product, WeightedSum, leaves_of
+from ponder.recipe.reward import REWARD, Check, Gate, ModelScore, Product, WeightedSum, leaves_of
 from ponder.tasks.task import Task
 from ponder.verifiers.verdict import Part, Verdict
 
@@ -25,7 +25,7 @@ def compose(task: Task, submit: Submit) -> Future[Verdict]:
     """
     reward = _reward_of(task)
     whole = _start(reward, task, submit)
-    if reward == "task" or not isinstance(reward, str | Check | PythonFunction | JudgedBy):
+    if reward == "task" or not isinstance(reward, str | Check | PythonFunction | JudgedBy | ModelScore):
         return whole
     # One verifier in place of the task's own: its verdict is a part, so that it is counted under its own name.
     return _when_all([whole], lambda verdicts: replace(verdicts[0], parts=(Part(_name(reward), verdicts[0]),)))
@@ -61,6 +61,8 @@ def _as_seen(leaf: Any, task: Task) -> Task:
             return replace(task, verifier="python", metadata=task.metadata | {"python": leaf.model_dump()})
         case JudgedBy():
             return replace(task, verifier="judge", metadata=task.metadata | {"judge": leaf.model_dump()})
+        case ModelScore(reward_model=path):
+            return replace(task, verifier="reward_model", metadata=task.metadata | {"reward_model": path})
     raise AssertionError(leaf)
 
 
@@ -142,6 +144,8 @@ def _name(reward: Any) -> str:
             return reward.title
         case JudgedBy(judge=name):
             return name
+        case ModelScore():
+            return "reward_model"
         case Gate():
             return "gate"
         case Product():

@@ -13,6 +13,7 @@ from ponder.verifiers import (
     length,
     math,
     python,
+    reward_model,
 )
 from ponder.verifiers.verifier import Verifier
 
@@ -29,6 +30,7 @@ VERIFIERS: dict[str, Verifier] = {
     "python": python.VERIFIER,
     "environment": environment.VERIFIER,
     "judge": judge_model.VERIFIER,
+    "reward_model": reward_model.VERIFIER,
 }
 
 

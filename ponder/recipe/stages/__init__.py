@@ -6,11 +6,18 @@ from pydantic import Field
 
 from ponder.recipe.stages.base import Guard, LearningStage, Optimizer, Plateau, StageBase
 from ponder.recipe.stages.demonstrating import DemonstratingStage, DistillStage, RejectStage
+from ponder.recipe.stages.reward_model import RewardModelStage
 from ponder.recipe.stages.rl import RlStage
 from ponder.recipe.stages.sft import SftStage
 
-Stage = Annotated[RejectStage | DistillStage | SftStage | RlStage, Field(discriminator="kind")]
-STAGES: dict[str, type[StageBase]] = {"reject": RejectStage, "distill": DistillStage, "sft": SftStage, "rl": RlStage}
+Stage = Annotated[RejectStage | DistillStage | SftStage | RewardModelStage | RlStage, Field(discriminator="kind")]
+STAGES: dict[str, type[StageBase]] = {
+    "reject": RejectStage,
+    "distill": DistillStage,
+    "sft": SftStage,
+    "reward_model": RewardModelStage,
+    "rl": RlStage,
+}
 
 __all__ = [
     "STAGES",
@@ -21,6 +28,7 @@ __all__ = [
     "Optimizer",
     "Plateau",
     "RejectStage",
+    "RewardModelStage",
     "RlStage",
     "SftStage",
     "Stage",

@@ -2,8 +2,10 @@
 ponder/recipe/stages/, and a line in `KINDS`."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from ponder.agents.equipment import Outfitter
 from ponder.chat.renderer import Renderer
@@ -21,7 +23,7 @@ from ponder.verifiers.verification import Verification
 
 @dataclass(frozen=True)
 class StageParts:
-    """What a trainer works with; all stages of a run share it."""
+    """What a trainer works with; all stages of a run share it. What is called back by `opened` is so at the run's end, however it ends."""
 
     recipe: Recipe
     run: Run
@@ -30,6 +32,7 @@ class StageParts:
     engine: SamplingEngine
     verification: Verification
     outfitter: Outfitter
+    opened: ExitStack
 
 
 class Trainer(Protocol):
@@ -47,6 +50,15 @@ class Trainer(Protocol):
         ...
 
 
+@runtime_checkable
+class SavesBeside(Protocol):
+    """A trainer of something else than the run's model, which then lies beside it in the stage's checkpoints."""
+
+    def save_beside(self, directory: Path, progress: Progress) -> None:
+        """Into a checkpoint that is being written; `progress.done` at the stage's end."""
+        ...
+
+
 class StageKind(Protocol):
     """One stage of a recipe, as birth, start checks, evaluation, view and runner see it."""
 
@@ -59,8 +71,8 @@ class StageKind(Protocol):
 
     @property
     def updates(self) -> int:
-        """Optimizer updates in the whole stage, for the learning rate's decay. 0: it learns nothing, so that there is nothing
-        to evaluate, and until its end nothing to save."""
+        """Optimizer updates of the run's model in the whole stage, for the learning rate's decay. 0: the model learns nothing, so that
+        there is nothing to evaluate."""
         ...
 
     @property

@@ -6,6 +6,7 @@ from ponder.recipe.schema import Recipe
 from ponder.recipe.stages import StageBase
 from ponder.training.stages.demonstrating import Demonstrating
 from ponder.training.stages.kind import StageKind
+from ponder.training.stages.reward_model import PreferenceStage
 from ponder.training.stages.rl import ReinforcementStage
 from ponder.training.stages.sft import ImitationStage
 
@@ -13,6 +14,7 @@ KINDS: dict[str, Callable[[StageBase], StageKind]] = {
     "reject": Demonstrating,
     "distill": Demonstrating,
     "sft": ImitationStage,
+    "reward_model": PreferenceStage,
     "rl": ReinforcementStage,
 }
 

@@ -45,7 +45,7 @@ from ponder.training.pause import budget_spent, is_saved, not_finite, teacher_go
 from ponder.training.prompts import prompt_ids
 from ponder.training.replicas import Replicas
 from ponder.training.rollouts import Rollout, collect
-from ponder.training.stages.kind import StageKind, StageParts, Trainer
+from ponder.training.stages.kind import SavesBeside, StageKind, StageParts, Trainer
 from ponder.training.stages.verifying import JUDGE_ANSWERS, deadline_s, sandbox_for, verification_for
 from ponder.training.view import View
 
@@ -80,6 +80,7 @@ class Training:
         """`reopened`: the stage had ended where `progress` stands, and goes on."""
         self.run.follow(open_trackers(self.recipe.trackers, self.run), self.view.say)
         with ExitStack() as opened:
+            self.opened = opened
             self.engine = SamplingEngine(self.decoder, self.recipe.engine)
             opened.callback(self.engine.close)
             self.accumulator = OneProcess()
@@ -91,7 +92,7 @@ class Training:
             self.outfitter = Outfitter(opened.enter_context(sandbox_for(self.recipe)), self.recipe.episodes)
             opened.enter_context(self._stop_signals())
             opened.enter_context(self.view)
-            if progress.stage == BIRTH and self.recipe.held_out.at_start:
+            if progress.stage == BIRTH and self.recipe.held_out.at_start and self.pool.held_out:
                 self._evaluate_fully(progress)
             if progress.stage == BIRTH or progress.done:
                 self._ask_benchmarks(progress)  # where a kill has left some of them
@@ -166,14 +167,16 @@ class Training:
     @staticmethod
     def _saves_after(stage: StageKind, progress: Progress, best: bool) -> bool:
         """`best`: the step's evaluation was the best so far."""
+        every = getattr(stage.settings, "save_every", 0)  # one that makes demonstrations is saved at its end
         wanted = (best and stage.settings.keep_best) or progress.held_step == progress.step
-        return bool(stage.updates) and (progress.step % stage.settings.save_every == 0 or wanted)
+        return bool(every and progress.step % every == 0) or bool(stage.updates and wanted)
 
     def _step(self, stage: StageKind, trainer: Trainer, progress: Progress) -> dict[str, float]:
         before = progress.step
         try:
             metrics = trainer.step(progress)
-            check_update(self.decoder, self._any_prompt)  # before it is saved, or samples anything
+            if stage.updates:
+                check_update(self.decoder, self._any_prompt)  # before it is saved, or samples anything
             return metrics
         except BudgetSpent as spent:
             if not is_saved(self.run, stage.settings.name, progress.step):
@@ -188,7 +191,9 @@ class Training:
 
     def _trainer(self, stage: StageKind) -> Trainer:
         pool = self.pool.mixed(stage.settings.mixture)
-        parts = StageParts(self.recipe, self.run, pool, self.renderer, self.engine, self.verification, self.outfitter)
+        parts = StageParts(
+            self.recipe, self.run, pool, self.renderer, self.engine, self.verification, self.outfitter, self.opened
+        )
         if not stage.updates:
             return stage.trainer(parts, None)
         settings, reference = stage.settings, self._first_weights(stage) if stage.needs_reference else None
@@ -308,7 +313,8 @@ class Training:
     # ---- housekeeping ----
 
     def _save(self, stage: StageKind, trainer: Trainer, progress: Progress) -> None:
-        save_checkpoint(self.run, progress, self.weights, self.renderer, self.recipe.model, trainer.learner)
+        beside = trainer.save_beside if isinstance(trainer, SavesBeside) else None
+        save_checkpoint(self.run, progress, self.weights, self.renderer, self.recipe.model, trainer.learner, beside)
         self._prune(stage)
 
     def _prune(self, stage: StageKind) -> None:
