@@ -74,6 +74,16 @@ def test_in_javascript(says, name):
     check(run("node", script, f"{says(adds).url}/v1", NAME), name)
 
 
+@pytest.mark.parametrize("form", ["/v1/chat/completions", "/v1/completions", "/v1/responses"])
+def test_guidellm_is_given_as_many_tokens_as_it_asks_for(born, checkpoint, form):
+    """By a model that computes, whose tokens it counts itself."""
+    python = python_of("guidellm")
+    seen = run(python, "clients/guidellm_load.py", born.url, str(checkpoint), form, "4", "24")
+    assert seen["totals"]["successful"] == 4 and seen["totals"]["errored"] == 0
+    assert seen["tokens"] == [24] * 4 and all(tokens >= 32 for tokens in seen["prompts"])
+    assert all(time > 0 for time in seen["first_token_ms"])
+
+
 def test_the_quickstart_of_qwqs_api(says):
     """With nothing but address and name changed."""
     seen = run(python_of("openai_python"), "clients/quickstart_openai.py", f"{says(adds).url}/v1", NAME)
