@@ -66,8 +66,8 @@ PACKAGES_llm := llm
 PACKAGES_openai_agents := openai-agents
 PACKAGES_openai_python := openai
 PACKAGES_pydantic_ai := 'pydantic-ai-slim[openai]'
-# The last three are what qwen-agent needs and does not ask for.
-PACKAGES_qwen_agent := qwen-agent numpy soundfile tqdm
+# Behind it: what qwen-agent needs and does not ask for.
+PACKAGES_qwen_agent := qwen-agent numpy python-dateutil soundfile tqdm
 PACKAGES_trl := trl==1.16.0 -e .
 PACKAGES_verl := verl==0.9.1 -e .
 PACKAGES_verifiers := verifiers==0.4.0 -e .
