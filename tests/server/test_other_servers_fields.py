@@ -72,7 +72,7 @@ MEANT = {
         "max_tokens": "max_output_tokens",
         "messages": "input",
         "response_format": "text",
-        "guided_json": "text",
+        "guided_json": 'structured_outputs: {"json": ...}',
     },
     MESSAGES: {"stop": "stop_sequences", "instructions": "system", "response_format": "output_config"},
 }

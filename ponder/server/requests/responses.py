@@ -123,7 +123,7 @@ def to_chat(request: ResponsesRequest) -> ChatRequest:
     Raises:
         ApiError: an item of the input that no conversation with this model has.
     """
-    shared = ("model", "stop", "end_loops", "parallel_tool_calls", *ThinkingFields.model_fields)
+    shared = ("model", "stop", "end_loops", "parallel_tool_calls", "structured_outputs", *ThinkingFields.model_fields)
     fields = (
         {name: getattr(request, name) for name in shared}
         | request.sampling()
