@@ -46,17 +46,18 @@ test-vllm: $(VENV)/.dev $(ELSEWHERE)/vllm/.done
 	PONDER_VLLM_PYTHON=$(CURDIR)/$(ELSEWHERE)/vllm/bin/python $(TEST) -m vllm
 
 # Clients of the API (tests/foreign_clients), and trainers that use the verifiers (docs/verifiers_elsewhere.md).
-CLIENTS := anthropic instructor langchain litellm llama_index llm openai_agents openai_python pydantic_ai qwen_agent
+CLIENTS := anthropic guidellm instructor langchain litellm llama_index llm openai_agents openai_python pydantic_ai qwen_agent
 TRAINERS := trl verl verifiers rubric
 test-clients: $(VENV)/.dev $(CLIENTS:%=$(ELSEWHERE)/%/.done) $(TRAINERS:%=$(ELSEWHERE)/%/.done) $(ELSEWHERE)/node/.done
-	PONDER_TRL_PYTHON=$(CURDIR)/$(ELSEWHERE)/trl/bin/python \
+	PONDER_ELSEWHERE=$(abspath $(ELSEWHERE)) PONDER_TRL_PYTHON=$(CURDIR)/$(ELSEWHERE)/trl/bin/python \
 	PONDER_VERL_PYTHON=$(CURDIR)/$(ELSEWHERE)/verl/bin/python PONDER_RUBRIC_PYTHON=$(CURDIR)/$(ELSEWHERE)/rubric/bin/python \
 	PONDER_VERIFIERS_PYTHON=$(CURDIR)/$(ELSEWHERE)/verifiers/bin/python \
 	$(TEST) tests/foreign_clients tests/verifiers/adapters/test_adapters.py
 
-# torch comes first, as in .venv below. verl wants Python 3.12 or older.
+# torch comes first, as in .venv below, where it is asked for at all. verl wants Python 3.12 or older.
 PACKAGES_vllm = $(VLLM)
 PACKAGES_anthropic := anthropic
+PACKAGES_guidellm := guidellm
 PACKAGES_instructor := instructor
 PACKAGES_langchain := langchain langchain-openai
 PACKAGES_litellm := litellm
@@ -65,8 +66,8 @@ PACKAGES_llm := llm
 PACKAGES_openai_agents := openai-agents
 PACKAGES_openai_python := openai
 PACKAGES_pydantic_ai := 'pydantic-ai-slim[openai]'
-# numpy and soundfile are what qwen-agent needs and does not ask for.
-PACKAGES_qwen_agent := qwen-agent numpy soundfile
+# Behind it: what qwen-agent needs and does not ask for.
+PACKAGES_qwen_agent := qwen-agent numpy python-dateutil soundfile tqdm
 PACKAGES_trl := trl==1.16.0 -e .
 PACKAGES_verl := verl==0.9.1 -e .
 PACKAGES_verifiers := verifiers==0.4.0 -e .
@@ -74,15 +75,16 @@ PACKAGES_rubric := verifiers==0.3.1 -e .
 $(ELSEWHERE)/%/.done: pyproject.toml
 	@echo "Setting up $(ELSEWHERE)/$*, once."
 	@test -x $(ELSEWHERE)/$*/bin/python || $(PYTHON) -m venv $(ELSEWHERE)/$*
-	@test -n "$(filter $*,$(CLIENTS))" || $(ELSEWHERE_PIP) torch==2.13.0
+	@test -n "$(filter $*,$(filter-out guidellm,$(CLIENTS)))" || $(ELSEWHERE_PIP) torch==2.13.0
 	$(ELSEWHERE_PIP) $(PACKAGES_$*)
 	@touch $@
 
-# Where npm is; else its tests are skipped.
+# Where npm is; else its tests are skipped, and the next make looks again.
+NPM_PACKAGES := openai ai @ai-sdk/openai @ai-sdk/openai-compatible zod
 $(ELSEWHERE)/node/.done:
 	@mkdir -p $(ELSEWHERE)/node
-	if command -v npm > /dev/null; then npm install --silent --prefix $(ELSEWHERE)/node openai ai @ai-sdk/openai @ai-sdk/openai-compatible zod; fi
-	@touch $@
+	@if command -v npm > /dev/null; then npm install --silent --prefix $(ELSEWHERE)/node $(NPM_PACKAGES) && touch $@; \
+	 else echo "npm is not there: the clients in JavaScript are left out."; fi
 
 # The pages that are made from the code; a test fails where one is stale.
 docs: $(VENV)/.core

@@ -8,6 +8,7 @@ import uvicorn
 from rich.console import Console
 
 from ponder.http.listening import address_of, is_loopback, listen
+from ponder.http.serving import http_config
 from ponder.sandbox.app import create_app
 from ponder.sandbox.pool import Pool
 from ponder.sandbox.settings import Settings
@@ -36,7 +37,7 @@ async def _serve(settings: Settings, listener: socket.socket, token: str | None)
     await pool.start()
     try:
         _announce(pool, listener)
-        config = uvicorn.Config(create_app(pool, token), log_level="warning", access_log=False, lifespan="off")
+        config = http_config(create_app(pool, token), lifespan="off")
         server = uvicorn.Server(config)
         await server.serve(sockets=[listener])
     finally:

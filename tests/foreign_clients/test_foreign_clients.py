@@ -16,7 +16,7 @@ from tests.foreign_clients.environments import ELSEWHERE, HERE, python_of, run
 from tests.shared.born import NAME
 from tests.shared.one_turn import THOUGHT, think_then
 
-CALL = '<tool_call>\n{"name": "add", "arguments": {"a": 1, "b": 2}}\n</tool_call>'
+CALL = '{"name": "add", "arguments": {"a": 1, "b": 2}}'
 PYTHON = sorted(path.stem for path in (HERE / "clients").glob("*_client.py") if path.stem != "instructor_client")
 NODE = sorted(path.stem for path in (HERE / "node").glob("*.mjs"))
 BLIND = {"langchain_client", "llama_index_client", "llm_client"}  # they read no thoughts
@@ -26,9 +26,14 @@ pytestmark = pytest.mark.clients
 
 def adds(so_far: str) -> str:
     """Calls `add`, where tools are given and no result is there yet."""
+    if so_far.endswith("<tool_call>\n"):
+        return CALL  # of a function that is strict, the JSON is asked for by itself, and ends with its mask
     asked = so_far.rpartition("<|im_start|>assistant\n")[0]
     calls = '"add"' in asked and "<tool_response>" not in asked
-    return think_then(f"Sure.\n{CALL}" if calls else "It is 3.")(so_far)
+    return think_then(f"Sure.\n<tool_call>\n{CALL}\n</tool_call>" if calls else "It is 3.")(so_far)
+
+
+adds.without_end = CALL
 
 
 def makes_objects(so_far: str) -> str:
@@ -67,6 +72,16 @@ def test_in_javascript(says, name):
         pytest.skip(f"{modules.parent.name} is not there, or node is not: make test-clients sets it up where npm is")
     script = shutil.copy(HERE / "node" / f"{name}.mjs", ELSEWHERE / "node")  # node looks for modules beside a script
     check(run("node", script, f"{says(adds).url}/v1", NAME), name)
+
+
+@pytest.mark.parametrize("form", ["/v1/chat/completions", "/v1/completions", "/v1/responses"])
+def test_guidellm_is_given_as_many_tokens_as_it_asks_for(born, checkpoint, form):
+    """By a model that computes, whose tokens it counts itself."""
+    python = python_of("guidellm")
+    seen = run(python, "clients/guidellm_load.py", born.url, str(checkpoint), form, "4", "24")
+    assert seen["totals"]["successful"] == 4 and seen["totals"]["errored"] == 0
+    assert seen["tokens"] == [24] * 4 and all(tokens >= 32 for tokens in seen["prompts"])
+    assert all(time > 0 for time in seen["first_token_ms"])
 
 
 def test_the_quickstart_of_qwqs_api(says):

@@ -21,6 +21,18 @@ def test_a_chat_ends_an_answer_that_loops_unless_it_is_told_not_to(says):
     assert ended(server, CHAT, asked | {"end_loops": False}) == ("length", LENGTH)
 
 
+def test_an_answer_of_so_many_tokens_has_them_though_it_loops(says):
+    """`ignore_eos`, as load generators ask."""
+    server = says(think_then(LOOP))
+    asked = {"messages": ASK, "max_tokens": LENGTH, "ignore_eos": True}
+    assert ended(server, CHAT, asked) == ("length", LENGTH)
+    assert ended(server, CHAT, asked | {"end_loops": True})[0] == "stop"
+    told = server.http.post(
+        "/v1/responses", json={"model": NAME, "input": "go", "max_output_tokens": LENGTH, "ignore_eos": True}
+    )
+    assert told.json()["usage"]["output_tokens"] == LENGTH
+
+
 def test_a_thought_that_loops_goes_on_to_the_last_token_where_nothing_is_to_end_it(says):
     server = says(lambda text: "It is 3." if "</think>" in text else LOOP)
     asked = {"messages": ASK, "max_tokens": LENGTH}

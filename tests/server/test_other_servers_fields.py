@@ -31,6 +31,20 @@ NOTHING = {
     "typical_p": 1,
     "max_tool_calls": 3,
 }
+DRAWN = {
+    "temperature": 0.5,
+    "top_p": 0.5,
+    "top_k": 5,
+    "min_p": 0.25,
+    "presence_penalty": 0.5,
+    "frequency_penalty": -0.5,
+    "repetition_penalty": 1.5,
+    "seed": 7,
+    "logit_bias": {"5": 2},
+    "stop_token_ids": [7],
+    "ignore_eos": True,
+    "rope_factor": 2,
+}
 SOMETHING = {  # a value that would change something: what the message says
     "modalities": (["text", "audio"], "answers in text"),
     "functions": ([{"name": "f"}], "tools"),
@@ -58,7 +72,7 @@ MEANT = {
         "max_tokens": "max_output_tokens",
         "messages": "input",
         "response_format": "text",
-        "guided_json": "text",
+        "guided_json": 'structured_outputs: {"json": ...}',
     },
     MESSAGES: {"stop": "stop_sequences", "instructions": "system", "response_format": "output_config"},
 }
@@ -72,6 +86,19 @@ def test_values_that_change_nothing(says, path):
         assert answer.status_code == 200, answer.text
     plain, other = server.gateway.engine.requests
     assert plain.params == other.params and plain.prompt == other.prompt
+
+
+@pytest.mark.parametrize("path", ASKED)
+def test_how_tokens_are_drawn_is_said_alike_everywhere(says, path):
+    server = says(think_then("It is 3."))
+    stop = {"stop_sequences" if path == MESSAGES else "stop": ["is"]}
+    answer = server.http.post(path, json={"model": NAME} | ASKED[path] | DRAWN | stop)
+    assert answer.status_code == 200, answer.text
+    (asked,) = server.gateway.engine.requests
+    told = {name: getattr(asked.params, name) for name in DRAWN if hasattr(asked.params, name)}
+    assert told == {name: DRAWN[name] for name in told} | {"logit_bias": ((5, 2.0),)} and len(told) == 8
+    assert asked.params.stop_ids == {7} and asked.rope_factor == 2.0
+    assert "It " in answer.text and "is 3" not in answer.text
 
 
 @pytest.mark.parametrize("path", ASKED)

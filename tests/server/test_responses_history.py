@@ -50,6 +50,17 @@ def test_whose_thought_it_is():
     assert thoughts({"type": "reasoning", "content": None, "encrypted_content": "x"}, CALLED) == [None]
 
 
+@pytest.mark.parametrize("asked", [{"store": False}, {"include": ["reasoning.encrypted_content"]}], ids=str)
+def test_a_thought_comes_back_to_a_server_that_keeps_nothing(says, asked):
+    """Clients that ask so (Vercel's AI SDK, Codex) send the item without its text."""
+    first = client(says(think_then("It is 3."))).responses.create(model=NAME, input="1 + 2", **asked)
+    sealed = {"type": "reasoning", "summary": [], "encrypted_content": first.output[0].encrypted_content}
+    (told,) = (message["reasoning_content"] for message in history(sealed, CALLED))
+    assert told == THOUGHT + "\n" == first.output[0].content[0].text
+    for other in ("thought:x", "thought:/w==", "gAAAA", 5):
+        assert "reasoning_content" not in history(sealed | {"encrypted_content": other}, CALLED)[0]
+
+
 @pytest.mark.parametrize("content", ["text", 5, {}, [5], [{}], [{"text": 5}]], ids=str)
 def test_malformed_thoughts(says, content):
     server = says(think_then("It is 3."))

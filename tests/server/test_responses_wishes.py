@@ -145,3 +145,9 @@ def test_results_that_are_objects(says):
     assert server.http.post("/v1/responses", json=sent).status_code == 200
     prompt = server.gateway.renderer.decode(server.gateway.engine.requests[-1].prompt)
     assert '<tool_response>\n{"sum": 3}\n</tool_response>' in prompt
+
+
+def test_a_choice_of_words(born):
+    asked = {"model": NAME, "input": "1 + 2", "enable_thinking": False, "structured_outputs": {"choice": ["2", "3"]}}
+    told = born.http.post("/v1/responses", json=asked).json()
+    assert told["output"][-1]["content"][0]["text"] in ("2", "3")

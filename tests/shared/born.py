@@ -12,6 +12,7 @@ from ponder.chat.birth import train_tokenizer, write_tokenizer
 from ponder.chat.renderer import Renderer
 from ponder.engine.local import LocalEngine
 from ponder.engine.thread import ThreadedEngine
+from ponder.http.serving import http_config
 from ponder.model.config import ModelConfig, RopeConfig
 from ponder.model.decoder import build_random
 from ponder.model.weights import load_decoder, save_decoder
@@ -46,8 +47,7 @@ class Server:
         self.gateway = gateway
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
-        config = uvicorn.Config(create_app(gateway, **options), log_level="warning", access_log=False)
-        self.server = uvicorn.Server(config)
+        self.server = uvicorn.Server(http_config(create_app(gateway, **options)))
         self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.listener]})
         self.thread.start()
         self.http = httpx.Client(base_url=self.url, timeout=60.0)

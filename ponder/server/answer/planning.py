@@ -87,7 +87,7 @@ class Planner:
                 rope_factor=request.rope_factor,
                 structure=structure,
                 goes_on=goes_on,
-                rescues=request.end_loops,
+                rescues=request.ends_loops,
             ),
             "messages",
         )

@@ -15,7 +15,7 @@ from ponder.engine.stream import Tokens
 from ponder.server.answer.turn import Turn
 from ponder.server.replies.chat import call_id, errors_told, logprob_entries
 from ponder.server.requests.errors import ApiError
-from ponder.server.requests.responses import ResponsesRequest
+from ponder.server.requests.responses import ResponsesRequest, seal
 
 
 @dataclass(frozen=True)
@@ -120,6 +120,8 @@ class ResponseBuilder:
         else:
             told, part = self._items_of[kind], self._part(kind, text)
             item[told.field] = [part]
+            if kind == "reasoning" and self._request.seals_thoughts:
+                item["encrypted_content"] = seal(text)
             logprobs = {"logprobs": part["logprobs"]} if kind == "content" else {}
             place = {told.index: 0}
             yield self._of_item(f"{told.text_event}.done", **place, text=text, **logprobs)

@@ -13,7 +13,7 @@ from pydantic import (
 )
 
 from ponder.chat.json_schema import check_schema
-from ponder.server.requests.fields import Body, Sampling, ThinkingFields
+from ponder.server.requests.fields import Body, EndLoops, Sampling, ThinkingFields
 from ponder.server.requests.parts import with_text_parts
 
 TOOL_NAME = r"^[a-zA-Z0-9_.-]{1,128}$"  # OpenAI's are up to 64 characters, Anthropic's 128
@@ -187,7 +187,7 @@ class ChatRequest(Sampling, ThinkingFields):
     top_logprobs: int | None = Field(None, ge=0, le=20)
     continue_final_message: bool = Field(False, description="go on with the last message, an assistant's")
     add_generation_prompt: bool | None = Field(None, description="false goes with continue_final_message")
-    end_loops: bool = Field(True, description="a thought that repeats itself is ended, an answer that does is stopped")
+    end_loops: EndLoops = None
 
     _cut: bool = PrivateAttr(False)
 
@@ -199,6 +199,10 @@ class ChatRequest(Sampling, ThinkingFields):
     def cutting_max_tokens(self) -> Self:
         self._cut = True
         return self
+
+    @property
+    def ends_loops(self) -> bool:
+        return not self.ignore_eos if self.end_loops is None else self.end_loops
 
     @property
     def forced_call(self) -> bool:

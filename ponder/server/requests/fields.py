@@ -11,7 +11,7 @@ million errors.
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from ponder.chat.thinking import EFFORT_BUDGETS
@@ -109,8 +109,8 @@ class StreamOptions(Body):
     include_obfuscation: bool | None = None
 
 
-class Sampling(Ignored):
-    """How tokens are drawn. Empty fields take the model's generation_config, else the guidelines."""
+class SamplingFields(Ignored):
+    """How tokens are drawn, at every path. Empty fields take the model's generation_config, else the guidelines."""
 
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, gt=0, le=1)
@@ -120,22 +120,11 @@ class Sampling(Ignored):
     frequency_penalty: float | None = Field(None, ge=-2, le=2)
     repetition_penalty: float | None = Field(None, ge=0.1, le=2)
     seed: int | None = Field(None, ge=-(2**63), lt=2**64)
-    n: int = Field(1, ge=1, le=MAX_N)
-    stop: list[Annotated[str, Field(min_length=1, max_length=200)]] = Field([], max_length=MAX_STOPS, fail_fast=True)
     stop_token_ids: list[int] = Field([], max_length=64, fail_fast=True)
     ignore_eos: bool = Field(False, description="the model cannot end its turn: only max_tokens and stops end it")
     min_tokens: int | None = Field(None, json_schema_extra={"const": 0}, description="not supported")
-    include_stop_str_in_output: bool = False
     logit_bias: dict[int, Annotated[float, Field(ge=-100, le=100)]] = Field({}, max_length=MAX_BIASES)
-    stream: bool = False
-    stream_options: StreamOptions | None = None
     rope_factor: float | None = Field(None, ge=1, description="YaRN's factor; empty: the smallest that suffices")
-    return_token_ids: bool = False
-
-    @field_validator("stop", mode="before")
-    @classmethod
-    def one_or_many(cls, stop: Any) -> Any:
-        return [stop] if isinstance(stop, str) else stop
 
     @field_validator("logit_bias", mode="before")
     @classmethod
@@ -154,6 +143,29 @@ class Sampling(Ignored):
             raise ValueError("min_tokens is not supported; leave it out, or ask with ignore_eos for exactly max_tokens")
         return tokens
 
+    def sampling(self) -> dict[str, Any]:
+        """Those that were given, for another request."""
+        return {name: getattr(self, name) for name in SamplingFields.__annotations__ if name in self.model_fields_set}
+
+
+Stop = Annotated[str, Field(min_length=1, max_length=200)]
+Stops = Annotated[
+    list[Stop],
+    Field(max_length=MAX_STOPS, fail_fast=True),
+    BeforeValidator(lambda stop: [stop] if isinstance(stop, str) else stop),
+]
+
+
+class Sampling(SamplingFields):
+    """The same, of answers that may be many, whole or streamed."""
+
+    n: int = Field(1, ge=1, le=MAX_N)
+    stop: Stops = Field([])
+    include_stop_str_in_output: bool = False
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    return_token_ids: bool = False
+
     @model_validator(mode="after")
     def options_need_a_stream(self):
         if self.stream_options is not None and not self.stream:
@@ -161,6 +173,12 @@ class Sampling(Ignored):
         return self
 
 
+EndLoops = Annotated[
+    bool | None,
+    Field(
+        description="a thought that repeats itself is ended, an answer that does is stopped; left out: unless ignore_eos"
+    ),
+]
 Budget = Annotated[int, Field(ge=0, description="tokens of thinking; 0 is off")] | None
 
 

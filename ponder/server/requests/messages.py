@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from ponder.chat.json_schema import check_schema
 from ponder.server.requests.chat import TOOL_NAME, ChatRequest
 from ponder.server.requests.errors import ApiError, invalid
-from ponder.server.requests.fields import Body, Ignored
+from ponder.server.requests.fields import MAX_STOPS, Body, Ignored, SamplingFields, Stop
 
 Blocks = Annotated[list[dict[str, Any]], Field(max_length=10_000, fail_fast=True)]
 BETWEEN = "\n"  # blocks of text: system prompts and documents are cut into blocks where one thought ends
@@ -115,23 +115,12 @@ class MessagesPrompt(Ignored):
         return self.thinking is None or self.thinking.display != "omitted"
 
 
-class MessagesRequest(MessagesPrompt):
+class MessagesRequest(MessagesPrompt, SamplingFields):
     """POST /v1/messages."""
 
     max_tokens: int = Field(ge=1, lt=2**31)
-    stop_sequences: list[Annotated[str, Field(min_length=1, max_length=200)]] = Field([], max_length=16, fail_fast=True)
-    temperature: float | None = Field(None, ge=0, le=2)
-    top_p: float | None = Field(None, gt=0, le=1)
-    top_k: int | None = Field(None, ge=-1)
+    stop_sequences: list[Stop] = Field([], max_length=MAX_STOPS, fail_fast=True)
     stream: bool = False
-    seed: int | None = Field(None, ge=-(2**63), lt=2**64)
-    min_p: float | None = Field(None, ge=0, lt=1)
-    presence_penalty: float | None = Field(None, ge=-2, le=2)
-    repetition_penalty: float | None = Field(None, ge=0.1, le=2)
-    rope_factor: float | None = Field(None, ge=1)
-
-
-SAMPLING = ("temperature", "top_p", "top_k", "seed", "min_p", "presence_penalty", "repetition_penalty", "rope_factor")
 
 
 def to_chat(request: MessagesPrompt) -> ChatRequest:
@@ -154,7 +143,7 @@ def to_chat(request: MessagesPrompt) -> ChatRequest:
     if form:
         fields["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": form.schema_}}
     if isinstance(request, MessagesRequest):
-        fields |= {name: getattr(request, name) for name in SAMPLING}
+        fields |= request.sampling()
         fields |= {"max_tokens": request.max_tokens, "stop": request.stop_sequences, "stream": request.stream}
     try:
         return ChatRequest.model_validate(fields).cutting_max_tokens()

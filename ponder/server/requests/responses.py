@@ -1,15 +1,17 @@
 """What may be asked of /v1/responses, and the chat request that it comes down to."""
 
+from base64 import b64decode, b64encode
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from ponder.server.requests.chat import ChatRequest, FunctionDescription, refuse_hosted
+from ponder.server.requests.chat import ChatRequest, FunctionDescription, StructuredOutputs, refuse_hosted
 from ponder.server.requests.errors import ApiError, invalid
-from ponder.server.requests.fields import Body, Ignored, ThinkingFields
+from ponder.server.requests.fields import Body, EndLoops, SamplingFields, Stops, ThinkingFields
 from ponder.server.requests.parts import TEXTS
 
-LOGPROBS = "message.output_text.logprobs"  # of `include`
+LOGPROBS, SEALED = "message.output_text.logprobs", "reasoning.encrypted_content"  # of `include`
+SEAL = "thought:"
 
 
 class FunctionTool(FunctionDescription):
@@ -52,7 +54,7 @@ class ResponsesStreamOptions(Body):
     include_obfuscation: bool | None = None
 
 
-class ResponsesRequest(Ignored, ThinkingFields):
+class ResponsesRequest(SamplingFields, ThinkingFields):
     """POST /v1/responses: text, reasoning and function tools. Nothing is stored, so every request brings its history."""
 
     model: str
@@ -62,17 +64,15 @@ class ResponsesRequest(Ignored, ThinkingFields):
     )
     instructions: str | None = None
     max_output_tokens: int | None = Field(None, ge=1, lt=2**31)
-    temperature: float | None = Field(None, ge=0, le=2)
-    top_p: float | None = Field(None, gt=0, le=1)
-    top_k: int | None = Field(None, ge=-1)
-    seed: int | None = Field(None, ge=-(2**63), lt=2**64)
-    rope_factor: float | None = Field(None, ge=1)
+    stop: Stops = Field([])
+    end_loops: EndLoops = None
     stream: bool | None = False
     stream_options: ResponsesStreamOptions | None = None
     tools: list[FunctionTool] | None = Field(None, max_length=512, fail_fast=True)
     tool_choice: Literal["none", "auto", "required"] | FunctionChoice | AllowedTools | None = None
     parallel_tool_calls: bool | None = None
     text: TextSettings | None = None
+    structured_outputs: StructuredOutputs | None = None
     include: list[str] | None = Field(None, max_length=64, fail_fast=True)
     top_logprobs: int | None = Field(None, ge=0, le=20)
     truncation: Literal["auto", "disabled"] | None = None
@@ -92,10 +92,30 @@ class ResponsesRequest(Ignored, ThinkingFields):
         return self.top_logprobs is not None or LOGPROBS in (self.include or [])
 
     @property
+    def seals_thoughts(self) -> bool:
+        """Whether thoughts come once more in `encrypted_content`: some clients send back nothing else."""
+        return self.store is False or SEALED in (self.include or [])
+
+    @property
     def tells_summaries(self) -> bool:
         """Whether thoughts come as summaries: some clients show nothing else."""
         asked = self.reasoning if isinstance(self.reasoning, dict) else {}
         return any(asked.get(name) not in (None, "none") for name in ("summary", "generate_summary"))
+
+
+def seal(thought: str) -> str:
+    """As `encrypted_content`. It is opaque to clients, and no secret: nothing of a thought is hidden here."""
+    return SEAL + b64encode(thought.encode()).decode()
+
+
+def _unseal(content: Any) -> str:
+    """Empty where it is another server's."""
+    if not isinstance(content, str) or not content.startswith(SEAL):
+        return ""
+    try:
+        return b64decode(content.removeprefix(SEAL), validate=True).decode()
+    except ValueError:
+        return ""
 
 
 def to_chat(request: ResponsesRequest) -> ChatRequest:
@@ -103,12 +123,15 @@ def to_chat(request: ResponsesRequest) -> ChatRequest:
     Raises:
         ApiError: an item of the input that no conversation with this model has.
     """
-    shared = ("model", "temperature", "top_p", "top_k", "seed", "rope_factor", "parallel_tool_calls")
-    shared += tuple(ThinkingFields.model_fields)
-    fields = {name: getattr(request, name) for name in shared} | {
-        "messages": _messages(request),
-        "max_completion_tokens": request.max_output_tokens,
-    }
+    shared = ("model", "stop", "end_loops", "parallel_tool_calls", "structured_outputs", *ThinkingFields.model_fields)
+    fields = (
+        {name: getattr(request, name) for name in shared}
+        | request.sampling()
+        | {
+            "messages": _messages(request),
+            "max_completion_tokens": request.max_output_tokens,
+        }
+    )
     if request.tools:
         described = [
             {name: value for name, value in tool.as_sent().items() if name != "type"} for tool in request.tools
@@ -160,7 +183,8 @@ def _messages(request: ResponsesRequest) -> list[dict[str, Any]]:
         elif kind == "reasoning":
             thought += _thought(item, index)
         elif kind == "item_reference":
-            raise ApiError(400, f"input[{index}] refers to an item, but nothing is stored here: send it", param="input")
+            told = "refers to an item, but nothing is stored here: send the item itself (clients do with store: false)"
+            raise ApiError(400, f"input[{index}] {told}", param="input")
         else:
             raise ApiError(400, f"input[{index}] is of type {str(kind)[:50]!r}, which is not supported", param="input")
     return messages
@@ -185,9 +209,12 @@ def _content(content: Any, index: int) -> Any:
 
 
 def _thought(item: dict[str, Any], index: int) -> str:
-    """The text of a reasoning item; that of its summary where it has no other, for there we tell it when we are asked to."""
+    """The text of a reasoning item; where it has none the one that was sealed, or else its summary's, where we tell it when
+    we are asked to."""
     content, summary = item.get("content"), item.get("summary")
-    return _texts(summary, "summary", index) if content in (None, []) else _texts(content, "content", index)
+    if content not in (None, []):
+        return _texts(content, "content", index)
+    return _unseal(item.get("encrypted_content")) or _texts(summary, "summary", index)
 
 
 def _texts(given: Any, name: str, index: int) -> str:

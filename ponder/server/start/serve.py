@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from rich.console import Console
 
 from ponder.http.listening import address_from_here, address_of, is_loopback, listen
+from ponder.http.serving import http_config
 from ponder.server.answer.gateway import Gateway
 from ponder.server.front.admission import Admission
 from ponder.server.front.api_keys import Keys, Limits
@@ -90,10 +91,8 @@ async def _serve(
     _log_access()
     admission = Admission()
     app = create_app(gateway, keys, settings.limits, settings.cors_origins, admission)
-    config = uvicorn.Config(
+    config = http_config(
         app,
-        log_level="warning",
-        access_log=False,
         lifespan="on",
         timeout_graceful_shutdown=int(CLOSE_S),
         proxy_headers=False,  # whoever asks could write X-Forwarded-For, and be a new caller every time

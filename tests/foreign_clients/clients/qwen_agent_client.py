@@ -29,7 +29,8 @@ def texts(said: list[dict]) -> tuple[str, str]:
 assert texts(streamed) == texts(get_chat_model(settings).chat(messages=ASK, stream=False))
 found = []
 for raw in (True, False):
-    *_, messages = Assistant(settings | {"generate_cfg": {"use_raw_api": raw}}, function_list=["add"]).run(ASK)
+    assistant = Assistant(function_list=["add"], llm=settings | {"generate_cfg": {"use_raw_api": raw}})
+    *_, messages = assistant.run(ASK)
     found.append(
         (
             [json.loads(m["function_call"]["arguments"]) for m in messages if m.get("function_call")],
