@@ -227,7 +227,7 @@ def draw(runs: Sequence[Run], controls: Sequence[Run], path: Path) -> None:
         [], [], color="#2a6fbb", marker="o", markersize=3, label="RL" if len(runs) == 1 else f"RL, {len(runs)} seeds"
     )
     axes[-1].plot([], [], color="#bb6a2a", label="as many more steps of imitation (95%)")
-    axes[-1].legend(loc="lower right", fontsize=8)
+    axes[-1].legend(loc="upper left", fontsize=8)
     figure.suptitle("SmolLM2-135M-Instruct under recipes/smollm2.yaml")
     figure.tight_layout()
     figure.savefig(path, dpi=130)
