@@ -201,3 +201,15 @@ def test_without_gradio_the_reason_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "gradio", None)
     with pytest.raises(ValueError, match=r"needs gradio: .*(\[chat\]|gradio)"):
         mount(FastAPI(), "http://127.0.0.1/v1", NAME)
+
+
+def test_a_page_that_nobody_uses_looks_for_work_seldom():
+    """By two attributes of gradio's queue: where gradio renames them, this fails."""
+    import gradio
+
+    app = FastAPI()
+    names = {"sleep_when_free", "progress_update_sleep_when_free"}
+    assert names <= vars(gradio.Blocks()._queue).keys()
+    mount(app, "http://127.0.0.1:1/v1", NAME)
+    queue = app.router.routes[-1]._inner.app.blocks._queue
+    assert all(getattr(queue, name) >= 0.02 for name in names)

@@ -25,6 +25,9 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
 }
+# How often gradio looks for work: what it does on Windows. Elsewhere it looks a thousand times a second, in two loops, which takes a
+# twentieth of a core when nobody asks.
+POLL_S = 0.05
 
 
 def mount(app: FastAPI, base_url: str, model: str, api_key: str | None = None) -> Callable[[], None]:
@@ -38,9 +41,10 @@ def mount(app: FastAPI, base_url: str, model: str, api_key: str | None = None) -
         model: its name there
         api_key: as for `build`
     """
+    page = build(base_url, model, api_key)
     gr.mount_gradio_app(
         app,
-        build(base_url, model, api_key),
+        page,
         path="/",
         footer_links=[],
         run_history=False,
@@ -52,6 +56,7 @@ def mount(app: FastAPI, base_url: str, model: str, api_key: str | None = None) -
         theme=theme(),
         css_paths=[HERE / "page.css"],
     )
+    page._queue.sleep_when_free = page._queue.progress_update_sleep_when_free = POLL_S
     # A mount at / would answer for every path that the API has not, and for its methods that are not allowed.
     mounted = app.router.routes[-1]
     app.router.routes[-1] = PageRoute(mounted)
