@@ -77,6 +77,7 @@ def rollout(**changes: Any) -> dict[str, Any]:
         "stop_reason": "stop",
         "weights_version": 3,
         "reward_parts": '{"math": 1.0}',
+        "episode": '{"end": "answered", "turns": 2, "calls": 1, "failed_calls": 0}',
     }
     assert changes.keys() <= row.keys()
     return {**row, **changes}
