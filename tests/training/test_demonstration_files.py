@@ -131,9 +131,11 @@ def test_examples_are_packed_into_one_stream():
 def test_what_is_spoken():
     chats = [
         [ASK, {"role": "assistant", "content": None, "tool_calls": []}],
-        [{"reasoning_content": "a", "content": "b"}],
-    ]
-    assert spoken(chats) == ["\n", "a\nb"]
+        [ASK, {"role": "assistant", "reasoning_content": "a", "content": "b"}],
+        [ASK, {"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "f", "arguments": {"x": 1}}}]},
+         {"role": "tool", "content": "c"}, {"role": "assistant", "content": "d"}],
+    ]  # fmt: skip
+    assert spoken(chats) == ["\n", "a\nb", '\n\n{"name": "f", "arguments": {"x": 1}}', "\nd"]
 
 
 @pytest.mark.parametrize(
