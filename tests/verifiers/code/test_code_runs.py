@@ -67,7 +67,8 @@ def test_the_sandbox_starts_with_the_first_program_and_closes_with_the_judge(fak
         verification.submit(coding(), wrote("y"))
     (sandbox,) = fake
     assert sandbox.closed and sandbox.urls == ["http://x"]
-    assert sandbox.settings == {"workers": 3, "memory_mb": 99, "timeout_s": 7, "isolation": "strict", "token": None}
+    wanted = {"workers": 3, "memory_mb": 99, "timeout_s": 7, "isolation": "strict", "token": None, "sessions": 16}
+    assert sandbox.settings == wanted
 
 
 def test_the_token_comes_from_the_environment(fake, monkeypatch):
