@@ -71,7 +71,10 @@ class FunctionTool:
             return self.function(**named)
         except (ToolError, ToolBroken):
             raise
-        except (Exception, SystemExit) as error:  # a function that leaves the program has told the model so, and no more
+        except (
+            Exception,
+            SystemExit,
+        ) as error:  # a function that leaves the program has told the model so, and no more
             raise ToolError(f"{type(error).__name__}: {error}") from error
 
     async def close(self) -> None:
