@@ -1,5 +1,7 @@
 """What an episode of a task is played with: tools of its own, and the environment that they change."""
 
+import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,8 +15,10 @@ from ponder.recipe.episodes import Episodes
 from ponder.recipe.python_function import PythonFunction
 from ponder.sandbox.client import Sandbox
 from ponder.tasks.task import Task
+from ponder.verifiers.scores import told
 from ponder.verifiers.verdict import Verdict
 
+CLOSE_S = 10.0  # that closing a tool or an environment may take
 TOOLS = "episode_tools"  # in a task's metadata: names of tools, and functions as a recipe writes them
 
 
@@ -41,10 +45,15 @@ class Equipment:
         return None if self.environment is None else await self.environment.outcome(self.seconds)
 
     async def close(self) -> None:
-        for tool in self.tools:
-            await tool.close()
-        if self.environment is not None:
-            await self.environment.close()
+        """The episode is over by then: what fails or hangs in closing is told in the log, and ends nothing."""
+        for held in (*self.tools, *filter(None, (self.environment,))):
+            try:
+                async with asyncio.timeout(CLOSE_S):
+                    await held.close()
+            except Exception as error:
+                logging.getLogger(__name__).warning(
+                    "closing %s: %s", getattr(held, "name", "the environment"), told(error)
+                )
 
 
 @dataclass

@@ -16,6 +16,7 @@ from ponder.agents.environments.environment import EnvironmentRun
 from ponder.agents.environments.find_and_fix import FindAndFix
 from ponder.agents.environments.hanoi import Hanoi
 from ponder.agents.environments.tasks import environment_tasks
+from ponder.agents.equipment import Equipment
 from ponder.agents.tools.tool import ToolBroken, ToolError
 from ponder.recipe.episodes import EnvironmentName
 from ponder.recipe.python_function import PythonFunction
@@ -209,6 +210,30 @@ def test_a_call_that_does_not_end_leaves_an_environment_that_nobody_judges():
     finally:
         held.set()
     assert outcome.status == "error" and "nobody knows the environment's state" in outcome.reason
+
+
+def test_a_close_that_fails_or_hangs_ends_nothing_and_is_told(monkeypatch, caplog):
+    import threading
+
+    held = threading.Event()
+    monkeypatch.setattr("ponder.agents.equipment.CLOSE_S", 0.05)
+
+    class Hangs(Counter):
+        def close(self):
+            held.wait()
+
+    class Gone:
+        name = "python"
+
+        async def close(self):
+            raise OSError("the sandbox is gone")
+
+    try:
+        asyncio.run(Equipment([Gone()], run_of(Hangs)).close())
+    finally:
+        held.set()
+    told = [record.getMessage() for record in caplog.records]
+    assert told == ["closing python: OSError: the sandbox is gone", "closing the environment: TimeoutError"]
 
 
 @pytest.mark.parametrize(

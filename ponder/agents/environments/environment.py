@@ -69,7 +69,7 @@ class EnvironmentRun:
             return Verdict("error", None, f"the environment: {told(error)}")
 
     async def close(self) -> None:
-        """Calls `close`, where the environment has it."""
+        """Calls `close`, where the environment has it. Raises what that raises."""
         if (close := getattr(self._environment, "close", None)) is not None:
             await in_thread(close)
 
